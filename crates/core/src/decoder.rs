@@ -1,0 +1,31 @@
+//! How raw model outputs become answers in the task's words: data in the manifest, run by lepton-runtime,
+//! so that a server knows packages and not tasks.
+
+use serde::{Deserialize, Serialize};
+
+/// What turns raw scores into probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// The outputs are probabilities already.
+    None,
+    /// The outputs are logits of exclusive classes.
+    Softmax,
+}
+
+/// The rule from output tensors to an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Decoder {
+    /// One of `labels` per row, with a probability for each. The output has shape `[batch, labels]`, float32.
+    Classification {
+        /// Name of the output tensor.
+        output: String,
+        /// Class names, in the order of the output's second side.
+        labels: Vec<String>,
+        /// From scores to probabilities.
+        activation: Activation,
+    },
+    /// No rule: the answer is the output tensors themselves. What a bare ONNX file gets.
+    Raw,
+}

@@ -1,0 +1,42 @@
+//! The vocabulary that every other crate speaks: errors with a place and a remedy, digests and names,
+//! tensors, schemas, signatures, metrics, figures, the package manifest and the limits on outside input.
+//!
+//! Nothing here opens a file, a socket or a clock. Types are plain data with public fields in the user's
+//! words; only the outermost crates turn them into text, HTML or HTTP.
+
+mod cancel;
+mod decoder;
+mod digest;
+mod error;
+mod figure;
+pub mod image;
+mod limits;
+mod manifest;
+mod metric;
+mod name;
+mod prediction;
+mod progress;
+mod schema;
+mod seed;
+mod signature;
+mod split;
+mod task;
+mod tensor;
+
+pub use cancel::Cancel;
+pub use decoder::{Activation, Decoder};
+pub use digest::{Digest, Hasher};
+pub use error::{Error, ErrorCode, Place, Result, nearest};
+pub use figure::{Figure, LabelledCell, PictureCell, Series};
+pub use limits::Limits;
+pub use manifest::{Environment, FileEntry, Int8Verdict, Lineage, MANIFEST_VERSION, Manifest, Measurement};
+pub use metric::{Metric, Metrics, MetricsBySplit};
+pub use name::{ModelName, ModelRef};
+pub use prediction::{ClassProbability, Prediction};
+pub use progress::{Event, Progress, Silent};
+pub use schema::{Column, ColumnKind, Schema};
+pub use seed::Seed;
+pub use signature::{Signature, TensorSpec};
+pub use split::Split;
+pub use task::TaskKind;
+pub use tensor::{DType, NamedTensors, Tensor, TensorData};

@@ -1,0 +1,49 @@
+//! Limits on outside input. Each is a setting, and each error that one causes quotes it by name.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits on outside input, with the defaults of docs/security.md.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body_bytes: u64,
+    /// Nesting of JSON.
+    pub json_depth: usize,
+    /// Pixels of one decoded picture.
+    pub image_pixels: u64,
+    /// Rows in one request.
+    pub batch_rows: usize,
+    /// Elements of one tensor.
+    pub tensor_elements: u64,
+    /// Columns of a table.
+    pub csv_columns: usize,
+    /// Bytes of one table cell.
+    pub cell_bytes: usize,
+    /// Bytes of an ONNX file.
+    pub model_bytes: u64,
+    /// Nodes of an ONNX graph.
+    pub graph_nodes: usize,
+    /// Requests that may wait for one model.
+    pub queue_requests: usize,
+    /// Milliseconds that one request may take.
+    pub request_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes: 32 << 20,
+            json_depth: 64,
+            image_pixels: 50_000_000,
+            batch_rows: 256,
+            tensor_elements: 1 << 28,
+            csv_columns: 10_000,
+            cell_bytes: 1 << 20,
+            model_bytes: 2 << 30,
+            graph_nodes: 200_000,
+            queue_requests: 1_000,
+            request_ms: 30_000,
+        }
+    }
+}

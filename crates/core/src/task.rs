@@ -1,0 +1,50 @@
+//! The kinds of problem that a project can name in `[project] task`.
+
+use crate::{Error, ErrorCode, Result, nearest};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A kind of problem. The code for each lives in one folder of `crates/tasks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One label per picture.
+    ImageClassification,
+    /// One label per table row.
+    TabularClassification,
+}
+
+impl TaskKind {
+    /// All tasks of this build.
+    pub const ALL: [TaskKind; 2] = [TaskKind::ImageClassification, TaskKind::TabularClassification];
+
+    /// The name in `lepton.toml`, `image-classification`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TaskKind::ImageClassification => "image-classification",
+            TaskKind::TabularClassification => "tabular-classification",
+        }
+    }
+}
+
+impl fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for TaskKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<TaskKind> {
+        TaskKind::ALL.into_iter().find(|task| task.name() == text).ok_or_else(|| {
+            let names = TaskKind::ALL.map(TaskKind::name);
+            let error = Error::new(ErrorCode::Usage, format!("unknown task \"{text}\""));
+            match nearest(text, names) {
+                Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+                None => error.fix(format!("the tasks are: {}", names.join(", "))),
+            }
+        })
+    }
+}
