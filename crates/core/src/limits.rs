@@ -24,6 +24,8 @@ pub struct Limits {
     pub model_bytes: u64,
     /// Nodes of an ONNX graph.
     pub graph_nodes: usize,
+    /// Graphs inside graphs of an ONNX file: the bodies of If, Loop and Scan.
+    pub graph_nesting: usize,
     /// Requests that may wait for one model.
     pub queue_requests: usize,
     /// Milliseconds that one request may take.
@@ -42,6 +44,7 @@ impl Default for Limits {
             cell_bytes: 1 << 20,
             model_bytes: 2 << 30,
             graph_nodes: 200_000,
+            graph_nesting: 16,
             queue_requests: 1_000,
             request_ms: 30_000,
         }
