@@ -1,0 +1,160 @@
+//! One column of raw rows under construction, from cells of text or JSON.
+
+use super::{check_cell, decode_picture};
+use crate::column::quoted;
+use arrow_array::ArrayRef;
+use arrow_array::builder::{Float64Builder, StringBuilder};
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use lepton_core::image::{ImageBuilder, ImageRef};
+use lepton_core::{ColumnKind, Error, ErrorCode, Limits, Result};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Base64 with or without its padding: clients differ.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Builds one column. Errors carry neither row nor column: the caller knows them.
+pub struct ColumnBuilder {
+    values: Values,
+}
+
+enum Values {
+    Number(Float64Builder),
+    Text(StringBuilder),
+    Image(Box<ImageBuilder>),
+}
+
+impl ColumnBuilder {
+    /// A builder for a column of that kind.
+    pub fn new(kind: ColumnKind) -> ColumnBuilder {
+        let values = match kind {
+            ColumnKind::Number => Values::Number(Float64Builder::new()),
+            ColumnKind::Category | ColumnKind::Text => Values::Text(StringBuilder::new()),
+            ColumnKind::Image => Values::Image(Box::default()),
+        };
+        ColumnBuilder { values }
+    }
+
+    /// Adds a missing value.
+    pub fn push_missing(&mut self) {
+        match &mut self.values {
+            Values::Number(values) => values.append_null(),
+            Values::Text(values) => values.append_null(),
+            Values::Image(values) => values.push(None),
+        }
+    }
+
+    /// Adds a cell of a text table; an empty one is missing.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadInput`] for text in a number column, NaN, infinity, or any text in a picture column;
+    /// [`ErrorCode::TooLarge`] past `cell_bytes`.
+    pub fn push_text(&mut self, cell: &str, limits: &Limits) -> Result<()> {
+        check_cell(cell.len(), limits)?;
+        if cell.is_empty() {
+            self.push_missing();
+            return Ok(());
+        }
+        match &mut self.values {
+            Values::Number(values) => values.append_value(parse_number(cell)?),
+            Values::Text(values) => append_text(values, cell)?,
+            Values::Image(_) => {
+                return Err(Error::new(ErrorCode::BadInput, "a picture cannot stand in a text table"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a JSON value; `null` and `""` are missing. Numbers and booleans are categories by their JSON text.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadInput`] for a value of another type than the column's; [`ErrorCode::TooLarge`] past
+    /// `cell_bytes` or `image_pixels`.
+    pub fn push_json(&mut self, value: &Value, limits: &Limits) -> Result<()> {
+        let wrong =
+            |want: &str| Err(Error::new(ErrorCode::BadInput, format!("expected {want}, got {}", describe(value))));
+        match (&mut self.values, value) {
+            (_, Value::Null) => self.push_missing(),
+            (Values::Number(values), Value::Number(number)) => match number.as_f64() {
+                Some(number) if number.is_finite() => values.append_value(number),
+                _ => return wrong("a finite number"),
+            },
+            (Values::Number(_), _) => return wrong("a number"),
+            (Values::Text(values), Value::String(text)) => {
+                check_cell(text.len(), limits)?;
+                if text.is_empty() {
+                    values.append_null();
+                } else {
+                    append_text(values, text)?;
+                }
+            }
+            (Values::Text(values), Value::Number(_) | Value::Bool(_)) => append_text(values, &value.to_string())?,
+            (Values::Text(_), _) => return wrong("a text"),
+            (Values::Image(values), Value::Object(object)) => match object.iter().next() {
+                Some((key, Value::String(text))) if key == "b64" && object.len() == 1 => {
+                    let bytes = BASE64.decode(text).map_err(|source| {
+                        Error::new(ErrorCode::BadInput, format!("\"b64\" is not base64: {source}"))
+                    })?;
+                    values.push(Some(decode_picture(&bytes, limits)?.as_ref()));
+                }
+                _ => return wrong("a picture as {\"b64\": \"...\"}"),
+            },
+            (Values::Image(_), _) => return wrong("a picture as {\"b64\": \"...\"}"),
+        }
+        Ok(())
+    }
+
+    /// Adds a decoded picture.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadInput`] when the column holds no pictures.
+    pub fn push_picture(&mut self, picture: ImageRef<'_>) -> Result<()> {
+        match &mut self.values {
+            Values::Image(values) => values.push(Some(picture)),
+            _ => return Err(Error::new(ErrorCode::BadInput, "a picture cannot stand in this column")),
+        }
+        Ok(())
+    }
+
+    /// The finished column.
+    pub fn finish(self) -> ArrayRef {
+        match self.values {
+            Values::Number(mut values) => Arc::new(values.finish()),
+            Values::Text(mut values) => Arc::new(values.finish()),
+            Values::Image(values) => values.finish(),
+        }
+    }
+}
+
+/// Arrow's text columns count bytes in 31 bits; past that their builder would panic.
+fn append_text(values: &mut StringBuilder, text: &str) -> Result<()> {
+    if values.values_slice().len() + text.len() > i32::MAX as usize {
+        return Err(Error::new(ErrorCode::TooLarge, "a text column of more than 2 GiB").fix("split the data"));
+    }
+    values.append_value(text);
+    Ok(())
+}
+
+fn parse_number(cell: &str) -> Result<f64> {
+    match cell.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        Ok(_) => Err(Error::new(ErrorCode::BadInput, format!("{} is not a finite number", quoted(cell)))
+            .fix("leave the cell empty where the value is missing")),
+        Err(_) => Err(Error::new(ErrorCode::BadInput, format!("{} is not a number", quoted(cell)))),
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => format!("the text {}", quoted(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}

@@ -1,0 +1,45 @@
+//! Raw rows from what a person sends: JSON objects, CSV text, PNG or JPEG bytes. Training sources use the same
+//! [`ColumnBuilder`], so a cell means the same in a training file and in a request.
+
+mod builder;
+mod csv;
+mod json;
+mod picture;
+
+pub use builder::ColumnBuilder;
+pub use csv::rows_from_csv;
+pub use json::rows_from_json;
+pub use picture::{decode_picture, rows_from_pictures};
+
+use lepton_core::{ColumnKind, Error, ErrorCode, Limits, Result, Schema};
+use std::sync::Arc;
+
+/// The Arrow schema of rows that follow `schema`. Every field is nullable: whether a value may be missing is
+/// decided by the recipe, with an error that names row and column.
+pub fn arrow_schema(schema: &Schema) -> arrow_schema::SchemaRef {
+    let field = |column: &lepton_core::Column| {
+        let data_type = match column.kind {
+            ColumnKind::Number => arrow_schema::DataType::Float64,
+            ColumnKind::Category | ColumnKind::Text => arrow_schema::DataType::Utf8,
+            ColumnKind::Image => lepton_core::image::data_type(),
+        };
+        arrow_schema::Field::new(&column.name, data_type, true)
+    };
+    Arc::new(arrow_schema::Schema::new(schema.columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+pub(crate) fn check_rows(rows: usize, limits: &Limits) -> Result<()> {
+    if rows > limits.batch_rows {
+        let message = format!("{rows} rows in one request, the limit batch_rows is {}", limits.batch_rows);
+        return Err(Error::new(ErrorCode::TooLarge, message).fix("send fewer rows at a time, or raise the limit"));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_cell(bytes: usize, limits: &Limits) -> Result<()> {
+    if bytes > limits.cell_bytes {
+        let message = format!("a cell of {bytes} bytes, the limit cell_bytes is {}", limits.cell_bytes);
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    Ok(())
+}
