@@ -1,0 +1,197 @@
+//! Which engines this process has, and why: the built-in one, and ONNX Runtime where its library is found.
+//!
+//! The search order is: the path that was handed in (and then nothing else: what a person names is used or
+//! refused, never replaced), the engines folder of the data folder, the system's library folders.
+
+use super::onnxruntime::OnnxRuntime;
+use super::{Engine, RtenEngine};
+use lepton_core::{Error, ErrorCode, Result, nearest};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One line of `lepton engine list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EngineInfo {
+    /// The engine's name.
+    pub name: String,
+    /// The version of its library; `None` when it was not loaded.
+    pub version: Option<String>,
+    /// Whether it can be used.
+    pub available: bool,
+    /// Whether it is what an unnamed engine means.
+    pub default: bool,
+    /// Why it is available, or why not, in a sentence.
+    pub reason: String,
+    /// The shared library; `None` for a built-in engine.
+    pub library: Option<PathBuf>,
+}
+
+/// The engines of this process.
+#[derive(Clone)]
+pub struct Engines {
+    engines: Vec<(EngineInfo, Option<Arc<dyn Engine>>)>,
+}
+
+const SYSTEM_FOLDERS: [&str; 8] = [
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/opt/onnxruntime/lib",
+    "/opt/homebrew/lib",
+];
+
+impl Engines {
+    /// Looks for engines. `engines_dir` is the data folder's `engines`; `ort_dylib` is a path that a person
+    /// named for ONNX Runtime. Never fails: what is wrong stands in [`EngineInfo::reason`].
+    pub fn discover(engines_dir: &Path, ort_dylib: Option<&Path>) -> Engines {
+        let (mut info, engine) = onnxruntime(engines_dir, ort_dylib);
+        let rten = RtenEngine;
+        let rten_info = EngineInfo {
+            name: rten.name().to_owned(),
+            version: Some(rten.version()),
+            available: true,
+            default: !info.available,
+            reason: "built in".to_owned(),
+            library: None,
+        };
+        info.default = info.available;
+        Engines { engines: vec![(info, engine), (rten_info, Some(Arc::new(rten)))] }
+    }
+
+    /// Every engine that this build knows, the preferred one first.
+    pub fn list(&self) -> Vec<EngineInfo> {
+        self.engines.iter().map(|(info, _)| info.clone()).collect()
+    }
+
+    /// The engine of that name; `None` is `onnxruntime` when it was found, else `rten`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unsupported`] for a name that no engine has, [`ErrorCode::NotFound`] for a known engine that
+    /// is not available, with the reason.
+    pub fn get(&self, name: Option<&str>) -> Result<Arc<dyn Engine>> {
+        let wanted = |info: &EngineInfo| name.map_or(info.default, |name| info.name == name);
+        match self.engines.iter().find(|(info, _)| wanted(info)) {
+            Some((_, Some(engine))) => Ok(Arc::clone(engine)),
+            Some((info, None)) => Err(Error::new(
+                ErrorCode::NotFound,
+                format!("the engine {} is not available: {}", info.name, info.reason),
+            )
+            .fix("`lepton engine install onnxruntime` fetches it; the engine rten is built in")),
+            None => {
+                let name = name.unwrap_or_default();
+                let error = Error::new(ErrorCode::Unsupported, format!("there is no engine \"{name}\""));
+                let names = self.engines.iter().map(|(info, _)| info.name.as_str());
+                Err(match nearest(name, names.clone()) {
+                    Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+                    None => error.fix(format!("the engines are: {}", names.collect::<Vec<_>>().join(", "))),
+                })
+            }
+        }
+    }
+}
+
+fn onnxruntime(engines_dir: &Path, named: Option<&Path>) -> (EngineInfo, Option<Arc<dyn Engine>>) {
+    let candidates = match named {
+        Some(path) => vec![(path.to_path_buf(), "the path that was given")],
+        None => search(engines_dir),
+    };
+    let mut refusals = Vec::new();
+    for (path, origin) in &candidates {
+        match OnnxRuntime::open(path) {
+            Ok(engine) => {
+                let info = EngineInfo {
+                    name: engine.name().to_owned(),
+                    version: Some(engine.version()),
+                    available: true,
+                    default: false,
+                    reason: format!("found in {origin}"),
+                    library: Some(engine.library().to_path_buf()),
+                };
+                return (info, Some(Arc::new(engine)));
+            }
+            Err(error) => refusals.push(error.headline()),
+        }
+    }
+    let reason = if refusals.is_empty() {
+        format!("no library in {} or the system's library folders", engines_dir.join("onnxruntime").display())
+    } else {
+        refusals.join("; ")
+    };
+    let library = candidates.into_iter().next().map(|(path, _)| path);
+    let info =
+        EngineInfo { name: "onnxruntime".to_owned(), version: None, available: false, default: false, reason, library };
+    (info, None)
+}
+
+/// Libraries of the engines folder, then of the system; in each folder the newest version first.
+fn search(engines_dir: &Path) -> Vec<(PathBuf, &'static str)> {
+    let own = engines_dir.join("onnxruntime");
+    let mut found: Vec<_> = libraries(&own).into_iter().map(|path| (path, "the engines folder")).collect();
+    for folder in SYSTEM_FOLDERS {
+        found.extend(libraries(Path::new(folder)).into_iter().map(|path| (path, "the system's library folders")));
+    }
+    found
+}
+
+fn libraries(folder: &Path) -> Vec<PathBuf> {
+    // A folder that is not there or not readable has no libraries; the reason lists where we looked.
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| is_library(name))
+        .map(|name| (version_of(&name), folder.join(name)))
+        .collect();
+    found.sort_by(|left, right| right.cmp(left));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// `libonnxruntime.so`, `libonnxruntime.so.1.32.0`, `libonnxruntime.1.32.0.dylib`, `onnxruntime.dll`.
+pub(crate) fn is_library(name: &str) -> bool {
+    name == "libonnxruntime.so"
+        || name.strip_prefix("libonnxruntime.so.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"))
+        || name == "onnxruntime.dll"
+}
+
+fn version_of(name: &str) -> Vec<u32> {
+    name.split('.').filter_map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_library_of_a_folder_comes_first_and_plugins_are_not_libraries() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("onnxruntime");
+        std::fs::create_dir(&folder).unwrap();
+        for name in [
+            "libonnxruntime.so.1.9.0",
+            "libonnxruntime.so.1.32.0",
+            "libonnxruntime_providers_shared.so",
+            "libonnxruntime.so.sha256",
+            "notes.txt",
+        ] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        let names: Vec<_> =
+            libraries(&folder).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(names, ["libonnxruntime.so.1.32.0", "libonnxruntime.so.1.9.0"]);
+    }
+
+    #[test]
+    fn an_engine_that_nobody_has_is_named_with_the_nearest_one() {
+        let engines = Engines::discover(Path::new("/nowhere"), Some(Path::new("/nowhere/libonnxruntime.so")));
+        let error = engines.get(Some("rtem")).err().unwrap();
+        assert_eq!(error.remedy(), Some("did you mean \"rten\"?"));
+        let error = engines.get(Some("onnxruntime")).err().unwrap();
+        assert_eq!(error.code(), ErrorCode::NotFound);
+        assert!(error.message().contains("/nowhere/libonnxruntime.so"), "{error}");
+        assert_eq!(engines.get(None).unwrap().name(), "rten");
+    }
+}
