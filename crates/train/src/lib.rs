@@ -1,1 +1,28 @@
-//! (empty until its first code lands)
+//! Stage 4: control of training. The fit loop with its schedules, early stopping, checkpoints and metrics,
+//! and the Task trait, by which one kind of problem joins the common path.
+//!
+//! No tensor is computed here: the arithmetic of a step lives in lepton-nn, batches come from lepton-data,
+//! and checkpoints are handed to whoever keeps them.
+
+mod checkpoint;
+mod early_stopping;
+mod figures;
+mod fit;
+mod history;
+mod metrics;
+mod outputs;
+mod pace;
+mod schedule;
+mod settings;
+mod task;
+
+pub use checkpoint::{Checkpoints, InMemory};
+pub use early_stopping::EarlyStopping;
+pub use figures::{calibration, class_table, confusion_matrix};
+pub use fit::{Fit, FitJob, fit};
+pub use history::{EpochRecord, learning_curves};
+pub use metrics::{ClassScores, Classified, argmax, class_scores};
+pub use outputs::outputs_over;
+pub use schedule::Schedule;
+pub use settings::TrainSettings;
+pub use task::{EvaluationInput, RecipeSettings, Task, ZooEntry, architecture, unknown_architecture};

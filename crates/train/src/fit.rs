@@ -1,0 +1,383 @@
+//! The fit loop: from an Architecture and two loaders to trained weights.
+//!
+//! The loop owns the order of things (steps, validation, checkpoints, stopping); the arithmetic of a step
+//! belongs to lepton-nn, the batches to lepton-data, and the place of the checkpoints to the caller. What a
+//! step sees depends on seed, epoch and step only, never on the clock, so a training that was stopped and
+//! resumed ends with the same bytes as one that was not.
+
+use crate::checkpoint::{Checkpoint, Checkpoints, EpochSums, Position};
+use crate::early_stopping::BestSoFar;
+use crate::history::EpochRecord;
+use crate::metrics::argmax;
+use crate::outputs::outputs_over;
+use crate::pace::{Interval, Speed};
+use crate::settings::TrainSettings;
+use crate::task::Task;
+use lepton_core::{Cancel, Digest, Error, ErrorCode, Event, Metric, Progress, Result, Seed, Tensor};
+use lepton_data::{Batch, Loader};
+use lepton_nn::{Architecture, Network, Trainer};
+use std::time::Instant;
+
+/// Seconds between two [`Event::Step`]s, at least.
+const STEP_EVENT_SECONDS: f64 = 0.1;
+
+/// Everything that a training needs.
+pub struct FitJob<'a> {
+    /// The kind of problem.
+    pub task: &'a dyn Task,
+    /// The network.
+    pub architecture: &'a Architecture,
+    /// Class names, in the order of the network's outputs.
+    pub labels: &'a [String],
+    /// The training split, augmented where wanted.
+    pub train: &'a Loader,
+    /// The validation split, never augmented.
+    pub valid: &'a Loader,
+    /// `[train]`.
+    pub settings: &'a TrainSettings,
+    /// Fixes the first weights and every dropped unit.
+    pub seed: Seed,
+    /// Where checkpoints are kept. A training of another job must not share them.
+    pub checkpoints: &'a mut dyn Checkpoints,
+    /// Who hears of steps and epochs.
+    pub progress: &'a dyn Progress,
+    /// Asks the training to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// A finished training.
+pub struct Fit {
+    /// The network with the weights of the best epoch.
+    pub network: Network,
+    /// One record per epoch.
+    pub history: Vec<EpochRecord>,
+    /// The epoch that the weights come from, from 1.
+    pub best_epoch: usize,
+    /// Steps that were already done when this training took over; `None` when it began at the beginning.
+    pub resumed_from_step: Option<u64>,
+    /// Whether patience ran out before the last epoch.
+    pub stopped_early: bool,
+    /// Training rows per second over the steps of this process, without validation and checkpoints.
+    pub samples_per_second: f64,
+    /// What computed, for example `burn 0.22.1 flex (cpu)`.
+    pub backend: String,
+}
+
+/// Trains `job.architecture` until its last epoch, until patience runs out, or until it is asked to stop.
+///
+/// Takes over from the newest checkpoint when there is one. A request to stop saves a checkpoint first.
+///
+/// # Errors
+/// [`ErrorCode::Cancelled`]; [`ErrorCode::Diverged`] when a loss or gradient is NaN or infinite, with the
+/// state before that step kept as the newest checkpoint; [`ErrorCode::Integrity`] for a checkpoint that is
+/// not of this job; [`ErrorCode::Config`] for settings that make no sense; and what the data, the network
+/// and the checkpoints report.
+pub fn fit(job: FitJob<'_>) -> Result<Fit> {
+    job.settings.validate()?;
+    for (loader, split) in [(job.train, "training"), (job.valid, "validation")] {
+        if loader.rows() == 0 {
+            return Err(Error::new(ErrorCode::BadData, format!("the {split} split has no rows"))
+                .fix("give more rows, or change prepare.valid_fraction"));
+        }
+    }
+    match job.settings.threads {
+        None => run(job),
+        Some(threads) => rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|source| Error::new(ErrorCode::Io, format!("cannot start {threads} threads: {source}")))?
+            .install(|| run(job)),
+    }
+}
+
+fn run(job: FitJob<'_>) -> Result<Fit> {
+    let mut training = Training::start(job)?;
+    while !training.position.finished {
+        training.steps_of_epoch()?;
+        training.end_of_epoch()?;
+    }
+    training.finish()
+}
+
+/// A training in progress.
+struct Training<'a> {
+    job: FitJob<'a>,
+    trainer: Trainer,
+    position: Position,
+    best_weights: Vec<u8>,
+    resumed_from_step: Option<u64>,
+    /// The step of the newest checkpoint.
+    saved_step: Option<u64>,
+    clock: Instant,
+    speed: Speed,
+    event_interval: Interval,
+    checkpoint_interval: Interval,
+}
+
+impl<'a> Training<'a> {
+    fn start(job: FitJob<'a>) -> Result<Training<'a>> {
+        let fingerprint = fingerprint(&job)?;
+        let network = Network::new(job.architecture, job.seed)?;
+        let trainer = Trainer::new(network, job.task.loss(), job.settings.optimizer.clone())?;
+        let mut training = Training {
+            trainer,
+            position: Position {
+                fingerprint,
+                epoch: 1,
+                steps_done: 0,
+                sums: EpochSums::default(),
+                history: Vec::new(),
+                best: BestSoFar::default(),
+                finished: false,
+                stopped_early: false,
+            },
+            best_weights: Vec::new(),
+            resumed_from_step: None,
+            saved_step: None,
+            clock: Instant::now(),
+            speed: Speed::default(),
+            event_interval: Interval::new(STEP_EVENT_SECONDS, 0.0),
+            checkpoint_interval: Interval::new(job.settings.checkpoint_seconds, 0.0),
+            job,
+        };
+        training.resume()?;
+        Ok(training)
+    }
+
+    /// Takes over from the newest checkpoint, where there is one.
+    fn resume(&mut self) -> Result<()> {
+        let Some((step, bytes)) = self.job.checkpoints.latest()? else { return Ok(()) };
+        let checkpoint = Checkpoint::decode(&bytes)?;
+        if checkpoint.position.fingerprint != self.position.fingerprint {
+            return Err(Error::new(ErrorCode::Integrity, "the newest checkpoint belongs to another training")
+                .fix("run again with --from train to train this stage anew"));
+        }
+        self.trainer.restore(&checkpoint.trainer)?;
+        self.position = checkpoint.position;
+        self.best_weights = checkpoint.best_weights;
+        self.resumed_from_step = Some(step);
+        self.saved_step = Some(step);
+        let Position { epoch, steps_done, .. } = self.position;
+        let text = format!("training goes on from its checkpoint: epoch {epoch}, after step {steps_done}");
+        self.job.progress.event(Event::Note { text });
+        Ok(())
+    }
+
+    /// The steps of the current epoch that are still to do.
+    fn steps_of_epoch(&mut self) -> Result<()> {
+        let (train, steps) = (self.job.train, self.job.train.steps());
+        let batches = train.epoch(self.position.epoch as u64, self.position.steps_done, true);
+        let before = self.speed.seconds(self.now());
+        let carried = self.position.sums.seconds;
+        self.speed.start(self.now());
+        for batch in batches {
+            if self.job.cancel.is_cancelled() {
+                self.speed.pause(self.now());
+                return self.stop();
+            }
+            self.step(&batch?)?;
+            let now = self.now();
+            self.position.sums.seconds = carried + self.speed.seconds(now) - before;
+            if self.event_interval.due(now) || self.position.steps_done == steps {
+                self.event_interval.restart(now);
+                self.tell_step(now);
+            }
+            if self.checkpoint_due(now) {
+                self.speed.pause(self.now());
+                self.save()?;
+                self.speed.start(self.now());
+            }
+        }
+        self.speed.pause(self.now());
+        if self.position.steps_done != steps {
+            let done = self.position.steps_done;
+            return Err(Error::internal(format!("the loader gave {done} of {steps} batches")));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, batch: &Batch) -> Result<()> {
+        let settings = self.job.settings;
+        let factor = settings.schedule.factor(self.global_step(), self.job.train.steps(), settings.epochs);
+        let learning_rate = settings.learning_rate * factor;
+        let outcome = match self.trainer.step(&batch.input, &batch.target, learning_rate) {
+            Ok(outcome) => outcome,
+            Err(error) if error.code() == ErrorCode::Diverged => {
+                // The step was not taken, so what stands before it is good.
+                self.save()?;
+                return Err(self.diverged(&error));
+            }
+            Err(error) => return Err(error),
+        };
+        let rows = batch.target.rows();
+        let sums = &mut self.position.sums;
+        sums.loss += outcome.loss * rows as f64;
+        sums.correct += correct_rows(&outcome.outputs, &batch.target)?;
+        sums.rows += rows as u64;
+        sums.learning_rate = learning_rate;
+        self.position.steps_done += 1;
+        self.speed.add(rows);
+        Ok(())
+    }
+
+    /// Validates, remembers the best weights, and goes to the next epoch or ends.
+    fn end_of_epoch(&mut self) -> Result<()> {
+        let network = self.trainer.network();
+        let validated = outputs_over(self.job.valid, self.job.cancel, &mut |input| network.forward(input));
+        let (outputs, targets) = match validated {
+            Err(error) if error.code() == ErrorCode::Cancelled => return self.stop(),
+            other => other?,
+        };
+        let valid = match self.job.task.evaluate(&outputs, &targets, self.job.labels) {
+            Err(error) if error.code() == ErrorCode::Diverged => return Err(self.diverged(&error)),
+            other => other?,
+        };
+        let figure = |metric: Metric| {
+            valid.get(metric.name()).copied().ok_or_else(|| {
+                Error::internal(format!("{} does not compute {metric}, which training watches", self.job.task.kind()))
+            })
+        };
+        let (valid_loss, watched) = (figure(Metric::LogLoss)?, figure(self.job.settings.monitor())?);
+        let Position { epoch, sums, .. } = self.position;
+        let record = EpochRecord {
+            epoch,
+            train_loss: sums.loss / sums.rows as f64,
+            train_accuracy: sums.correct as f64 / sums.rows as f64,
+            valid_loss,
+            valid,
+            learning_rate: sums.learning_rate,
+            seconds: sums.seconds,
+        };
+        self.tell_epoch(&record);
+        self.position.history.push(record);
+        let verdict = self.position.best.observe(epoch, watched, self.job.settings.early_stopping.as_ref());
+        if verdict.best {
+            self.best_weights = self.trainer.network().weights()?;
+        }
+        let last = epoch == self.job.settings.epochs;
+        self.position.stopped_early = verdict.stop && !last;
+        self.position.finished = verdict.stop || last;
+        if !self.position.finished {
+            self.position.epoch += 1;
+            self.position.steps_done = 0;
+            self.position.sums = EpochSums::default();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Fit> {
+        // A process that is killed before its result is kept finds a finished training.
+        self.save()?;
+        if self.position.stopped_early {
+            let Position { epoch, best, .. } = &self.position;
+            let text = format!("stopped early after epoch {epoch}: epoch {} stays the best", best.epoch);
+            self.job.progress.event(Event::Note { text });
+        }
+        Ok(Fit {
+            network: Network::from_weights(self.job.architecture, &self.best_weights)?,
+            best_epoch: self.position.best.epoch,
+            history: self.position.history,
+            resumed_from_step: self.resumed_from_step,
+            stopped_early: self.position.stopped_early,
+            samples_per_second: self.speed.rows_per_second(self.clock.elapsed().as_secs_f64()),
+            backend: self.trainer.backend(),
+        })
+    }
+
+    /// Steps done since the beginning of the training.
+    fn global_step(&self) -> u64 {
+        let before = (self.position.epoch - 1) * self.job.train.steps();
+        (before + self.position.steps_done) as u64
+    }
+
+    fn now(&self) -> f64 {
+        self.clock.elapsed().as_secs_f64()
+    }
+
+    fn checkpoint_due(&self, now: f64) -> bool {
+        let settings = self.job.settings;
+        let by_count = settings.checkpoint_steps > 0 && self.global_step().is_multiple_of(settings.checkpoint_steps);
+        let by_time = settings.checkpoint_seconds > 0.0 && self.checkpoint_interval.is_due(now);
+        by_count || by_time
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let checkpoint = Checkpoint {
+            position: self.position.clone(),
+            trainer: self.trainer.state()?,
+            best_weights: self.best_weights.clone(),
+        };
+        let step = self.global_step();
+        self.job.checkpoints.save(step, &checkpoint.encode()?)?;
+        self.saved_step = Some(step);
+        self.checkpoint_interval.restart(self.now());
+        Ok(())
+    }
+
+    /// Saves, then says that it was asked to stop.
+    fn stop(&mut self) -> Result<()> {
+        self.save()?;
+        self.job.cancel.check()
+    }
+
+    /// What a person hears when the numbers went out of range.
+    fn diverged(&self, error: &Error) -> Error {
+        let Position { epoch, steps_done, .. } = self.position;
+        let kept = match self.saved_step {
+            Some(step) => format!("the last good checkpoint, after step {step}, is kept"),
+            None => "there was no checkpoint yet".to_owned(),
+        };
+        let message =
+            format!("training diverged in epoch {epoch} after step {steps_done}: {}; {kept}", error.message());
+        let rate = self.job.settings.learning_rate;
+        Error::new(ErrorCode::Diverged, message).fix(format!(
+            "try a smaller train.learning_rate (it is {rate:e}), a warm-up (train.schedule.warmup_steps), or \
+             standardised inputs"
+        ))
+    }
+
+    fn tell_step(&self, now: f64) {
+        let Position { epoch, steps_done, sums, .. } = &self.position;
+        let (rows, epochs) = (self.job.train.rows() as u64, self.job.settings.epochs);
+        let rows_left = rows * (epochs - epoch) as u64 + rows.saturating_sub(sums.rows);
+        self.job.progress.event(Event::Step {
+            epoch: *epoch,
+            epochs,
+            step: *steps_done,
+            steps: self.job.train.steps(),
+            loss: sums.loss / sums.rows as f64,
+            accuracy: Some(sums.correct as f64 / sums.rows as f64),
+            samples_per_second: self.speed.rows_per_second(now),
+            seconds_left: self.speed.seconds_left(rows_left, now),
+        });
+    }
+
+    fn tell_epoch(&self, record: &EpochRecord) {
+        self.job.progress.event(Event::EpochFinished {
+            epoch: record.epoch,
+            epochs: self.job.settings.epochs,
+            train_loss: record.train_loss,
+            valid_loss: record.valid_loss,
+            valid_accuracy: record.valid.get(Metric::Accuracy.name()).copied(),
+            learning_rate: record.learning_rate,
+            seconds: record.seconds,
+        });
+    }
+}
+
+/// A hash of what the result depends on besides the data, whose hash is in the caller's key.
+fn fingerprint(job: &FitJob<'_>) -> Result<Digest> {
+    let TrainSettings { epochs, batch_size, optimizer, learning_rate, schedule, early_stopping, .. } = job.settings;
+    Digest::of_json(&(
+        (job.architecture, job.seed, job.labels),
+        (job.train.rows(), job.train.steps(), job.valid.rows()),
+        (epochs, batch_size, optimizer, learning_rate, schedule, early_stopping),
+    ))
+}
+
+/// Rows whose largest output, float32 `[rows, classes]`, is at the true class, int64 `[rows]`.
+fn correct_rows(outputs: &Tensor, targets: &Tensor) -> Result<u64> {
+    let rows = outputs.as_float32()?.chunks_exact(outputs.row_len().max(1));
+    let right = rows.zip(targets.as_int64()?).filter(|(scores, class)| argmax(scores) as i64 == **class);
+    Ok(right.count() as u64)
+}
