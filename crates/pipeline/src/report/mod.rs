@@ -1,0 +1,129 @@
+//! The report of a run: one HTML file that needs nothing else. No script, no font, no request: drawings are
+//! inline SVG, pictures are inline PNG, and the page's own policy forbids the rest. It follows the reader's
+//! light or dark setting, prints, reads on a telephone and is written for screen readers too.
+//!
+//! [`html`] turns a [`ReportInput`] into text; collecting the input and writing the file are the pipeline's
+//! business. Every text from outside passes through the template's escaping.
+
+mod confusion;
+mod curves;
+mod data;
+mod input;
+mod optimisation;
+mod origin;
+mod pictures;
+mod quantity;
+mod result;
+#[cfg(test)]
+mod sample;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use input::{
+    AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,
+};
+
+use lepton_core::Figure;
+use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+
+/// Forbids scripts and every request, whatever the page's text says.
+const POLICY: &str =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+const STYLE: &str = include_str!("style.css");
+
+/// One section of the page: its anchor, its heading, a line under the heading and its content.
+struct Section {
+    anchor: &'static str,
+    heading: &'static str,
+    about: &'static str,
+    content: Markup,
+}
+
+/// The report as one self-contained HTML page.
+pub fn html(input: &ReportInput) -> String {
+    let sections: Vec<Section> = [
+        learning(input),
+        mistakes(input),
+        data::section(input),
+        optimisation::section(input),
+        origin::timeline(input),
+        origin::section(input),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let page = markup! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                title { (input.title) " · run " (input.run) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (result::masthead(input))
+                main {
+                    (result::headline(input))
+                    nav aria-label="Sections" { ul { @for section in &sections {
+                        li { a href={ "#" (section.anchor) } { (section.heading) } }
+                    } } }
+                    @for section in &sections {
+                        section #(section.anchor) aria-labelledby={ (section.anchor) "-heading" } {
+                            header { h2 #{ (section.anchor) "-heading" } { (section.heading) } p { (section.about) } }
+                            div.content { (section.content) }
+                        }
+                    }
+                }
+                footer { p { "Written by Lepton " (input.environment.lepton) ". This page runs no script and makes no request." } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn learning(input: &ReportInput) -> Option<Section> {
+    let drawn = input.figures.iter().filter(|figure| matches!(figure, Figure::Curves { .. }));
+    let figures: Vec<Markup> = drawn.map(draw).collect();
+    (!input.history.is_empty() || !figures.is_empty() || input.architecture.is_some()).then(|| Section {
+        anchor: "learning",
+        heading: "Learning",
+        about: "How loss and accuracy moved, epoch by epoch.",
+        content: markup! {
+            @if !input.history.is_empty() { (result::history(input)) }
+            @for figure in figures { (figure) }
+            @if let Some(summary) = &input.architecture {
+                details open { summary { "The network" } div.scroll tabindex="0" role="region" aria-label="The network" { pre { (summary) } } }
+            }
+        },
+    })
+}
+
+fn mistakes(input: &ReportInput) -> Option<Section> {
+    let drawn = input.figures.iter().filter(|figure| !matches!(figure, Figure::Curves { .. }));
+    let figures: Vec<Markup> = drawn.map(draw).collect();
+    (!figures.is_empty()).then(|| Section {
+        anchor: "answers",
+        heading: "Answers",
+        about: "What the model gets right and wrong on the test split.",
+        content: markup! { @for figure in figures { (figure) } },
+    })
+}
+
+fn draw(figure: &Figure) -> Markup {
+    match figure {
+        Figure::Curves { title, x, y, series } => {
+            let write = |value: f64| format!("{value:.4}");
+            curves::draw(&curves::Chart { title, x, y, series, mark: None, write })
+        }
+        Figure::ConfusionMatrix { title, labels, counts } => confusion::draw(title, labels, counts),
+        Figure::Table { title, columns, rows } => tables::draw(title, columns, rows),
+        Figure::PredictionGrid { title, cells } => pictures::draw(title, cells),
+    }
+}

@@ -1,0 +1,145 @@
+//! The top of the page: what the run is called, the metric that matters with everything that it came from,
+//! and the learning curves.
+
+use super::curves::{self, Chart};
+use super::{ReportInput, quantity};
+use lepton_core::{Series, Split};
+use maud::{Markup, html};
+
+/// The page's heading.
+pub(super) fn masthead(input: &ReportInput) -> Markup {
+    html! {
+        header.masthead {
+            p.eyebrow { "Lepton run report" }
+            h1 { (input.title) }
+            p.facts {
+                span { "run " code { (input.run) } }
+                span { (started(&input.started)) }
+                span.status { (input.status) }
+            }
+        }
+    }
+}
+
+/// The headline card: one number, and where it comes from.
+pub(super) fn headline(input: &ReportInput) -> Markup {
+    let primary = input.primary_metric.name();
+    let value =
+        |split: Split, metric: &str| input.metrics.get(split.name()).and_then(|metrics| metrics.get(metric)).copied();
+    let measured = Split::ALL.into_iter().rev().find_map(|split| Some((split, value(split, primary)?)));
+    html! {
+        section.headline aria-label="Result" {
+            div.figure {
+                @match measured {
+                    Some((split, number)) => {
+                        p.label { (split.name()) " " (quantity::words(primary)) }
+                        p.value { (quantity::metric(primary, number)) }
+                        p.note { (note(input, split)) }
+                    }
+                    None => { p.label { (quantity::words(primary)) } p.value { "–" } p.note { "This run ended before the model was measured." } }
+                }
+            }
+            dl.source {
+                (fact("Dataset", html! { (input.dataset.name) @match input.dataset.sha256 {
+                    Some(digest) => { " " code title=(digest) { "sha256 " (digest.short()) } }
+                    None => { " (not read yet)" }
+                } }))
+                (fact("Split", html! { (measured.map_or("–", |(split, _)| split.name())) }))
+                (fact("Seed", html! { (input.seed.0) }))
+                (fact("Engine", html! { (input.engine) }))
+                (fact("Machine", html! { (input.environment.processor) ", " (input.environment.system) ", "
+                    (quantity::counted(input.environment.threads as u64, "thread")) }))
+                @if let Some(model) = &input.model { (fact("Model", html! { code { (model) } })) }
+            }
+        }
+        (metrics_table(input))
+    }
+}
+
+fn fact(name: &str, value: Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn note(input: &ReportInput, split: Split) -> Markup {
+    let rows = input.rows.get(split.name()).map(|rows| quantity::counted(rows.after, "row"));
+    html! {
+        @if let Some(rows) = rows { "on " (rows) } @else { "on the " (split.name()) " split" }
+        @match split {
+            Split::Test => " kept apart from training",
+            Split::Valid => " that decided when to stop; no test split was measured",
+            Split::Train => " that were learned from; nothing else was measured",
+        }
+    }
+}
+
+fn metrics_table(input: &ReportInput) -> Markup {
+    let mut names: Vec<&str> = input.metrics.values().flat_map(|metrics| metrics.keys().map(String::as_str)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let splits: Vec<Split> = Split::ALL.into_iter().filter(|split| input.metrics.contains_key(split.name())).collect();
+    html! { @if !names.is_empty() {
+        div.scroll { table.metrics {
+            caption.hidden { "Metrics by split" }
+            thead { tr { th scope="col" { "Split" }
+                th.number scope="col" { "rows" }
+                @for name in &names { th.number scope="col" { (quantity::words(name)) } } } }
+            tbody { @for split in splits { tr {
+                th scope="row" { (split.name()) }
+                td.number { (input.rows.get(split.name()).map_or("–".to_owned(), |rows| quantity::count(rows.after))) }
+                @for name in &names {
+                    td.number { (input.metrics[split.name()].get(*name).map_or("–".to_owned(), |value| quantity::metric(name, *value))) }
+                }
+            } } }
+        } }
+    } }
+}
+
+/// Learning curves and the numbers behind them.
+pub(super) fn history(input: &ReportInput) -> Markup {
+    let series = |name: &str, value: &dyn Fn(&super::EpochFacts) -> f64| Series {
+        name: name.to_owned(),
+        points: input.history.iter().map(|epoch| [epoch.epoch as f64, value(epoch)]).collect(),
+    };
+    let loss = [series("training", &|epoch| epoch.train_loss), series("validation", &|epoch| epoch.valid_loss)];
+    let accuracy = [
+        series("training", &|epoch| 100.0 * epoch.train_accuracy),
+        series("validation", &|epoch| 100.0 * epoch.valid_accuracy),
+    ];
+    let mark = input.best_epoch.map(|epoch| (epoch as f64, "kept"));
+    let plain = |value: f64| format!("{value:.4}");
+    let chart = |title, y, series, write| Chart { title, x: "epoch", y, series, mark, write };
+    html! {
+        div { div.charts {
+            (curves::draw(&chart("Loss", "cross entropy, nats", &loss, plain)))
+            (curves::draw(&chart("Accuracy", "% of rows that are right", &accuracy, |value| quantity::share(value / 100.0))))
+        }
+        @if let Some(best) = input.best_epoch { p.muted { "The weights of epoch " (best) " were kept." } } }
+        details {
+            summary { "The numbers behind the curves" }
+            div.scroll tabindex="0" role="region" aria-label="The numbers behind the curves" { table {
+                thead { tr { @for (index, name) in ["epoch", "training loss", "validation loss", "training accuracy", "validation accuracy", "learning rate", "time"].iter().enumerate() {
+                    th.number[index > 0] scope="col" { (name) }
+                } } }
+                tbody { @for epoch in &input.history { tr {
+                    th scope="row" { (epoch.epoch) @if input.best_epoch == Some(epoch.epoch) { " (kept)" } }
+                    td.number { (plain(epoch.train_loss)) }
+                    td.number { (plain(epoch.valid_loss)) }
+                    td.number { (quantity::share(epoch.train_accuracy)) }
+                    td.number { (quantity::share(epoch.valid_accuracy)) }
+                    td.number { (format!("{:.2e}", epoch.learning_rate)) }
+                    td.number { (quantity::seconds(epoch.seconds)) }
+                } } }
+            } }
+        }
+    }
+}
+
+/// `2026-11-23T13:14:15Z` as `2026-11-23 13:14 UTC`; anything else as it is.
+fn started(text: &str) -> String {
+    match (text.get(..10), text.get(11..16)) {
+        (Some(date), Some(time)) if text.get(10..11) == Some("T") && text.ends_with('Z') => {
+            format!("{date} {time} UTC")
+        }
+        _ => text.to_owned(),
+    }
+}
