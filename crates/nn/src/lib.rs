@@ -1,1 +1,31 @@
-//! (empty until its first code lands)
+//! The network as data, and everything that comes from it: shapes, a summary, a network that trains, safetensors
+//! and ONNX.
+//!
+//! Tensors come in and go out on the host, as lepton-core's. Burn's own types stay inside this crate, so that the
+//! backend can change without touching a caller. Loops over epochs, schedules and metrics are not here: they
+//! are lepton-train's.
+
+mod architecture;
+mod compute;
+mod export;
+mod initialize;
+mod layer;
+mod loss;
+mod network;
+mod node;
+mod optimizer;
+mod pool;
+mod shape;
+mod state;
+mod summary;
+mod trainer;
+mod weights;
+
+pub use architecture::{Architecture, InputSpec};
+pub use layer::{Layer, Padding};
+pub use loss::Loss;
+pub use network::Network;
+pub use node::Node;
+pub use optimizer::{OptimizerKind, OptimizerSettings};
+pub use summary::{Summary, SummaryRow};
+pub use trainer::{StepOutcome, Trainer};

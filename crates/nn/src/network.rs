@@ -1,0 +1,201 @@
+//! A network with its weights: inference on the host's tensors, and weights as safetensors.
+
+use crate::compute::{self, Mode, Value};
+use crate::initialize::initialize;
+use crate::shape::{ParameterSpec, Plan};
+use crate::weights::{Reader, Writer};
+use crate::{Architecture, export};
+use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
+use lepton_core::{DType, Error, ErrorCode, Result, Seed, Tensor};
+use std::sync::Arc;
+
+/// A thread pool, or none for the process's own.
+pub(crate) type Threads = Option<Arc<rayon::ThreadPool>>;
+
+/// Runs on those threads.
+pub(crate) fn on<T: Send>(threads: &Threads, work: impl FnOnce() -> T + Send) -> T {
+    match threads {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// One parameter or running statistic: a flat Burn tensor on the CPU.
+#[derive(Clone)]
+pub(crate) struct Parameter {
+    pub(crate) spec: ParameterSpec,
+    pub(crate) value: Burn<1>,
+}
+
+impl Parameter {
+    fn new(spec: &ParameterSpec, values: Vec<f32>) -> Parameter {
+        Parameter { spec: spec.clone(), value: flat(values) }
+    }
+
+    pub(crate) fn to_host(&self) -> Result<Vec<f32>> {
+        compute::host(self.value.clone())
+    }
+}
+
+/// A flat tensor over `values`, without a copy.
+pub(crate) fn flat(values: Vec<f32>) -> Burn<1> {
+    let count = values.len();
+    Burn::from_data(BurnData::new(values, [count]), &Device::flex())
+}
+
+/// An Architecture with weights.
+#[derive(Clone)]
+pub struct Network {
+    pub(crate) architecture: Architecture,
+    pub(crate) plan: Plan,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) seed: Seed,
+    threads: Threads,
+}
+
+impl Network {
+    /// A network with first weights drawn from `seed`, one stream per parameter. Weights and biases of
+    /// convolutions and dense layers start uniform within ±1/√fan_in (Kaiming uniform with a = √5, PyTorch's
+    /// default), embeddings within ±0.05, batch norm at scale 1 and shift 0. The seed also drives dropout.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::validate`].
+    pub fn new(architecture: &Architecture, seed: Seed) -> Result<Network> {
+        let plan = architecture.plan()?;
+        let parameters = plan.parameters().map(|spec| Parameter::new(spec, initialize(spec, seed))).collect();
+        Ok(Network { architecture: architecture.clone(), plan, parameters, seed, threads: None })
+    }
+
+    /// A network with the weights of a safetensors file, as [`Network::weights`] wrote it. Its dropout seed is 0;
+    /// see [`Network::with_seed`].
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadData`], [`ErrorCode::Shape`] or [`ErrorCode::Dtype`] with the tensor as the key: one that is
+    /// missing, unknown, of another shape or dtype, or not finite.
+    pub fn from_weights(architecture: &Architecture, safetensors: &[u8]) -> Result<Network> {
+        let plan = architecture.plan()?;
+        let reader = Reader::open(safetensors)?;
+        if let Some(key) = reader.keys().find(|key| !plan.parameters().any(|spec| spec.name == *key)) {
+            return Err(Error::new(ErrorCode::BadData, "the architecture has no such tensor").at_key(key));
+        }
+        let read = |spec: &ParameterSpec| Ok(Parameter::new(spec, reader.float32(&spec.name, &spec.shape)?));
+        let parameters = plan.parameters().map(read).collect::<Result<_>>()?;
+        Ok(Network { architecture: architecture.clone(), plan, parameters, seed: Seed(0), threads: None })
+    }
+
+    /// The same network with another seed for dropout.
+    pub fn with_seed(mut self, seed: Seed) -> Network {
+        self.seed = seed;
+        self
+    }
+
+    /// The same network on `threads` threads of its own instead of the process's rayon pool. Results repeat for
+    /// the same number of threads.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] for 0, [`ErrorCode::Io`] when the threads cannot be started.
+    pub fn with_threads(mut self, threads: usize) -> Result<Network> {
+        if threads == 0 {
+            return Err(Error::new(ErrorCode::Config, "a network needs at least one thread").at_key("threads"));
+        }
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("nn-{index}")).build();
+        let pool =
+            pool.map_err(|source| Error::new(ErrorCode::Io, format!("cannot start {threads} threads: {source}")))?;
+        self.threads = Some(Arc::new(pool));
+        Ok(self)
+    }
+
+    /// The Architecture.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The outputs of a batch in inference mode: `[rows, ..input]` to `[rows, ..output]`, float32.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Shape`], [`ErrorCode::Dtype`], or [`ErrorCode::BadInput`] for a code outside an embedding.
+    pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let input = self.check_input(input)?;
+        let parameters: Vec<_> = self.parameters.iter().map(|parameter| parameter.value.clone()).collect();
+        self.on_threads(|| {
+            let output = compute::forward(&self.plan, &parameters, input, Mode::Inference, &mut Vec::new())?;
+            output_to_host(output)
+        })
+    }
+
+    /// The weights and running statistics as safetensors; keys are `layer.weight`, `layer.bias`,
+    /// `layer.running_mean`, `layer.running_var`, shapes PyTorch's.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Internal`] only.
+    pub fn weights(&self) -> Result<Vec<u8>> {
+        let mut writer = Writer::default();
+        for parameter in &self.parameters {
+            writer.float32(&parameter.spec.name, &parameter.spec.shape, &parameter.to_host()?);
+        }
+        writer.finish()
+    }
+
+    /// The network as ONNX: opset 17, input `input` and output `output` with a free batch axis, initializers named
+    /// like the safetensors keys, dropout left out, no external data.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Internal`] only.
+    pub fn to_onnx(&self) -> Result<Vec<u8>> {
+        export::onnx(self)
+    }
+
+    /// Runs on the network's own threads where it has them.
+    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        on(&self.threads, work)
+    }
+
+    /// The network's own threads, to be used with [`on`] while the network itself changes.
+    pub(crate) fn threads(&self) -> Threads {
+        self.threads.clone()
+    }
+
+    /// Checks shape and dtype and moves a batch to the device.
+    pub(crate) fn check_input(&self, input: &Tensor) -> Result<Value> {
+        let rows = input.rows();
+        let fits = input.shape().get(1..) == Some(&self.plan.input_shape[..]) && rows > 0;
+        if !fits {
+            let message = format!(
+                "the input has shape {:?}, the network takes [rows, {}]",
+                input.shape(),
+                sides(&self.plan.input_shape)
+            );
+            return Err(Error::new(ErrorCode::Shape, message));
+        }
+        if input.dtype() != self.plan.input_dtype {
+            let message = format!("the input is {}, the network takes {}", input.dtype(), self.plan.input_dtype);
+            return Err(Error::new(ErrorCode::Dtype, message));
+        }
+        let (device, shape) = (Device::flex(), input.shape().to_vec());
+        if input.dtype() == DType::Int64 {
+            let data = BurnData::new(input.as_int64()?.to_vec(), shape);
+            return Ok(Value::Codes(Burn::from_data(data, &device)));
+        }
+        let data = BurnData::new(input.as_float32()?.to_vec(), shape);
+        Ok(match input.shape().len() {
+            2 => Value::Rows(Burn::from_data(data, &device)),
+            3 => Value::Sequences(Burn::from_data(data, &device)),
+            _ => Value::Pictures(Burn::from_data(data, &device)),
+        })
+    }
+}
+
+/// The network's output as a host tensor.
+pub(crate) fn output_to_host(output: Value) -> Result<Tensor> {
+    match output {
+        Value::Rows(x) => Tensor::float32(x.dims(), compute::host(x.inner())?),
+        Value::Sequences(x) => Tensor::float32(x.dims(), compute::host(x.inner())?),
+        Value::Pictures(x) => Tensor::float32(x.dims(), compute::host(x.inner())?),
+        Value::Codes(_) => Err(Error::internal("a network ends in codes")),
+    }
+}
+
+fn sides(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,125 @@
+//! Optimisers over flat buffers: one pass per parameter that reads the gradient once and writes weight and
+//! moments once. The mathematics is torch.optim's, and tests compare with it.
+
+use lepton_core::{Error, ErrorCode, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Elements per parallel piece. Every element is independent, so the pieces never change a result.
+const PIECE: usize = 1 << 14;
+
+/// Which rule turns gradients into steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Adam (Kingma and Ba 2015); weight decay is added to the gradient.
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+    Adamw,
+    /// Gradient descent with momentum (dampening 0, not Nesterov).
+    Sgd,
+}
+
+/// The settings of an optimiser, named and defaulted as in torch.optim. The learning rate comes with each step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerSettings {
+    /// The rule.
+    pub kind: OptimizerKind,
+    /// Decay of the first moment (Adam, AdamW).
+    pub beta1: f64,
+    /// Decay of the second moment (Adam, AdamW).
+    pub beta2: f64,
+    /// Added to the root of the second moment (Adam, AdamW).
+    pub epsilon: f64,
+    /// Share of the last step that is kept (SGD).
+    pub momentum: f64,
+    /// Pull towards zero: added to the gradient (Adam, SGD) or applied to the weight (AdamW).
+    pub weight_decay: f64,
+}
+
+impl Default for OptimizerSettings {
+    fn default() -> OptimizerSettings {
+        OptimizerSettings {
+            kind: OptimizerKind::Adam,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            momentum: 0.9,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+impl OptimizerSettings {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] with the key of the setting.
+    pub fn validate(&self) -> Result<()> {
+        let shares = [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", self.momentum)];
+        for (key, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::new(ErrorCode::Config, format!("{key} = {value} is outside [0, 1)")).at_key(key));
+            }
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(Error::new(ErrorCode::Config, "epsilon is a number above 0").at_key("epsilon"));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return Err(Error::new(ErrorCode::Config, "weight_decay is a number from 0 up").at_key("weight_decay"));
+        }
+        Ok(())
+    }
+
+    /// The names of the buffers that the rule keeps for each parameter.
+    pub(crate) fn buffers(&self) -> &'static [&'static str] {
+        match self.kind {
+            OptimizerKind::Adam | OptimizerKind::Adamw => &["first_moment", "second_moment"],
+            OptimizerKind::Sgd => &["momentum"],
+        }
+    }
+
+    /// One step of one parameter. `step` counts from 1; `buffers` are those of [`OptimizerSettings::buffers`].
+    pub(crate) fn update(&self, step: u64, rate: f64, weights: &mut [f32], gradient: &[f32], buffers: &mut [Vec<f32>]) {
+        match (self.kind, buffers) {
+            (OptimizerKind::Sgd, [momentum]) => self.sgd(rate, weights, gradient, momentum),
+            (_, [first, second]) => self.adam(step, rate, weights, gradient, first, second),
+            _ => {}
+        }
+    }
+
+    fn adam(&self, step: u64, rate: f64, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+        let power = i32::try_from(step).unwrap_or(i32::MAX);
+        let step_size = (rate / (1.0 - self.beta1.powi(power))) as f32;
+        let root_correction = (1.0 / (1.0 - self.beta2.powi(power)).sqrt()) as f32;
+        let (keep1, add1) = (self.beta1 as f32, (1.0 - self.beta1) as f32);
+        let (keep2, add2) = (self.beta2 as f32, (1.0 - self.beta2) as f32);
+        let epsilon = self.epsilon as f32;
+        let decoupled = self.kind == OptimizerKind::Adamw;
+        let shrink = if decoupled { (1.0 - rate * self.weight_decay) as f32 } else { 1.0 };
+        let pull = if decoupled { 0.0 } else { self.weight_decay as f32 };
+        let buffers = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(buffers);
+        pieces.for_each(|((weights, gradient), (first, second))| {
+            for (((weight, &gradient), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+                let gradient = gradient + pull * *weight;
+                *m = keep1 * *m + add1 * gradient;
+                *v = keep2 * *v + add2 * gradient * gradient;
+                *weight = shrink * *weight - step_size * *m / (v.sqrt() * root_correction + epsilon);
+            }
+        });
+    }
+
+    fn sgd(&self, rate: f64, weights: &mut [f32], gradient: &[f32], momentum: &mut [f32]) {
+        let (rate, keep, pull) = (rate as f32, self.momentum as f32, self.weight_decay as f32);
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(momentum.par_chunks_mut(PIECE));
+        pieces.for_each(|((weights, gradient), momentum)| {
+            for ((weight, &gradient), velocity) in weights.iter_mut().zip(gradient).zip(momentum) {
+                *velocity = keep * *velocity + gradient + pull * *weight;
+                *weight -= rate * *velocity;
+            }
+        });
+    }
+}

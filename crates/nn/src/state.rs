@@ -1,0 +1,82 @@
+//! A trainer's state as bytes, and back. Everything is read and checked before anything is replaced.
+
+use crate::Trainer;
+use crate::network::flat;
+use crate::weights::{Reader, Writer};
+use lepton_core::{Digest, Error, ErrorCode, Result, Seed};
+use serde::{Deserialize, Serialize};
+
+const FORMAT: u32 = 1;
+const ABOUT: &str = "about";
+
+/// What a state belongs to, and its counters.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    format: u32,
+    architecture: Digest,
+    loss: crate::Loss,
+    optimizer: crate::OptimizerSettings,
+    seed: Seed,
+    steps: u64,
+}
+
+pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
+    let about = About {
+        format: FORMAT,
+        architecture: trainer.network.architecture.digest()?,
+        loss: trainer.loss,
+        optimizer: trainer.settings.clone(),
+        seed: trainer.network.seed,
+        steps: trainer.steps,
+    };
+    let mut writer = Writer::default();
+    writer.bytes(
+        ABOUT,
+        serde_json::to_vec(&about).map_err(|source| Error::internal(format!("saving a state: {source}")))?,
+    );
+    for (parameter, moments) in trainer.network.parameters.iter().zip(&trainer.moments) {
+        let (name, shape) = (&parameter.spec.name, &parameter.spec.shape);
+        writer.float32(format!("network/{name}"), shape, &parameter.to_host()?);
+        for (buffer, values) in trainer.settings.buffers().iter().zip(moments) {
+            writer.float32(format!("{buffer}/{name}"), shape, values);
+        }
+    }
+    writer.finish()
+}
+
+pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
+    let reader = Reader::open(bytes)?;
+    let about: About = serde_json::from_slice(reader.bytes(ABOUT)?).map_err(|source| {
+        Error::new(ErrorCode::BadData, format!("not a training state: {source}")).caused_by(source)
+    })?;
+    let other = |what: &str| {
+        Err(Error::new(ErrorCode::Config, format!("this training state belongs to another {what}"))
+            .fix("start the training afresh, or go back to the settings that it was saved with"))
+    };
+    if about.format != FORMAT {
+        return other("version of Lepton");
+    }
+    if about.architecture != trainer.network.architecture.digest()? {
+        return other("architecture");
+    }
+    if about.loss != trainer.loss {
+        return other("loss");
+    }
+    if about.optimizer != trainer.settings {
+        return other("optimizer");
+    }
+    let (mut values, mut moments) = (Vec::new(), Vec::new());
+    for parameter in &trainer.network.parameters {
+        let (name, shape) = (&parameter.spec.name, &parameter.spec.shape);
+        values.push(reader.float32(&format!("network/{name}"), shape)?);
+        let buffers = if parameter.spec.trained { trainer.settings.buffers() } else { &[] };
+        let read = |buffer: &&str| reader.float32(&format!("{buffer}/{name}"), shape);
+        moments.push(buffers.iter().map(read).collect::<Result<Vec<_>>>()?);
+    }
+    for (parameter, values) in trainer.network.parameters.iter_mut().zip(values) {
+        parameter.value = flat(values);
+    }
+    (trainer.moments, trainer.network.seed, trainer.steps) = (moments, about.seed, about.steps);
+    Ok(())
+}
