@@ -1,1 +1,24 @@
-//! (empty until its first code lands)
+//! Stages one to three of a run: collect a [`Dataset`] from files or the catalogue, prepare it (validate, remove
+//! duplicates, split), augment it and hand it to training batch by batch.
+//!
+//! Start with [`collect`], [`prepare`] and [`Loader`]. Fitted preprocessing lives in lepton-recipe; nothing here
+//! writes outside of the scratch folder that [`catalogue::fetch`] is given.
+
+mod augment;
+pub mod catalogue;
+mod collect;
+mod dataset;
+mod ipc;
+mod loader;
+mod prepare;
+mod rows;
+mod settings;
+mod source;
+
+pub use augment::{AugmentSettings, Augmenter};
+pub use collect::collect;
+pub use dataset::{Dataset, SourceFile, Unreadable};
+pub use ipc::{read_ipc, write_ipc};
+pub use loader::{Batch, CACHE_BYTES, Epoch, Loader};
+pub use prepare::{Finding, FindingKind, PrepareReport, PrepareSettings, RowCounts, Severity, prepare};
+pub use settings::{CollectSettings, Format, UnreadablePolicy};

@@ -69,7 +69,8 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    /// Adds a JSON value; `null` and `""` are missing. Numbers and booleans are categories by their JSON text.
+    /// Adds a JSON value; `null` and `""` are missing. In a column of texts a number
+    /// counts as its [`number_text`], a boolean as `true` or `false`.
     ///
     /// # Errors
     /// [`ErrorCode::BadInput`] for a value of another type than the column's; [`ErrorCode::TooLarge`] past
@@ -92,7 +93,11 @@ impl ColumnBuilder {
                     append_text(values, text)?;
                 }
             }
-            (Values::Text(values), Value::Number(_) | Value::Bool(_)) => append_text(values, &value.to_string())?,
+            (Values::Text(values), Value::Number(number)) => match number.as_f64() {
+                Some(number) => append_text(values, &number_text(number))?,
+                None => return wrong("a text"),
+            },
+            (Values::Text(values), Value::Bool(value)) => append_text(values, &value.to_string())?,
             (Values::Text(_), _) => return wrong("a text"),
             (Values::Image(values), Value::Object(object)) => match object.iter().next() {
                 Some((key, Value::String(text))) if key == "b64" && object.len() == 1 => {
@@ -104,6 +109,21 @@ impl ColumnBuilder {
                 _ => return wrong("a picture as {\"b64\": \"...\"}"),
             },
             (Values::Image(_), _) => return wrong("a picture as {\"b64\": \"...\"}"),
+        }
+        Ok(())
+    }
+
+    /// Adds a number.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadInput`] when the number is not finite or the column holds none.
+    pub fn push_number(&mut self, number: f64) -> Result<()> {
+        match &mut self.values {
+            Values::Number(values) if number.is_finite() => values.append_value(number),
+            Values::Number(_) => {
+                return Err(Error::new(ErrorCode::BadInput, format!("{number} is not a finite number")));
+            }
+            _ => return Err(Error::new(ErrorCode::BadInput, "a number cannot stand in this column")),
         }
         Ok(())
     }
@@ -128,6 +148,12 @@ impl ColumnBuilder {
             Values::Image(values) => values.finish(),
         }
     }
+}
+
+/// A number as the name of a category: the shortest decimal text that reads back as the same number, `3` for both
+/// 3 and 3.0.
+pub fn number_text(number: f64) -> String {
+    number.to_string()
 }
 
 /// Arrow's text columns count bytes in 31 bits; past that their builder would panic.

@@ -6,7 +6,7 @@ mod csv;
 mod json;
 mod picture;
 
-pub use builder::ColumnBuilder;
+pub use builder::{ColumnBuilder, number_text};
 pub use csv::rows_from_csv;
 pub use json::rows_from_json;
 pub use picture::{decode_picture, rows_from_pictures};

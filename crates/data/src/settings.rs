@@ -1,0 +1,59 @@
+//! The `[collect]` settings: where data comes from and what its columns are.
+
+use lepton_core::ColumnKind;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where data comes from. Either `dataset` or `path` is given; relative paths start at the project's folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollectSettings {
+    /// A dataset of the catalogue, for example `mnist`.
+    pub dataset: Option<String>,
+    /// A file or folder. A folder of idx files and a folder of pictures may hold all parts.
+    pub path: Option<PathBuf>,
+    /// The validation part, where it lies apart.
+    pub valid: Option<PathBuf>,
+    /// The test part, where it lies apart.
+    pub test: Option<PathBuf>,
+    /// The format, where the name of the file does not say it.
+    pub format: Option<Format>,
+    /// The column to predict; `label` for pictures.
+    pub target: Option<String>,
+    /// Kinds of columns, where they are not what the values look like.
+    pub columns: BTreeMap<String, ColumnKind>,
+    /// Columns to leave out.
+    pub ignore: Vec<String>,
+    /// Between the fields of a CSV; a comma, or a tab for `.tsv`, where nothing is set.
+    pub delimiter: Option<char>,
+    /// What a picture does that cannot be read.
+    pub unreadable: UnreadablePolicy,
+}
+
+/// A format of source data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Pictures and labels as two idx files of unsigned bytes.
+    Idx,
+    /// A folder per class with PNG and JPEG files.
+    ImageFolder,
+    /// Delimited text with a header line, RFC 4180.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// What a picture does that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreadablePolicy {
+    /// It stops the run with an error that names the file.
+    #[default]
+    Refuse,
+    /// It is left out and reported.
+    Drop,
+}

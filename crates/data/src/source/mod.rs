@@ -1,0 +1,89 @@
+//! Readers of source data, one module per format, and what they share.
+
+mod csv;
+pub(crate) mod idx;
+pub(crate) mod image_folder;
+mod infer;
+mod jsonl;
+mod parquet;
+pub(crate) mod table;
+
+use crate::dataset::SourceFile;
+use crate::settings::CollectSettings;
+use lepton_core::{
+    Cancel, Column, ColumnKind, Digest, Error, ErrorCode, Event, Hasher, Limits, Progress, Result, Schema,
+};
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+/// What every reader is given.
+pub(crate) struct Context<'a> {
+    pub(crate) settings: &'a CollectSettings,
+    pub(crate) limits: &'a Limits,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) cancel: &'a Cancel,
+}
+
+impl Context<'_> {
+    /// Says how far reading has come.
+    pub(crate) fn advanced(&self, what: &str, done: usize, total: Option<usize>) {
+        let (done, total) = (done as u64, total.map(|total| total as u64));
+        self.progress.event(Event::Advanced { what: format!("reading {what}"), done, total, unit: "rows" });
+    }
+
+    /// The settings that only tables have, refused for pictures rather than ignored.
+    pub(crate) fn refuse_table_settings(&self) -> Result<()> {
+        let settings = self.settings;
+        let table_only = [
+            ("collect.columns", !settings.columns.is_empty()),
+            ("collect.ignore", !settings.ignore.is_empty()),
+            ("collect.delimiter", settings.delimiter.is_some()),
+            ("collect.target", settings.target.as_deref().is_some_and(|target| target != LABEL)),
+        ];
+        match table_only.into_iter().find(|(_, set)| *set) {
+            Some((key, _)) => {
+                Err(Error::new(ErrorCode::Config, "this setting is for tables; this source has pictures")
+                    .at_key(key)
+                    .fix(format!("remove it; pictures have the columns \"{IMAGE}\" and \"{LABEL}\"")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The picture column of picture sources.
+pub(crate) const IMAGE: &str = "image";
+
+/// The target column of picture sources.
+pub(crate) const LABEL: &str = "label";
+
+/// The schema of picture sources.
+pub(crate) fn picture_schema() -> Schema {
+    let column = |name: &str, kind| Column { name: name.to_owned(), kind, nullable: false };
+    Schema { columns: vec![column(IMAGE, ColumnKind::Image), column(LABEL, ColumnKind::Category)] }
+}
+
+/// A whole file and its entry in the list of sources.
+pub(crate) fn read_file(path: &Path) -> Result<(Vec<u8>, SourceFile)> {
+    let bytes = fs::read(path).map_err(|source| Error::io("read the file", path, source))?;
+    let source = SourceFile { path: path.to_path_buf(), bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
+    Ok((bytes, source))
+}
+
+/// The entry of a file that is read piece by piece.
+pub(crate) fn hash_file(path: &Path) -> Result<SourceFile> {
+    let failed = |source| Error::io("read the file", path, source);
+    let mut file = fs::File::open(path).map_err(failed)?;
+    let (mut hasher, mut bytes) = (Hasher::default(), 0);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(SourceFile { path: path.to_path_buf(), bytes, sha256: hasher.finish() }),
+            count => {
+                hasher.update(&buffer[..count]);
+                bytes += count as u64;
+            }
+        }
+    }
+}
