@@ -1,1 +1,35 @@
-//! (empty until its first code lands)
+//! The spine: `lepton.toml`, the seven stages in order, the stage cache, resume, and the operations that the
+//! command line and the server share.
+//!
+//! Open [`run`] first: it walks the stages. Each stage is one file under `stages/`, takes the typed output of
+//! the stages before it and gives one of its own; what a stage computes lives in the crate of that stage.
+
+mod artifact;
+mod cache;
+mod engine;
+mod evaluate;
+mod machine;
+mod model;
+mod monitor_report;
+mod predict;
+mod project;
+pub mod report;
+mod run;
+mod scaffold;
+mod stage;
+mod stages;
+mod tasks;
+
+pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
+pub use engine::{engines, install_onnxruntime};
+pub use evaluate::{Evaluation, evaluate};
+pub use machine::{environment, now_utc};
+pub use model::{LoadedModel, export, load_model, open_package};
+pub use monitor_report::{MonitorReport, monitor_report};
+pub use predict::{PredictInput, predict};
+pub use project::{DeploySettings, MonitorStageSettings, Project, ProjectSettings, Settings};
+pub use run::{RunOptions, RunResult, StageResult, run};
+pub use scaffold::scaffold;
+pub use stage::Stage;
+pub use stages::collect::{catalogue_state, fetch_dataset};
+pub use tasks::{task, tasks};

@@ -119,7 +119,7 @@ pub(super) fn run() -> ReportInput {
             .collect(),
         lineage: ["dataset_sha256", "prepared_sha256", "recipe_sha256", "settings_sha256"].map(|name| (name.to_owned(), Digest::of(name).hex())).into(),
         model: Some("mnist@1".into()),
-        package: Some("/home/ada/.local/share/lepton/models/mnist/1".into()),
+        package: Some("~/.local/share/lepton/models/mnist/1".into()),
     }
 }
 

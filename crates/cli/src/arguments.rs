@@ -1,0 +1,235 @@
+//! What can be typed. Help, completions and the CLI reference are generated from these types.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use lepton_core::{ModelName, ModelRef, TaskKind};
+use lepton_pipeline::Stage;
+use std::path::PathBuf;
+
+/// A full-stack AI system in one binary: raw data to a monitored endpoint, through seven stages.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "lepton", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Arguments {
+    pub(crate) fn wants_json(&self) -> bool {
+        self.global.json || self.global.output == Some(Output::Json)
+    }
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// The folder that keeps runs, datasets, models and engines [default: the platform's data folder]
+    #[arg(long, global = true, env = "LEPTON_HOME", value_name = "FOLDER")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print the result as one JSON object on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Form of the result
+    #[arg(long, short, global = true, value_name = "FORM", conflicts_with = "json")]
+    pub(crate) output: Option<Output>,
+    /// A libonnxruntime to use in place of the installed one
+    #[arg(long, global = true, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a folder with a commented lepton.toml
+    New {
+        /// Name of the project and its folder
+        name: ModelName,
+        /// Kind of problem: image-classification or tabular-classification
+        #[arg(long, short)]
+        task: TaskKind,
+    },
+    /// Run a project: collect, prepare, augment, train, optimize, deploy, monitor
+    Run(RunArguments),
+    /// Look at past runs
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Look at datasets, and fetch those of the catalogue
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Look at models, check them, copy them out
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Answer for pictures, rows or tables
+    Predict {
+        /// NAME, NAME@VERSION, a package folder or a bare .onnx file
+        model: ModelRef,
+        /// PNG or JPEG files, CSV or JSON files, a typed CSV or JSON row, or - for standard input
+        #[arg(required = true, value_name = "INPUT")]
+        inputs: Vec<String>,
+        #[command(flatten)]
+        engine: EngineChoice,
+    },
+    /// Measure a model on data
+    Evaluate {
+        /// NAME, NAME@VERSION or a package folder
+        model: ModelRef,
+        /// A dataset of this machine, a project folder (its test split), or a file or folder of data
+        data: String,
+        #[command(flatten)]
+        engine: EngineChoice,
+    },
+    /// Serve models over HTTP
+    Serve {
+        /// NAME, NAME@VERSION, a package folder or a bare .onnx file
+        #[arg(required = true, value_name = "MODEL")]
+        models: Vec<ModelRef>,
+        #[command(flatten)]
+        address: Address,
+        #[command(flatten)]
+        engine: EngineChoice,
+    },
+    /// Look at what served models saw
+    #[command(subcommand)]
+    Monitor(MonitorCommand),
+    /// Look at inference engines, and install one
+    #[command(subcommand)]
+    Engine(EngineCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the reference of all commands, in Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArguments {
+    /// A folder with a lepton.toml, or the file itself
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Allow downloading what the project names
+    #[arg(long)]
+    pub(crate) fetch: bool,
+    /// Run this stage and all later ones again
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) from: Option<Stage>,
+    /// Stop after this stage
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) until: Option<Stage>,
+    /// Change a setting for this run, for example train.epochs=3
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Serve the model when the run is done
+    #[arg(long)]
+    pub(crate) serve: bool,
+    #[command(flatten)]
+    pub(crate) address: Address,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Address {
+    /// Address to listen on; only loopback addresses are allowed so far
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 8080, env = "PORT")]
+    pub(crate) port: u16,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EngineChoice {
+    /// Inference engine: rten or onnxruntime [default: onnxruntime where it is found, else rten]
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<String>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List the newest runs
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one run with its stages
+    Show {
+        /// Its id, the beginning of its id, or latest
+        #[arg(default_value = "latest")]
+        run: String,
+    },
+    /// Print where a run's report lies
+    Report {
+        /// Its id, the beginning of its id, or latest
+        #[arg(default_value = "latest")]
+        run: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// List the catalogue and the dataset versions of this machine
+    List,
+    /// Download a dataset of the catalogue
+    Fetch {
+        /// Its name
+        name: String,
+    },
+    /// Show one dataset
+    Show {
+        /// Its name, or NAME@ and the beginning of its hash
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the registered models
+    List,
+    /// Show one model: task, signature, metrics, lineage
+    Show {
+        /// NAME, NAME@VERSION, a package folder or a bare .onnx file
+        model: ModelRef,
+    },
+    /// Check every file of a package against its hash
+    Verify {
+        /// NAME, NAME@VERSION, a package folder or a bare .onnx file
+        model: ModelRef,
+    },
+    /// Copy a package to a new folder
+    Export {
+        /// NAME, NAME@VERSION or a package folder
+        model: ModelRef,
+        /// The folder to make
+        #[arg(long, short = 'd', visible_alias = "to", value_name = "FOLDER")]
+        destination: PathBuf,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MonitorCommand {
+    /// Hold what servers saw against the model's training data
+    Report {
+        /// NAME or NAME@VERSION
+        model: ModelRef,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum EngineCommand {
+    /// List the engines, and say which is in use and why
+    List,
+    /// Download an engine's library through the package client
+    Install {
+        /// onnxruntime
+        name: String,
+    },
+}

@@ -1,0 +1,86 @@
+//! One file per noun: flags to one library call to a printed answer.
+
+mod data;
+mod engine;
+mod model;
+mod monitor;
+mod predict;
+mod run;
+mod runs;
+mod serve;
+
+use crate::arguments::{Arguments, Command};
+use crate::terminal;
+use clap::CommandFactory;
+use lepton_core::{Error, ErrorCode, Result};
+use lepton_store::Store;
+use std::path::{Path, PathBuf};
+
+/// What every command works with.
+pub(crate) struct Session {
+    pub(crate) store: Store,
+    pub(crate) json: bool,
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+impl Session {
+    /// Prints `value` as JSON where that was asked for, else the table that `table` makes.
+    fn show(&self, value: &impl serde::Serialize, table: impl FnOnce() -> String) -> Result<()> {
+        if self.json { terminal::print_json(value) } else { terminal::print(&table()) }
+    }
+}
+
+/// Runs the command; the code is 0, or 1 where a check said no without being an error.
+pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
+    let json = arguments.wants_json();
+    let global = arguments.global;
+    // These need no data folder.
+    match &arguments.command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "lepton", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script))?;
+            return Ok(0);
+        }
+        Command::Reference => {
+            terminal::print(&crate::reference::markdown())?;
+            return Ok(0);
+        }
+        Command::New { name, task } => {
+            let file = lepton_pipeline::scaffold(Path::new("."), name, *task)?;
+            if json {
+                terminal::print_json(&serde_json::json!({ "project": name, "file": file }))?;
+            } else {
+                terminal::print(&format!("{}\n", file.display()))?;
+                terminal::say(&format!("edit it, then: lepton run {name}"));
+            }
+            return Ok(0);
+        }
+        _ => {}
+    }
+    let home = match global.home {
+        Some(home) => home,
+        None => default_home()?,
+    };
+    let session = Session { store: Store::open(&home)?, json, onnxruntime: global.onnxruntime };
+    match arguments.command {
+        Command::Run(arguments) => run::run(&session, &arguments),
+        Command::Runs(command) => runs::runs(&session, &command),
+        Command::Data(command) => data::data(&session, &command),
+        Command::Model(command) => model::model(&session, &command),
+        Command::Predict { model, inputs, engine } => predict::predict(&session, &model, &inputs, engine.engine.as_deref()),
+        Command::Evaluate { model, data, engine } => predict::evaluate(&session, &model, &data, engine.engine.as_deref()),
+        Command::Serve { models, address, engine } => serve::serve(&session, &models, &address, engine.engine.as_deref()),
+        Command::Monitor(command) => monitor::monitor(&session, &command),
+        Command::Engine(command) => engine::engine(&session, &command),
+        Command::Completions { .. } | Command::Reference | Command::New { .. } => Ok(0),
+    }
+}
+
+/// The platform's data folder for Lepton.
+fn default_home() -> Result<PathBuf> {
+    directories::ProjectDirs::from("", "", "lepton").map(|folders| folders.data_dir().to_path_buf()).ok_or_else(|| {
+        Error::new(ErrorCode::Usage, "this account has no home folder to keep data in")
+            .fix("name a folder with --home or LEPTON_HOME")
+    })
+}

@@ -1,0 +1,81 @@
+//! `lepton predict` and `lepton evaluate`.
+
+use super::Session;
+use crate::interrupt::cancel_on_signal;
+use crate::terminal::{Bars, Table};
+use lepton_core::{Limits, ModelRef, Prediction, Result};
+use lepton_pipeline::{PredictInput, load_model};
+use serde_json::json;
+
+pub(super) fn predict(session: &Session, model: &ModelRef, inputs: &[String], engine: Option<&str>) -> Result<u8> {
+    let limits = Limits::default();
+    let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &limits)?;
+    let mut answers: Vec<(String, Prediction)> = Vec::new();
+    for text in inputs {
+        let input = match text.as_str() {
+            "-" => PredictInput::from_reader("standard input", std::io::stdin().lock(), &limits)?,
+            text => PredictInput::from_argument(text, &limits)?,
+        };
+        let predictions = lepton_pipeline::predict(&loaded.model, &input, &limits)?;
+        let several = predictions.len() > 1;
+        for (row, prediction) in predictions.into_iter().enumerate() {
+            let origin = if several { format!("{}, row {}", input.origin, row + 1) } else { input.origin.clone() };
+            answers.push((origin, prediction));
+        }
+    }
+    let name = format!("{}@{}", loaded.name, loaded.version);
+    let value = json!({
+        "model": name,
+        "engine": loaded.model.engine_name(),
+        "predictions": answers.iter().map(|(origin, prediction)| {
+            let mut object = json!(prediction);
+            if let Some(fields) = object.as_object_mut() {
+                fields.insert("input".to_owned(), json!(origin));
+            }
+            object
+        }).collect::<Vec<_>>(),
+    });
+    session.show(&value, || table(&answers))?;
+    Ok(0)
+}
+
+fn table(answers: &[(String, Prediction)]) -> String {
+    let mut table = Table::new(&["input", "prediction", "probability", "next"]);
+    for (origin, prediction) in answers {
+        match prediction {
+            Prediction::Classification { label, probability, probabilities } => {
+                let next = probabilities.iter().skip(1).take(2).map(|class| format!("{} {:.4}", class.label, class.probability));
+                table.row([origin.clone(), label.clone(), format!("{probability:.4}"), next.collect::<Vec<_>>().join(", ")]);
+            }
+            Prediction::Raw { outputs } => {
+                let text = serde_json::to_string(outputs).unwrap_or_default();
+                table.row([origin.clone(), text, String::new(), String::new()]);
+            }
+        }
+    }
+    table.text()
+}
+
+pub(super) fn evaluate(session: &Session, model: &ModelRef, data: &str, engine: Option<&str>) -> Result<u8> {
+    let limits = Limits::default();
+    let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &limits)?;
+    let result =
+        lepton_pipeline::evaluate(&session.store, &loaded, data, &limits, &Bars::new(), &cancel_on_signal()?)?;
+    session.show(&result, || {
+        let mut table = Table::new(&["metric", "value"]);
+        for (name, value) in &result.metrics {
+            table.row([name.clone(), format!("{value:.4}")]);
+        }
+        format!(
+            "{} on {} ({}, {} rows, sha256:{}), engine {}\n\n{}",
+            result.model,
+            result.dataset,
+            result.split,
+            result.rows,
+            result.dataset_sha256.short(),
+            result.engine,
+            table.text()
+        )
+    })?;
+    Ok(0)
+}

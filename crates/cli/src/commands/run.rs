@@ -1,0 +1,66 @@
+//! `lepton run`.
+
+use super::Session;
+use crate::arguments::RunArguments;
+use crate::interrupt::cancel_on_signal;
+use crate::terminal::{self, Bars, Table};
+use lepton_core::{Error, ModelRef, Result, Split};
+use lepton_pipeline::{Project, RunOptions, RunResult};
+
+pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
+    let project = Project::load(&arguments.path, &arguments.set)?;
+    let options = RunOptions {
+        fetch: arguments.fetch,
+        from: arguments.from,
+        until: arguments.until,
+        command: std::env::args().collect(),
+        onnxruntime: session.onnxruntime.clone(),
+    };
+    let cancel = cancel_on_signal()?;
+    let result = lepton_pipeline::run(&project, &options, &session.store, &Bars::new(), &cancel)?;
+    session.show(&result, || table(&result))?;
+    if !arguments.serve {
+        return Ok(0);
+    }
+    let model: ModelRef = result
+        .model
+        .as_deref()
+        .ok_or_else(|| Error::new(lepton_core::ErrorCode::Usage, "--serve needs a run that reaches deploy").fix("leave out --until"))?
+        .parse()?;
+    super::serve::serve(session, &[model], &arguments.address, None)
+}
+
+fn table(result: &RunResult) -> String {
+    let mut stages = Table::new(&["stage", "time", "result"]);
+    for stage in &result.stages {
+        let time = if stage.cached { "cached".to_owned() } else { terminal::seconds(stage.seconds) };
+        stages.row([stage.name.to_string(), time, stage.summary.clone()]);
+    }
+    let mut text = format!("\n{}", stages.text());
+    if !result.metrics.is_empty() {
+        let names: Vec<&String> = result.metrics.values().flat_map(|metrics| metrics.keys()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let mut headings = vec!["split"];
+        headings.extend(names.iter().map(|name| name.as_str()));
+        let mut metrics = Table::new(&headings);
+        for split in Split::ALL {
+            let Some(values) = result.metrics.get(split.name()) else { continue };
+            let cells = names.iter().map(|name| values.get(*name).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")));
+            metrics.row(std::iter::once(split.to_string()).chain(cells));
+        }
+        text.push_str(&format!("\n{}", metrics.text()));
+    }
+    let mut facts = Vec::new();
+    let mut fact = |name: &str, value: Option<String>| facts.extend(value.map(|value| format!("{name:<9}{value}")));
+    fact("model", result.model.clone());
+    fact("package", result.package.as_ref().map(|folder| folder.display().to_string()));
+    fact("size", result.package_bytes.map(terminal::bytes));
+    fact("INT8", result.int8.clone());
+    fact("dataset", result.dataset.map(|digest| format!("sha256:{digest}")));
+    fact("seed", Some(result.seed.0.to_string()));
+    fact("engine", result.engine.clone());
+    fact("machine", Some(format!("{}, {}", result.environment.processor, result.environment.system)));
+    fact("run", Some(result.run.clone()));
+    fact("report", Some(result.report.display().to_string()));
+    text.push_str(&format!("\n{}\n", facts.join("\n")));
+    text
+}

@@ -1,0 +1,288 @@
+//! What each stage hands to the next: small typed records that name blobs by hash. They are what the stage
+//! cache keeps, so a field added here must change [`crate::cache::LAYOUT`].
+
+use lepton_core::{
+    Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec,
+};
+use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
+use lepton_monitor::DriftReport;
+use lepton_optimize::Agreement;
+use lepton_train::EpochRecord;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+/// The result of a stage.
+pub(crate) trait Artifact: Serialize + DeserializeOwned {
+    /// The blobs that must exist for the cached result to be of use.
+    fn blobs(&self) -> Vec<Digest>;
+    /// One line for a person.
+    fn summary(&self) -> String;
+}
+
+/// The rows of one split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// How many.
+    pub rows: usize,
+    /// The Arrow IPC file that holds them.
+    pub blob: Digest,
+}
+
+/// Stage 1: a dataset version named by its content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Collected {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Hash of schema and values.
+    pub digest: Digest,
+    /// The columns.
+    pub schema: Schema,
+    /// The column to predict.
+    pub target: String,
+    /// Rows by split, as the source gave them.
+    pub parts: BTreeMap<Split, Part>,
+    /// Every file that was read.
+    pub source: Vec<SourceFile>,
+    /// Files that could not be read and were dropped by the user's setting.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Stage 2: clean splits and the fitted recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Hash of schema and values after preparation.
+    pub digest: Digest,
+    /// The columns.
+    pub schema: Schema,
+    /// The column to predict.
+    pub target: String,
+    /// Rows by split.
+    pub parts: BTreeMap<Split, Part>,
+    /// What was found and done.
+    pub report: PrepareReport,
+    /// The fitted recipe, as JSON.
+    pub recipe: Digest,
+    /// The tensor that the recipe gives.
+    pub features: TensorSpec,
+    /// Class names in the order of the network's outputs.
+    pub labels: Vec<String>,
+}
+
+/// Stage 3: how training rows are varied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Augmented {
+    /// The settings in force; all zero when nothing is varied.
+    pub settings: AugmentSettings,
+    /// One line for a person.
+    pub about: String,
+    /// Originals and variants of a few training pictures.
+    pub preview: Option<Figure>,
+}
+
+/// Stage 4: the trained network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// The network as data, JSON.
+    pub architecture: Digest,
+    /// The best epoch's weights, safetensors.
+    pub weights: Digest,
+    /// The printed summary of the network.
+    pub summary: String,
+    /// One record per epoch.
+    pub history: Vec<EpochRecord>,
+    /// The epoch that was kept.
+    pub best_epoch: usize,
+    /// Whether early stopping ended it.
+    pub stopped_early: bool,
+    /// Training rows per second over all epochs.
+    pub samples_per_second: f64,
+    /// The machine and the versions.
+    pub environment: Environment,
+    /// The run that trained it.
+    pub run: String,
+    /// The command as typed.
+    pub command: String,
+    /// When training ended, RFC 3339 in UTC.
+    pub created: String,
+}
+
+/// Stage 5: what is served, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Optimized {
+    /// The float32 ONNX file.
+    pub float32: Digest,
+    /// The INT8 ONNX file, where one was made.
+    pub int8: Option<Digest>,
+    /// Exported file against trained network on the test split.
+    pub agreement: Agreement,
+    /// What was measured and decided.
+    pub verdict: Option<Int8Verdict>,
+    /// Why there is no verdict, where there is none.
+    pub no_int8: Option<String>,
+    /// Name and version of the engine that measured.
+    pub engine: String,
+    /// Metrics of the served file by split.
+    pub metrics: MetricsBySplit,
+    /// The figures of the test split, as JSON.
+    pub figures: Digest,
+}
+
+/// Stage 6: the registered package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The model's name.
+    pub model: ModelName,
+    /// Its version.
+    pub version: u64,
+    /// Hash of manifest.json.
+    pub manifest: Digest,
+    /// Bytes of the whole package.
+    pub bytes: u64,
+}
+
+/// Stage 7: what the reference says of the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Monitored {
+    /// Rows behind the reference.
+    pub reference_rows: u64,
+    /// The test split held against the reference, as a server would.
+    pub drift: DriftReport,
+}
+
+fn part_blobs(parts: &BTreeMap<Split, Part>) -> impl Iterator<Item = Digest> + '_ {
+    parts.values().map(|part| part.blob)
+}
+
+fn rows(parts: &BTreeMap<Split, Part>) -> String {
+    parts.iter().map(|(split, part)| format!("{} {split}", thousands(part.rows as u64))).collect::<Vec<_>>().join(", ")
+}
+
+/// `60000` as `60,000`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl Artifact for Collected {
+    fn blobs(&self) -> Vec<Digest> {
+        part_blobs(&self.parts).collect()
+    }
+
+    fn summary(&self) -> String {
+        format!("{} rows, {} columns, dataset {}", rows(&self.parts), self.schema.columns.len(), self.digest.short())
+    }
+}
+
+impl Collected {
+    /// The raw columns without the target.
+    pub fn features(&self) -> impl Iterator<Item = &Column> {
+        self.schema.columns.iter().filter(|column| column.name != self.target)
+    }
+}
+
+impl Artifact for Prepared {
+    fn blobs(&self) -> Vec<Digest> {
+        part_blobs(&self.parts).chain([self.recipe]).collect()
+    }
+
+    fn summary(&self) -> String {
+        let findings = self.report.findings.len();
+        let shape: Vec<String> = self.features.shape.iter().skip(1).map(i64::to_string).collect();
+        format!("{}; {findings} findings; input {}", rows(&self.parts), shape.join("x"))
+    }
+}
+
+impl Artifact for Augmented {
+    fn blobs(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        self.about.clone()
+    }
+}
+
+impl Artifact for Trained {
+    fn blobs(&self) -> Vec<Digest> {
+        vec![self.architecture, self.weights]
+    }
+
+    fn summary(&self) -> String {
+        let stopped = if self.stopped_early { ", stopped early" } else { "" };
+        format!(
+            "{} epochs{stopped}, best is {}; {} samples/s",
+            self.history.len(),
+            self.best_epoch,
+            thousands(self.samples_per_second as u64)
+        )
+    }
+}
+
+impl Artifact for Optimized {
+    fn blobs(&self) -> Vec<Digest> {
+        [self.float32, self.figures].into_iter().chain(self.int8).collect()
+    }
+
+    fn summary(&self) -> String {
+        let int8 = match (&self.verdict, &self.no_int8) {
+            (Some(verdict), _) if verdict.kept => "INT8 kept",
+            (Some(_), _) => "INT8 refused",
+            (None, _) => "no INT8",
+        };
+        format!(
+            "ONNX agrees on {} of {} rows (max difference {:.1e}); {int8}",
+            thousands(self.agreement.identical_argmax as u64),
+            thousands(self.agreement.rows as u64),
+            self.agreement.max_abs_difference
+        )
+    }
+}
+
+impl Optimized {
+    /// Whether the INT8 file is the one that is served.
+    pub fn serves_int8(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.kept)
+    }
+}
+
+impl Artifact for Deployed {
+    fn blobs(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        format!("{}@{}, {} kB", self.model, self.version, thousands(self.bytes.div_ceil(1000)))
+    }
+}
+
+impl Artifact for Monitored {
+    fn blobs(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "reference of {} rows; test split: {} of {} columns drifted",
+            thousands(self.reference_rows),
+            self.drift.columns.iter().filter(|column| column.drifted == Some(true)).count(),
+            self.drift.columns.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousands;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

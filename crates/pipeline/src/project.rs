@@ -1,0 +1,266 @@
+//! `lepton.toml`: the settings tree of a project, read strictly. Each section's type lives in the crate of
+//! its stage; this file joins them, applies `--set`, and turns every mistake into an error with its line,
+//! its key and the nearest known key.
+
+use lepton_core::{Error, ErrorCode, Limits, ModelName, Result, Seed, TaskKind, nearest};
+use lepton_data::{AugmentSettings, CollectSettings, PrepareSettings};
+use lepton_monitor::MonitorSettings;
+use lepton_optimize::OptimizeSettings;
+use lepton_train::{RecipeSettings, TrainSettings};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// `[project]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectSettings {
+    /// The project's name, which is also the model's unless `[deploy] name` says otherwise.
+    pub name: ModelName,
+    /// What kind of problem it is.
+    pub task: TaskKind,
+    /// Fixes every random choice.
+    #[serde(default)]
+    pub seed: Seed,
+}
+
+/// `[deploy]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeploySettings {
+    /// The name that the model is registered under; the project's name when absent.
+    pub name: Option<ModelName>,
+    /// Test metrics that must be reached before the model is registered, for example
+    /// `require = { accuracy = 0.98 }`. For `log_loss` the figure is the most that is allowed.
+    pub require: BTreeMap<String, f64>,
+}
+
+/// `[monitor]`: the settings that serving uses, kept in the run for reference.
+pub type MonitorStageSettings = MonitorSettings;
+
+/// Everything that `lepton.toml` can say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name, task and seed.
+    pub project: ProjectSettings,
+    /// Stage 1.
+    #[serde(default)]
+    pub collect: CollectSettings,
+    /// Stage 2: splitting and cleaning.
+    #[serde(default)]
+    pub prepare: PrepareSettings,
+    /// Stage 2: preprocessing, fitted on the training split.
+    #[serde(default)]
+    pub recipe: RecipeSettings,
+    /// Stage 3; the task's own default when the section is absent.
+    #[serde(default)]
+    pub augment: Option<AugmentSettings>,
+    /// Stage 4.
+    #[serde(default)]
+    pub train: TrainSettings,
+    /// Stage 5.
+    #[serde(default)]
+    pub optimize: OptimizeSettings,
+    /// Stage 6.
+    #[serde(default)]
+    pub deploy: DeploySettings,
+    /// Stage 7.
+    #[serde(default)]
+    pub monitor: MonitorStageSettings,
+    /// Limits on outside input.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A project: its folder and its settings.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+    /// The settings file.
+    pub file: PathBuf,
+    /// What it says, with `--set` applied.
+    pub settings: Settings,
+}
+
+impl Project {
+    /// Reads `path` (a folder with a `lepton.toml`, or the file itself) and applies `overrides`, each
+    /// `a.b=value` with a TOML value or, failing that, plain text.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`] without a file; [`ErrorCode::Config`] with the line and the key otherwise.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Project> {
+        let file = if path.is_dir() { path.join("lepton.toml") } else { path.to_path_buf() };
+        let text = std::fs::read_to_string(&file).map_err(|source| {
+            let missing = source.kind() == std::io::ErrorKind::NotFound;
+            let error = Error::io("read the project file", &file, source);
+            if missing {
+                error.fix("name a folder that holds a lepton.toml, or make one with: lepton new NAME --task TASK")
+            } else {
+                error
+            }
+        })?;
+        let folder = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let folder = folder.canonicalize().map_err(|source| Error::io("find the project folder", &folder, source))?;
+        let settings = parse(&text, &file, overrides)?;
+        Ok(Project { folder, file, settings })
+    }
+
+    /// The name that the model is registered under.
+    pub fn model_name(&self) -> &ModelName {
+        self.settings.deploy.name.as_ref().unwrap_or(&self.settings.project.name)
+    }
+}
+
+fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Settings> {
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| explain(&error, None, text, file))?;
+    let settings: Settings = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        explain(error.inner(), Some(&path), text, file)
+    })?;
+    if overrides.is_empty() {
+        return validate(settings, file);
+    }
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error, None, text, file))?;
+    for assignment in overrides {
+        let (key, value) = assignment.split_once('=').ok_or_else(|| {
+            Error::new(ErrorCode::Usage, format!("--set {assignment}: there is no \"=\""))
+                .fix("write it as --set section.key=value, for example --set train.epochs=3")
+        })?;
+        assign(&mut table, key.trim(), literal(value.trim()))?;
+    }
+    let settings: Settings = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        explain(error.inner(), Some(&path), "", Path::new("--set"))
+    })?;
+    validate(settings, file)
+}
+
+fn validate(settings: Settings, file: &Path) -> Result<Settings> {
+    settings.train.validate().map_err(|error| error.in_file(file))?;
+    for (metric, value) in &settings.deploy.require {
+        let names = lepton_core::Metric::ALL.map(lepton_core::Metric::name);
+        if !names.contains(&metric.as_str()) {
+            let error = Error::new(ErrorCode::Config, format!("there is no metric \"{metric}\""))
+                .in_file(file)
+                .at_key("deploy.require");
+            return Err(match nearest(metric, names) {
+                Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+                None => error.fix(format!("the metrics are: {}", names.join(", "))),
+            });
+        }
+        if !value.is_finite() {
+            return Err(Error::new(ErrorCode::Config, "must be a finite number")
+                .in_file(file)
+                .at_key(format!("deploy.require.{metric}")));
+        }
+    }
+    Ok(settings)
+}
+
+/// A TOML value where the text is one, else the text itself: `--set train.epochs=3 --set collect.target=label`.
+fn literal(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}
+
+fn assign(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
+    match key.split_once('.') {
+        None if key.is_empty() => Err(Error::new(ErrorCode::Usage, "--set needs a key before the \"=\"")),
+        None => {
+            table.insert(key.to_owned(), value);
+            Ok(())
+        }
+        Some((section, rest)) => {
+            let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            match entry {
+                toml::Value::Table(inner) => assign(inner, rest, value),
+                _ => Err(Error::new(ErrorCode::Usage, format!("--set: \"{section}\" is a value, not a section"))
+                    .at_key(key)),
+            }
+        }
+    }
+}
+
+/// Turns the TOML reader's error into ours: line, key, and the nearest known key for an unknown one.
+fn explain(error: &toml::de::Error, path: Option<&str>, text: &str, file: &Path) -> Error {
+    let message = error.message().trim();
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let sentence = match names.first() {
+        Some(name) if message.starts_with("unknown field") => format!("there is no setting \"{name}\" here"),
+        _ => message.lines().next().unwrap_or(message).to_owned(),
+    };
+    let mut ours = Error::new(ErrorCode::Config, sentence).in_file(file);
+    if let Some(span) = error.span().filter(|_| !text.is_empty()) {
+        let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+        ours = ours.at_row(line as u64 + 1);
+    }
+    if let Some(path) = path.filter(|path| !path.is_empty() && *path != ".") {
+        ours = ours.at_key(path);
+    }
+    if unknown {
+        if let Some((wrong, known)) = names.split_first() {
+            ours = match nearest(wrong, known.iter().copied()) {
+                Some(near) => ours.fix(format!("did you mean \"{near}\"?")),
+                None if known.is_empty() => ours,
+                None => ours.fix(format!("known here: {}", known.join(", "))),
+            };
+        }
+    }
+    ours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[project]\nname = \"digits\"\ntask = \"image-classification\"\n";
+
+    fn read(text: &str, overrides: &[&str]) -> Result<Settings> {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        parse(text, Path::new("lepton.toml"), &overrides)
+    }
+
+    #[test]
+    fn a_short_file_takes_defaults_and_set_changes_them() {
+        assert_eq!(read(GOOD, &[]).unwrap().train.epochs, 5);
+        let changed = read(GOOD, &["train.epochs=3", "collect.target=label", "deploy.require.accuracy=0.9"]).unwrap();
+        assert_eq!(changed.train.epochs, 3);
+        assert_eq!(changed.collect.target.as_deref(), Some("label"));
+        assert_eq!(changed.deploy.require["accuracy"], 0.9);
+    }
+
+    #[test]
+    fn an_unknown_key_names_itself_its_line_and_the_nearest() {
+        let error = read(&format!("{GOOD}[train]\nepoch = 3\n"), &[]).unwrap_err();
+        assert_eq!(error.place().row, Some(5));
+        assert_eq!(error.place().key.as_deref(), Some("train.epoch"));
+        assert_eq!(error.remedy(), Some("did you mean \"epochs\"?"));
+        let error = read(GOOD, &["train.epoch=3"]).unwrap_err();
+        assert_eq!(error.place().key.as_deref(), Some("train.epoch"));
+        let error = read(&format!("{GOOD}[trian]\nepochs = 3\n"), &[]).unwrap_err();
+        assert_eq!(error.remedy(), Some("did you mean \"train\"?"));
+    }
+
+    #[test]
+    fn a_wrong_type_and_broken_toml_name_their_line() {
+        let error = read(&format!("{GOOD}[train]\nepochs = \"many\"\n"), &[]).unwrap_err();
+        assert_eq!((error.place().row, error.place().key.as_deref()), (Some(5), Some("train.epochs")));
+        assert_eq!(read("[project\n", &[]).unwrap_err().place().row, Some(1));
+        assert_eq!(read(GOOD, &["train.epochs"]).unwrap_err().code(), ErrorCode::Usage);
+        assert_eq!(read(GOOD, &["project.name.x=1"]).unwrap_err().code(), ErrorCode::Usage);
+    }
+
+    #[test]
+    fn an_unknown_metric_in_a_gate_is_refused() {
+        let error = read(&format!("{GOOD}[deploy]\nrequire = {{ acuracy = 0.9 }}\n"), &[]).unwrap_err();
+        assert_eq!(error.remedy(), Some("did you mean \"accuracy\"?"));
+    }
+}

@@ -1,0 +1,115 @@
+//! `lepton new`: a commented `lepton.toml` to start from.
+
+use lepton_core::{Error, ErrorCode, ModelName, Result, TaskKind};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Makes the folder `parent/name` with a commented `lepton.toml`.
+///
+/// # Errors
+/// [`ErrorCode::Usage`] when the folder holds a project already.
+pub fn scaffold(parent: &Path, name: &ModelName, task: TaskKind) -> Result<PathBuf> {
+    let folder = parent.join(name.as_str());
+    std::fs::create_dir_all(&folder).map_err(|source| Error::io("make the folder", &folder, source))?;
+    let file = folder.join("lepton.toml");
+    let mut writer = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AlreadyExists {
+            return Error::new(ErrorCode::Usage, "there is a project here already")
+                .in_file(&file)
+                .fix("choose another name, or edit that file");
+        }
+        Error::io("write the project file", &file, source)
+    })?;
+    writer
+        .write_all(template(name, task).as_bytes())
+        .and_then(|()| writer.sync_all())
+        .map_err(|source| Error::io("write the project file", &file, source))?;
+    Ok(file)
+}
+
+fn template(name: &ModelName, task: TaskKind) -> String {
+    let collect = match task {
+        TaskKind::ImageClassification => {
+            "\
+# Where the pictures are. One of:
+#   dataset = \"mnist\"                       a dataset of the catalogue (lepton data list); needs --fetch once
+#   path = \"pictures\"                       a folder per class of PNG or JPEG, optionally under train/ and test/
+#   path = \"idx\"                            a folder of idx files (train-images-idx3-ubyte, ...)
+path = \"pictures\"
+# unreadable = \"drop\"                       leave broken pictures out and report them; \"refuse\" stops the run
+"
+        }
+        TaskKind::TabularClassification => {
+            "\
+# The table: CSV, JSONL or Parquet; relative paths start at this folder.
+path = \"table.csv\"
+# The column to predict.
+target = \"label\"
+# test = \"test.csv\"                         a test table, where there is one; else a part is cut off
+# ignore = [\"id\"]                           columns to leave out
+# columns = { zip = \"category\" }            kinds that the values do not show: number, category, text
+"
+        }
+    };
+    let augment = match task {
+        TaskKind::ImageClassification => {
+            "\
+# [augment]                                 # stage 3: varies training pictures; 0 switches one off
+# rotate_degrees = 10
+# shift = 0.07                              # share of the side
+# scale = 0.07
+
+"
+        }
+        TaskKind::TabularClassification => "",
+    };
+    format!(
+        "\
+# A Lepton project. Run it with: lepton run {name}
+# Every key has a default; an unknown key is an error that names the nearest known one.
+
+[project]
+name = \"{name}\"
+task = \"{task}\"
+seed = 42                                   # fixes every random choice
+
+[collect]                                   # stage 1
+{collect}
+[prepare]                                   # stage 2
+valid_fraction = 0.1                        # cut from the training rows, stratified
+test_fraction = 0.2                         # only where the source has no test part
+
+{augment}[train]                                     # stage 4
+# architecture = \"...\"                      # a network of the task's zoo; an unknown name lists them
+epochs = 20
+batch_size = 32
+learning_rate = 0.001
+early_stopping = {{ patience = 3 }}
+
+[optimize]                                  # stage 5
+accuracy_budget = 0.005                     # INT8 is kept only within this loss of accuracy, and only if faster
+
+[deploy]                                    # stage 6
+# require = {{ accuracy = 0.9 }}              # the gate: below this nothing is registered
+
+[monitor]                                   # stage 7: thresholds of drift; see the reference
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Project;
+
+    #[test]
+    fn every_template_reads_back_and_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        for task in TaskKind::ALL {
+            let name: ModelName = task.name().parse().unwrap();
+            let file = scaffold(folder.path(), &name, task).unwrap();
+            assert_eq!(Project::load(&file, &[]).unwrap().settings.project.task, task);
+            assert_eq!(scaffold(folder.path(), &name, task).unwrap_err().code(), ErrorCode::Usage);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Stage 1, collect: the project's source becomes a dataset version named by its content.
+//!
+//! Catalogue datasets are downloaded once, with permission, into the blob store; later runs read the blobs.
+
+use super::{Work, parts};
+use crate::Stage;
+use crate::artifact::Collected;
+use crate::cache;
+use crate::run::Context;
+use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
+use lepton_data::catalogue::{self, CatalogueFiles, Entry, FetchedFile};
+use lepton_data::SourceFile;
+use lepton_store::Store;
+use std::path::{Path, PathBuf};
+
+/// The work of this stage.
+pub(crate) struct Collect {
+    entry: Option<&'static Entry>,
+}
+
+impl Collect {
+    pub(crate) fn new(context: &Context<'_>) -> Result<Collect> {
+        let entry = context.project.settings.collect.dataset.as_deref().map(catalogue::find).transpose()?;
+        Ok(Collect { entry })
+    }
+}
+
+/// Whether every file of a catalogue dataset is in the blob store.
+///
+/// # Errors
+/// Those of the store.
+pub fn catalogue_state(store: &Store, entry: &Entry) -> Result<bool> {
+    Ok(pinned(entry)?.iter().all(|digest| store.blobs().contains(digest)))
+}
+
+/// Downloads a catalogue dataset into the blob store, unless it is there already.
+///
+/// # Errors
+/// [`ErrorCode::Fetch`] when the package client fails, [`ErrorCode::Integrity`] when a file is not the one
+/// that the catalogue pins.
+pub fn fetch_dataset(store: &Store, entry: &Entry, progress: &dyn Progress, cancel: &Cancel) -> Result<()> {
+    if catalogue_state(store, entry)? {
+        return Ok(());
+    }
+    let scratch = store.scratch()?;
+    for file in catalogue::fetch(entry, scratch.path(), progress, cancel)? {
+        store.blobs().put_file(&file.path)?;
+    }
+    Ok(())
+}
+
+/// The blobs of a catalogue dataset, by role.
+pub(crate) fn files_of(store: &Store, entry: &Entry) -> Result<CatalogueFiles> {
+    let mut files = CatalogueFiles::default();
+    for (file, digest) in entry.files.iter().zip(pinned(entry)?) {
+        // Read once, so that a damaged blob is named here and not taken for data.
+        store.blobs().verify(&digest)?;
+        let path = store.blobs().path(&digest).ok_or_else(|| Error::internal("a verified blob has no path"))?;
+        files.files.push(FetchedFile { role: file.role.to_owned(), path, sha256: digest });
+    }
+    Ok(files)
+}
+
+impl Work for Collect {
+    type Output = Collected;
+    const STAGE: Stage = Stage::Collect;
+
+    fn key(&self, context: &Context<'_>) -> Result<Digest> {
+        let settings = &context.project.settings;
+        let source = match self.entry {
+            Some(entry) => (None, pinned(entry)?, Vec::new()),
+            None => (Some(&context.project.folder), Vec::new(), listing(context)),
+        };
+        cache::key(Self::STAGE, (&settings.collect, &settings.limits), source)
+    }
+
+    /// Local files may change behind the key's back: their bytes are hashed again.
+    fn still_good(&self, context: &Context<'_>, output: &Collected) -> bool {
+        if self.entry.is_some() {
+            return true;
+        }
+        let same = |file: &SourceFile| {
+            std::fs::read(context.project.folder.join(&file.path)).is_ok_and(|bytes| Digest::of(bytes) == file.sha256)
+        };
+        output.source.iter().all(same)
+    }
+
+    fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Collected> {
+        let settings = &context.project.settings;
+        let files = match self.entry {
+            Some(entry) => {
+                if !catalogue_state(context.store, entry)? {
+                    allow_fetch(entry, context.options.fetch)?;
+                    fetch_dataset(context.store, entry, context.progress, context.cancel)?;
+                }
+                Some(files_of(context.store, entry)?)
+            }
+            None => None,
+        };
+        let base: &Path = &context.project.folder;
+        let dataset = lepton_data::collect(
+            &settings.collect,
+            base,
+            files.as_ref(),
+            &settings.limits,
+            context.progress,
+            context.cancel,
+        )?;
+        let collected = Collected {
+            dataset: dataset.name.clone(),
+            digest: dataset.digest()?,
+            parts: parts::save(context.store, &dataset.parts)?,
+            schema: dataset.schema,
+            target: dataset.target,
+            source: dataset.source,
+            unreadable: dataset.unreadable,
+        };
+        let manifest = serde_json::to_value(&collected)
+            .map_err(|source| Error::internal(format!("the dataset cannot be recorded: {source}")))?;
+        context.store.register_dataset(&collected.dataset, &collected.digest, &manifest)?;
+        Ok(collected)
+    }
+}
+
+/// The hashes that the catalogue pins, in the order of its files.
+fn pinned(entry: &Entry) -> Result<Vec<Digest>> {
+    entry.files.iter().map(|file| file.sha256.parse()).collect()
+}
+
+/// Names and sizes of every file under the source's folders, so that an added or removed file changes the key.
+/// What cannot be listed is left out here: collect itself reports it.
+fn listing(context: &Context<'_>) -> Vec<(PathBuf, u64)> {
+    let settings = &context.project.settings.collect;
+    let mut open: Vec<PathBuf> = [&settings.path, &settings.valid, &settings.test]
+        .into_iter()
+        .flatten()
+        .map(|path| context.project.folder.join(path))
+        .collect();
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        match std::fs::read_dir(&path) {
+            Ok(entries) => open.extend(entries.flatten().map(|entry| entry.path())),
+            Err(_) => files.extend(std::fs::metadata(&path).ok().map(|file| (path, file.len()))),
+        }
+    }
+    files.sort();
+    files
+}
+
+fn allow_fetch(entry: &Entry, fetch: bool) -> Result<()> {
+    if fetch {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::NotAllowed,
+        format!(
+            "dataset \"{}\" is not on this machine, and nothing is downloaded without permission: it would fetch {} ({:.1} MB, licence: {})",
+            entry.name,
+            format_args!("{}@{}", entry.package, entry.version),
+            entry.download_bytes as f64 / 1e6,
+            entry.licence
+        ),
+    )
+    .at_key("collect.dataset")
+    .fix(format!("allow it with --fetch, or fetch it now with: lepton data fetch {}", entry.name)))
+}

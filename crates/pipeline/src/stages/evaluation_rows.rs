@@ -1,0 +1,70 @@
+//! Rows to evaluate on, from the three things that a person may name as data.
+
+use super::parts;
+use crate::Project;
+use crate::artifact::Collected;
+use arrow_array::RecordBatch;
+use lepton_core::{Cancel, Digest, Error, Limits, Progress, Result, Split};
+use lepton_data::{CollectSettings, Dataset, catalogue};
+use lepton_store::Store;
+use std::path::Path;
+
+/// Rows and where they came from.
+pub(crate) struct EvaluationRows {
+    pub(crate) dataset: String,
+    pub(crate) digest: Digest,
+    pub(crate) split: String,
+    pub(crate) batch: RecordBatch,
+}
+
+/// The test split of a dataset version, or all of it where it has none.
+pub(crate) fn of_dataset(store: &Store, collected: &Collected) -> Result<EvaluationRows> {
+    let split = if collected.parts.contains_key(&Split::Test) { Split::Test } else { Split::Train };
+    Ok(EvaluationRows {
+        dataset: collected.dataset.clone(),
+        digest: collected.digest,
+        split: if split == Split::Test { "test".to_owned() } else { "all".to_owned() },
+        batch: parts::load(store, &collected.parts, split)?,
+    })
+}
+
+/// What a project's `[collect]` names, split as its `[prepare]` says; its test split.
+pub(crate) fn of_project(
+    store: &Store,
+    folder: &Path,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<EvaluationRows> {
+    let project = Project::load(folder, &[])?;
+    let settings = &project.settings;
+    let files = match settings.collect.dataset.as_deref().map(catalogue::find).transpose()? {
+        Some(entry) => Some(super::collect::files_of(store, entry)?),
+        None => None,
+    };
+    let dataset =
+        lepton_data::collect(&settings.collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)?;
+    let digest = dataset.digest()?;
+    let (prepared, _) =
+        lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, progress, cancel)?;
+    rows(prepared, digest, Split::Test)
+}
+
+/// Every row of a file or folder; its test part where the format has one.
+pub(crate) fn of_file(
+    settings: &CollectSettings,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<EvaluationRows> {
+    let dataset = lepton_data::collect(settings, Path::new("."), None, limits, progress, cancel)?;
+    let digest = dataset.digest()?;
+    let split = if dataset.parts.contains_key(&Split::Test) { Split::Test } else { Split::Train };
+    rows(dataset, digest, split)
+}
+
+fn rows(mut dataset: Dataset, digest: Digest, split: Split) -> Result<EvaluationRows> {
+    let batch =
+        dataset.parts.remove(&split).ok_or_else(|| Error::internal(format!("there is no {split} split")))?;
+    let split = if split == Split::Test { "test" } else { "all" };
+    Ok(EvaluationRows { dataset: dataset.name, digest, split: split.to_owned(), batch })
+}

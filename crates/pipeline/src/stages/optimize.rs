@@ -1,0 +1,229 @@
+//! Stage 5, optimize: exports ONNX, checks it against the trained network, makes an INT8 version, measures
+//! both on this machine, and decides which one is served.
+
+use super::train::threads;
+use super::{Artifacts, Work, earlier, parts};
+use crate::Stage;
+use crate::artifact::{Optimized, Prepared, Trained};
+use crate::cache;
+use crate::engine::engines;
+use crate::run::Context;
+use crate::tasks::task;
+use lepton_core::{
+    Digest, Error, ErrorCode, Int8Verdict, Metrics, MetricsBySplit, NamedTensors, Result, Split, Tensor,
+};
+use lepton_nn::Network;
+use lepton_optimize::OptimizeSettings;
+use lepton_recipe::Recipe;
+use lepton_runtime::{Engine, Session, SessionOptions};
+use lepton_train::EvaluationInput;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Rows per call when a whole split goes through a network.
+const ROWS_PER_CALL: usize = 256;
+
+/// The work of this stage.
+pub(crate) struct Optimize<'a> {
+    prepared: &'a Prepared,
+    trained: &'a Trained,
+    engine: Arc<dyn Engine>,
+}
+
+impl<'a> Optimize<'a> {
+    pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Optimize<'a>> {
+        let wanted = context.project.settings.optimize.engine.as_deref();
+        Ok(Optimize {
+            prepared: earlier(&artifacts.prepared, Stage::Prepare)?,
+            trained: earlier(&artifacts.trained, Stage::Train)?,
+            engine: engines(context.store, context.options.onnxruntime.as_deref()).get(wanted)?,
+        })
+    }
+
+    fn engine_label(&self) -> String {
+        format!("{} {}", self.engine.name(), self.engine.version())
+    }
+}
+
+impl Work for Optimize<'_> {
+    type Output = Optimized;
+    const STAGE: Stage = Stage::Optimize;
+
+    /// What is measured here holds for this machine and this engine, so both are part of the key.
+    fn key(&self, context: &Context<'_>) -> Result<Digest> {
+        let settings = &context.project.settings;
+        let machine = crate::environment(threads(&settings.train), "").processor;
+        cache::key(
+            Self::STAGE,
+            (&settings.optimize, settings.project.task, self.engine_label(), machine),
+            (self.trained.architecture, self.trained.weights, self.prepared.recipe, &self.prepared.parts),
+        )
+    }
+
+    fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Optimized> {
+        let settings = &context.project.settings;
+        let (store, task) = (context.store, task(settings.project.task));
+        let blobs = store.blobs();
+        let recipe = self.prepared.load_recipe(store)?;
+        let architecture = lepton_nn::Architecture::from_json(&blobs.get(&self.trained.architecture)?)?;
+        let network = Network::from_weights(&architecture, &blobs.get(&self.trained.weights)?)?;
+        let threads = threads(&settings.train);
+
+        let onnx = network.to_onnx()?;
+        let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
+        let session = self.engine.load(&onnx, &options)?;
+        let mut splits = BTreeMap::new();
+        for split in self.prepared.parts.keys() {
+            context.cancel.check()?;
+            splits.insert(*split, Rows::load(context, self.prepared, &recipe, *split)?);
+        }
+        let test = rows_of(&splits, Split::Test)?;
+        let trained_outputs = over(&test.inputs, |rows| network.forward(rows))?;
+        let float_outputs = over(&test.inputs, |rows| first_output(&*session, &recipe, rows))?;
+        let agreement = lepton_optimize::agreement(&trained_outputs, &float_outputs)?;
+        agreement.check()?;
+
+        let evaluate = |session: &dyn Session, split: Split| -> Result<(Tensor, Metrics)> {
+            let rows = rows_of(&splits, split)?;
+            let outputs = over(&rows.inputs, |rows| first_output(session, &recipe, rows))?;
+            let metrics = task.evaluate(&outputs, &rows.targets, &self.prepared.labels)?;
+            Ok((outputs, metrics))
+        };
+        context.cancel.check()?;
+        let made = self.int8(&settings.optimize, &onnx, &*session, &recipe, &splits, &options, &evaluate)?;
+
+        let served: &dyn Session = match &made {
+            Int8::Made { verdict, session, .. } if verdict.kept => &**session,
+            _ => &*session,
+        };
+        let mut metrics = MetricsBySplit::new();
+        let mut figures = Vec::new();
+        for split in splits.keys() {
+            context.cancel.check()?;
+            let (outputs, values) = evaluate(served, *split)?;
+            metrics.insert(split.to_string(), values);
+            if *split == Split::Test {
+                let rows = parts::load(store, &self.prepared.parts, *split)?;
+                figures = task.figures(&EvaluationInput {
+                    outputs: &outputs,
+                    targets: &test.targets,
+                    labels: &self.prepared.labels,
+                    rows: &rows,
+                })?;
+            }
+        }
+        let figures =
+            serde_json::to_vec(&figures).map_err(|source| Error::internal(format!("figures: {source}")))?;
+        let (int8, verdict, no_int8) = match made {
+            Int8::Made { onnx, verdict, .. } => (Some(blobs.put_bytes(&onnx)?), Some(verdict), None),
+            Int8::None { why } => (None, None, Some(why)),
+        };
+        Ok(Optimized {
+            float32: blobs.put_bytes(&onnx)?,
+            int8,
+            agreement,
+            verdict,
+            no_int8,
+            engine: self.engine_label(),
+            metrics,
+            figures: blobs.put_bytes(&figures)?,
+        })
+    }
+}
+
+/// The INT8 version, or why there is none.
+enum Int8 {
+    Made { onnx: Vec<u8>, session: Arc<dyn Session>, verdict: Int8Verdict },
+    None { why: String },
+}
+
+impl Optimize<'_> {
+    #[expect(clippy::too_many_arguments, reason = "one call site; the pieces have no life of their own")]
+    fn int8(
+        &self,
+        settings: &OptimizeSettings,
+        onnx: &[u8],
+        float32: &dyn Session,
+        recipe: &Recipe,
+        splits: &BTreeMap<Split, Rows>,
+        options: &SessionOptions,
+        evaluate: &dyn Fn(&dyn Session, Split) -> Result<(Tensor, Metrics)>,
+    ) -> Result<Int8> {
+        if !settings.int8 {
+            return Ok(Int8::None { why: "INT8 is switched off by optimize.int8 = false".to_owned() });
+        }
+        let train = rows_of(splits, Split::Train)?;
+        let wanted = settings.calibration_rows.min(train.inputs.rows());
+        let calibration: Vec<NamedTensors> = (0..wanted)
+            .step_by(ROWS_PER_CALL)
+            .map(|start| {
+                let rows = train.inputs.slice_rows(start, (start + ROWS_PER_CALL).min(wanted))?;
+                Ok(vec![(recipe.output().name, rows)])
+            })
+            .collect::<Result<_>>()?;
+        let quantized = match lepton_optimize::quantize(onnx, &calibration, &*self.engine) {
+            Ok(bytes) => bytes,
+            Err(error) if error.code() == ErrorCode::Unsupported => {
+                return Ok(Int8::None { why: format!("no INT8 version was made: {}", error.headline()) });
+            }
+            Err(error) => return Err(error),
+        };
+        let session = self.engine.load(&quantized, options)?;
+        let sample = rows_of(splits, Split::Valid)?;
+        let named = |rows: Tensor| vec![(recipe.output().name, rows)];
+        let batches = [1, 8].map(|count| {
+            let indices: Vec<&Tensor> = vec![&sample.inputs; 1];
+            let one = indices[0];
+            let mut parts = Vec::new();
+            for index in 0..count {
+                parts.push(one.slice_rows(index % one.rows(), index % one.rows() + 1));
+            }
+            let parts: Vec<Tensor> = parts.into_iter().collect::<Result<_>>()?;
+            Tensor::concat_rows(&parts.iter().collect::<Vec<_>>())
+        });
+        let [one, eight] = batches;
+        let (one, eight) = (named(one?), named(eight?));
+        let (_, float_metrics) = evaluate(float32, Split::Valid)?;
+        let (_, int8_metrics) = evaluate(&*session, Split::Valid)?;
+        let (float32, int8) = lepton_optimize::measure(
+            settings,
+            lepton_optimize::Candidate { session: float32, bytes: onnx.len() as u64, metrics: float_metrics },
+            lepton_optimize::Candidate { session: &*session, bytes: quantized.len() as u64, metrics: int8_metrics },
+            &one,
+            &eight,
+        )?;
+        let verdict = lepton_optimize::decide(settings, float32, int8, &self.engine_label())?;
+        Ok(Int8::Made { onnx: quantized, session, verdict })
+    }
+}
+
+/// One split as tensors.
+struct Rows {
+    inputs: Tensor,
+    targets: Tensor,
+}
+
+impl Rows {
+    fn load(context: &Context<'_>, prepared: &Prepared, recipe: &Recipe, split: Split) -> Result<Rows> {
+        let batch = parts::load(context.store, &prepared.parts, split)?;
+        Ok(Rows { inputs: recipe.apply(&batch)?, targets: recipe.encode_target(&batch)? })
+    }
+}
+
+fn rows_of(splits: &BTreeMap<Split, Rows>, split: Split) -> Result<&Rows> {
+    splits.get(&split).ok_or_else(|| Error::internal(format!("there is no {split} split")))
+}
+
+/// `forward` over all rows, a few hundred at a time. Inputs `[n, ...]`, result `[n, ...]`.
+fn over(inputs: &Tensor, mut forward: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let mut outputs = Vec::new();
+    for start in (0..inputs.rows()).step_by(ROWS_PER_CALL) {
+        outputs.push(forward(&inputs.slice_rows(start, (start + ROWS_PER_CALL).min(inputs.rows()))?)?);
+    }
+    Tensor::concat_rows(&outputs.iter().collect::<Vec<_>>())
+}
+
+fn first_output(session: &dyn Session, recipe: &Recipe, rows: &Tensor) -> Result<Tensor> {
+    let outputs = session.run(&vec![(recipe.output().name, rows.clone())])?;
+    outputs.into_iter().next().map(|(_, tensor)| tensor).ok_or_else(|| Error::internal("the engine gave no output"))
+}

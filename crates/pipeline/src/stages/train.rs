@@ -1,0 +1,125 @@
+//! Stage 4, train: builds the network, trains it, and keeps checkpoints from which a killed run goes on.
+
+use super::{Artifacts, Work, earlier, parts};
+use crate::artifact::{Augmented, Prepared, Trained};
+use crate::cache;
+use crate::run::Context;
+use crate::tasks::task;
+use crate::{Stage, environment, now_utc};
+use lepton_core::{Digest, Event, Progress, Result, Split};
+use lepton_data::{Augmenter, Loader};
+use lepton_nn::Architecture;
+use lepton_store::CheckpointFolder;
+use lepton_train::{Checkpoints, FitJob, TrainSettings};
+use std::sync::Arc;
+
+/// The work of this stage.
+pub(crate) struct Train<'a> {
+    prepared: &'a Prepared,
+    augmented: &'a Augmented,
+}
+
+impl<'a> Train<'a> {
+    pub(crate) fn new(artifacts: &'a Artifacts) -> Result<Train<'a>> {
+        Ok(Train {
+            prepared: earlier(&artifacts.prepared, Stage::Prepare)?,
+            augmented: earlier(&artifacts.augmented, Stage::Augment)?,
+        })
+    }
+
+    fn architecture(&self, context: &Context<'_>) -> Result<Architecture> {
+        let settings = &context.project.settings;
+        let shape: Vec<usize> =
+            self.prepared.features.shape.iter().skip(1).map(|side| usize::try_from(*side).unwrap_or(0)).collect();
+        let classes = self.prepared.labels.len();
+        lepton_train::architecture(task(settings.project.task), &settings.train, &shape, classes)
+    }
+}
+
+/// Threads that compute: the setting, or one per core.
+pub(crate) fn threads(settings: &TrainSettings) -> usize {
+    settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+impl Work for Train<'_> {
+    type Output = Trained;
+    const STAGE: Stage = Stage::Train;
+
+    fn key(&self, context: &Context<'_>) -> Result<Digest> {
+        let settings = &context.project.settings;
+        // How often checkpoints are written changes nothing in the result.
+        let mut train = settings.train.clone();
+        train.checkpoint_seconds = 0.0;
+        train.checkpoint_steps = 0;
+        train.threads = Some(threads(&settings.train));
+        cache::key(
+            Self::STAGE,
+            (train, settings.project.task, settings.project.seed),
+            (self.prepared.recipe, &self.prepared.parts, &self.prepared.labels, &self.augmented.settings),
+        )
+    }
+
+    fn compute(&self, context: &Context<'_>, key: &Digest) -> Result<Trained> {
+        let settings = &context.project.settings;
+        let (seed, train) = (settings.project.seed, &settings.train);
+        let threads = threads(train);
+        let architecture = self.architecture(context)?;
+        let recipe = Arc::new(self.prepared.load_recipe(context.store)?);
+        let augmenter =
+            (!self.augmented.settings.is_off()).then(|| Augmenter::new(&self.augmented.settings, seed)).transpose()?;
+        let loader = |split: Split, augmenter: Option<Augmenter>| {
+            let part = parts::load(context.store, &self.prepared.parts, split)?;
+            Loader::new(part, Arc::clone(&recipe), augmenter, train.batch_size, seed, threads)
+        };
+        let (training, validation) = (loader(Split::Train, augmenter)?, loader(Split::Valid, None)?);
+        let mut checkpoints =
+            StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };
+        let fit = lepton_train::fit(FitJob {
+            task: task(settings.project.task),
+            architecture: &architecture,
+            labels: &self.prepared.labels,
+            train: &training,
+            valid: &validation,
+            settings: &TrainSettings { threads: Some(threads), ..train.clone() },
+            seed,
+            checkpoints: &mut checkpoints,
+            progress: context.progress,
+            cancel: context.cancel,
+        })?;
+        let blobs = context.store.blobs();
+        let trained = Trained {
+            architecture: blobs.put_bytes(&architecture.to_json()?)?,
+            weights: blobs.put_bytes(&fit.network.weights()?)?,
+            summary: architecture.summary()?.to_string(),
+            best_epoch: fit.best_epoch,
+            stopped_early: fit.stopped_early,
+            samples_per_second: fit.samples_per_second,
+            history: fit.history,
+            environment: environment(threads, &fit.backend),
+            run: context.run.clone(),
+            command: context.options.command.join(" "),
+            created: now_utc(),
+        };
+        Ok(trained)
+    }
+}
+
+/// Checkpoints in the store, for the fit loop.
+struct StoredCheckpoints<'a> {
+    folder: CheckpointFolder,
+    progress: &'a dyn Progress,
+}
+
+impl Checkpoints for StoredCheckpoints<'_> {
+    fn save(&mut self, step: u64, bytes: &[u8]) -> Result<()> {
+        self.folder.save(step, bytes)
+    }
+
+    fn latest(&mut self) -> Result<Option<(u64, Vec<u8>)>> {
+        let Some(checkpoint) = self.folder.latest()? else { return Ok(None) };
+        if let Some(text) = checkpoint.warning {
+            self.progress.event(Event::Warning { text });
+        }
+        Ok(Some((checkpoint.step, checkpoint.bytes)))
+    }
+}

@@ -1,0 +1,17 @@
+//! The table of tasks: a new task is one folder in `crates/tasks` and one line here.
+
+use lepton_core::TaskKind;
+use lepton_train::Task;
+
+/// Every task of this build.
+pub fn tasks() -> [&'static dyn Task; 2] {
+    [&lepton_vision::ImageClassification, &lepton_tabular::TabularClassification]
+}
+
+/// The task of that kind.
+pub fn task(kind: TaskKind) -> &'static dyn Task {
+    match kind {
+        TaskKind::ImageClassification => &lepton_vision::ImageClassification,
+        TaskKind::TabularClassification => &lepton_tabular::TabularClassification,
+    }
+}
