@@ -14,7 +14,7 @@ const MAGIC: &[u8; 8] = b"LEPTCKP1";
 
 /// Where checkpoints of one training are kept. Whole or not at all: after [`Checkpoints::save`] has returned,
 /// a killed process finds these bytes again.
-pub trait Checkpoints: Send {
+pub trait Checkpoints {
     /// Keeps the state after `step` steps.
     ///
     /// # Errors

@@ -80,17 +80,6 @@ pub fn fit(job: FitJob<'_>) -> Result<Fit> {
                 .fix("give more rows, or change prepare.valid_fraction"));
         }
     }
-    match job.settings.threads {
-        None => run(job),
-        Some(threads) => rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|source| Error::new(ErrorCode::Io, format!("cannot start {threads} threads: {source}")))?
-            .install(|| run(job)),
-    }
-}
-
-fn run(job: FitJob<'_>) -> Result<Fit> {
     let mut training = Training::start(job)?;
     while !training.position.finished {
         training.steps_of_epoch()?;
@@ -117,7 +106,7 @@ struct Training<'a> {
 impl<'a> Training<'a> {
     fn start(job: FitJob<'a>) -> Result<Training<'a>> {
         let fingerprint = fingerprint(&job)?;
-        let network = Network::new(job.architecture, job.seed)?;
+        let network = on_threads(Network::new(job.architecture, job.seed)?, job.settings)?;
         let trainer = Trainer::new(network, job.task.loss(), job.settings.optimizer.clone())?;
         let mut training = Training {
             trainer,
@@ -178,8 +167,7 @@ impl<'a> Training<'a> {
             self.step(&batch?)?;
             let now = self.now();
             self.position.sums.seconds = carried + self.speed.seconds(now) - before;
-            if self.event_interval.due(now) || self.position.steps_done == steps {
-                self.event_interval.restart(now);
+            if self.event_interval.due(now) {
                 self.tell_step(now);
             }
             if self.checkpoint_due(now) {
@@ -273,8 +261,9 @@ impl<'a> Training<'a> {
             let text = format!("stopped early after epoch {epoch}: epoch {} stays the best", best.epoch);
             self.job.progress.event(Event::Note { text });
         }
+        let best = Network::from_weights(self.job.architecture, &self.best_weights)?;
         Ok(Fit {
-            network: Network::from_weights(self.job.architecture, &self.best_weights)?,
+            network: on_threads(best, self.job.settings)?,
             best_epoch: self.position.best.epoch,
             history: self.position.history,
             resumed_from_step: self.resumed_from_step,
@@ -362,6 +351,14 @@ impl<'a> Training<'a> {
             learning_rate: record.learning_rate,
             seconds: record.seconds,
         });
+    }
+}
+
+/// The network on as many threads as `settings` ask for.
+fn on_threads(network: Network, settings: &TrainSettings) -> Result<Network> {
+    match settings.threads {
+        Some(threads) => network.with_threads(threads),
+        None => Ok(network),
     }
 }
 

@@ -84,6 +84,10 @@ impl TrainSettings {
         if self.layers.as_ref().is_some_and(Vec::is_empty) {
             return wrong("layers", "a network needs at least one layer");
         }
+        self.optimizer.validate().map_err(|error| match error.place().key.clone() {
+            Some(key) => error.at_key(format!("train.optimizer.{key}")),
+            None => error.at_key("train.optimizer"),
+        })?;
         self.schedule.validate()?;
         self.early_stopping.as_ref().map_or(Ok(()), EarlyStopping::validate)
     }
@@ -115,6 +119,7 @@ mod tests {
         assert_eq!(key(&|settings| settings.checkpoint_seconds = f64::NAN), "train.checkpoint_seconds");
         assert_eq!(key(&|settings| settings.threads = Some(0)), "train.threads");
         assert_eq!(key(&|settings| settings.layers = Some(vec![])), "train.layers");
+        assert_eq!(key(&|settings| settings.optimizer.beta1 = 1.0), "train.optimizer.beta1");
         let schedule = Schedule::Step { every_epochs: 0, factor: 0.5, warmup_steps: 0 };
         assert_eq!(key(&|settings| settings.schedule = schedule), "train.schedule.every_epochs");
         let stopping = EarlyStopping { patience: 0, ..EarlyStopping::default() };

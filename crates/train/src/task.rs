@@ -12,7 +12,7 @@ use lepton_nn::{Architecture, InputSpec, Loss};
 use lepton_recipe::{CategoryMissing, ImageNormalize, NumberMissing, NumberNormalize, RecipePlan, Unknown};
 use serde::{Deserialize, Serialize};
 
-/// `[prepare.recipe]`: what a person may say about preprocessing. `None` takes the task's default.
+/// `[recipe]`: what a person may say about preprocessing. `None` takes the task's default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecipeSettings {

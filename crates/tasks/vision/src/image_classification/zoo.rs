@@ -1,0 +1,135 @@
+//! The networks that image classification offers by name.
+
+use lepton_core::{Error, ErrorCode, Result};
+use lepton_nn::{Architecture, InputSpec, Layer, Node, Padding};
+use lepton_train::{ZooEntry, unknown_architecture};
+
+/// All of them; the first is the default.
+pub(super) const ENTRIES: &[ZooEntry] = &[
+    ZooEntry {
+        name: "worked-example",
+        about: "convolution 32 of 3x3, max-pool 2, dense 128, dense classes: small pictures in seconds",
+    },
+    ZooEntry {
+        name: "small-cnn",
+        about: "four 3x3 convolutions (32, 32, 64, 64) with batch norm, two max-pools, dropout: more accurate, slower",
+    },
+    ZooEntry {
+        name: "linear",
+        about: "one dense layer on the pixels: the baseline that every other network must beat",
+    },
+];
+
+/// The network `name`, or the default, for pictures of `input_shape` = `[channels, height, width]`.
+pub(super) fn architecture(name: Option<&str>, input_shape: &[usize], classes: usize) -> Result<Architecture> {
+    let &[_, height, width] = input_shape else {
+        return Err(Error::new(
+            ErrorCode::Shape,
+            format!("a picture has [channels, height, width], these rows have {input_shape:?}"),
+        ));
+    };
+    let name = name.unwrap_or(ENTRIES[0].name);
+    let (layers, smallest) = match name {
+        "worked-example" => (worked_example(classes), 4),
+        "small-cnn" => (small_cnn(classes), 4),
+        "linear" => (vec![node("flatten", Layer::Flatten), node("scores", Layer::linear(classes))], 1),
+        unknown => return Err(unknown_architecture(unknown, ENTRIES)),
+    };
+    if height.min(width) < smallest {
+        return Err(Error::new(
+            ErrorCode::Shape,
+            format!("\"{name}\" needs pictures of at least {smallest}x{smallest} pixels, these have {height}x{width}"),
+        )
+        .at_key("train.architecture")
+        .fix("set recipe.height and width, or use the network \"linear\""));
+    }
+    Ok(Architecture::new(name, InputSpec::float32(input_shape), layers))
+}
+
+fn node(name: &str, layer: Layer) -> Node {
+    Node::new(name, layer)
+}
+
+/// 693,962 parameters on 1x28x28 with ten classes.
+fn worked_example(classes: usize) -> Vec<Node> {
+    vec![
+        node("conv", Layer::conv2d(32, 3)),
+        node("conv_relu", Layer::Relu),
+        node("pool", Layer::max_pool2d(2)),
+        node("flatten", Layer::Flatten),
+        node("dense", Layer::linear(128)),
+        node("dense_relu", Layer::Relu),
+        node("scores", Layer::linear(classes)),
+    ]
+}
+
+fn small_cnn(classes: usize) -> Vec<Node> {
+    let mut layers = Vec::new();
+    for (block, channels) in [(1, 32), (2, 64)] {
+        for half in ["a", "b"] {
+            let name = |part: &str| format!("{part}{block}{half}");
+            let convolution = Layer::Conv2d {
+                out_channels: channels,
+                kernel: [3; 2],
+                stride: [1; 2],
+                padding: Padding::Same,
+                dilation: [1; 2],
+                groups: 1,
+                bias: false,
+            };
+            layers.push(Node::new(name("conv"), convolution));
+            layers.push(Node::new(name("norm"), Layer::batch_norm()));
+            layers.push(Node::new(name("relu"), Layer::Relu));
+        }
+        layers.push(Node::new(format!("pool{block}"), Layer::max_pool2d(2)));
+    }
+    layers.extend([
+        node("flatten", Layer::Flatten),
+        node("dropout", Layer::Dropout { p: 0.25 }),
+        node("dense", Layer::linear(128)),
+        node("dense_relu", Layer::Relu),
+        node("scores", Layer::linear(classes)),
+    ]);
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_worked_example() {
+        let network = architecture(None, &[1, 28, 28], 10).unwrap();
+        assert_eq!(network.name, "worked-example");
+        let shapes = network.shapes().unwrap();
+        let expected: [(&str, &[usize]); 7] = [
+            ("conv", &[32, 26, 26]),
+            ("conv_relu", &[32, 26, 26]),
+            ("pool", &[32, 13, 13]),
+            ("flatten", &[5408]),
+            ("dense", &[128]),
+            ("dense_relu", &[128]),
+            ("scores", &[10]),
+        ];
+        assert_eq!(shapes, expected.map(|(name, shape)| (name.to_owned(), shape.to_vec())));
+    }
+
+    #[test]
+    fn every_network_fits_grey_and_colour_pictures_of_any_size() {
+        for entry in ENTRIES {
+            for shape in [[1, 8, 8], [3, 32, 17], [1, 4, 4]] {
+                let network = architecture(Some(entry.name), &shape, 7).unwrap();
+                assert_eq!(network.output_shape().unwrap(), [7], "{} on {shape:?}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let error = architecture(Some("worked-exmple"), &[1, 28, 28], 10).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Config);
+        assert_eq!(error.remedy(), Some("did you mean \"worked-example\"?"));
+        assert_eq!(architecture(None, &[1, 3, 3], 10).unwrap_err().code(), ErrorCode::Shape);
+        assert_eq!(architecture(None, &[784], 10).unwrap_err().code(), ErrorCode::Shape);
+    }
+}
