@@ -143,3 +143,97 @@ pub(crate) fn warp(picture: ImageRef<'_>, change: Change) -> Image {
     }
     Image { height, width, channels, pixels: output }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// tests/reference/make.py made the values with scipy.ndimage.
+    #[test]
+    fn warps_like_scipy() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/warp.json");
+        let reference: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let floats = |value: &serde_json::Value| -> Vec<f64> { serde_json::from_value(value.clone()).unwrap() };
+        let cases = reference["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 13);
+        for case in cases {
+            let side = |key: &str| case[key].as_u64().unwrap() as usize;
+            let [degrees, factor, down, right] = floats(&case["change"])[..] else { panic!("four numbers") };
+            let pixels: Vec<u8> = floats(&case["pixels"]).into_iter().map(|value| value as u8).collect();
+            let picture = Image { height: side("height"), width: side("width"), channels: side("channels"), pixels };
+            let ours = warp(picture.as_ref(), Change { degrees, factor, down, right });
+            for (place, (ours, theirs)) in ours.pixels.iter().zip(floats(&case["output"])).enumerate() {
+                // Half a step for the rounding to bytes, and float32 places for the rest.
+                assert!((f64::from(*ours) - theirs).abs() < 0.51, "{} at {place}: {ours} {theirs}", case["change"]);
+            }
+        }
+    }
+
+    fn disc(side: usize, radius: f64) -> Image {
+        let middle = (side as f64 - 1.0) / 2.0;
+        let inside = |place: usize| {
+            let (y, x) = ((place / side) as f64 - middle, (place % side) as f64 - middle);
+            if y.hypot(x) < radius { 200 } else { 0 }
+        };
+        Image { height: side, width: side, channels: 1, pixels: (0..side * side).map(inside).collect() }
+    }
+
+    fn mass(picture: &Image) -> f64 {
+        picture.pixels.iter().map(|&byte| f64::from(byte)).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn settings_that_are_off_change_no_byte(
+            pixels in prop::collection::vec(any::<u8>(), 24), row: u64, epoch: u64, seed: u64,
+        ) {
+            let picture = Image { height: 2, width: 4, channels: 3, pixels };
+            let augmenter = Augmenter::new(&AugmentSettings::default(), Seed(seed)).unwrap();
+            prop_assert_eq!(augmenter.picture(picture.as_ref(), row, epoch), picture.clone());
+            let still = Change { degrees: 0.0, factor: 1.0, down: 0.0, right: 0.0 };
+            prop_assert_eq!(warp(picture.as_ref(), still), picture);
+        }
+
+        #[test]
+        fn rotation_and_small_shifts_keep_the_mass_of_what_stays_inside(
+            degrees in -180.0f64..180.0, down in -3.0f64..3.0, right in -3.0f64..3.0,
+        ) {
+            let picture = disc(31, 9.0);
+            let moved = warp(picture.as_ref(), Change { degrees, factor: 1.0, down, right });
+            prop_assert!((mass(&moved) / mass(&picture) - 1.0).abs() < 0.03);
+        }
+
+        #[test]
+        fn scale_changes_the_mass_with_its_square(factor in 0.6f64..1.3) {
+            let picture = disc(31, 9.0);
+            let scaled = warp(picture.as_ref(), Change { degrees: 0.0, factor, down: 0.0, right: 0.0 });
+            prop_assert!((mass(&scaled) / mass(&picture) / factor.powi(2) - 1.0).abs() < 0.06);
+        }
+
+        #[test]
+        fn seed_row_and_epoch_decide_the_picture(seed in 0u64..100, row in 0u64..100, epoch in 0u64..100) {
+            let settings = AugmentSettings { rotate_degrees: 20.0, shift: 0.2, scale: 0.2 };
+            let picture = disc(15, 4.0);
+            let at = |seed, row, epoch| Augmenter::new(&settings, Seed(seed)).unwrap().picture(picture.as_ref(), row, epoch);
+            let one = at(seed, row, epoch);
+            prop_assert_eq!(&one, &at(seed, row, epoch));
+            prop_assert_ne!(&one, &at(seed + 1, row, epoch));
+            prop_assert_ne!(&one, &at(seed, row + 1, epoch));
+            prop_assert_ne!(&one, &at(seed, row, epoch + 1));
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_key() {
+        for (settings, key) in [
+            (AugmentSettings { rotate_degrees: 181.0, ..Default::default() }, "augment.rotate_degrees"),
+            (AugmentSettings { shift: -0.1, ..Default::default() }, "augment.shift"),
+            (AugmentSettings { scale: 1.0, ..Default::default() }, "augment.scale"),
+            (AugmentSettings { scale: f64::NAN, ..Default::default() }, "augment.scale"),
+        ] {
+            let error = Augmenter::new(&settings, Seed(0)).unwrap_err();
+            assert_eq!(error.place().key.as_deref(), Some(key));
+        }
+    }
+}

