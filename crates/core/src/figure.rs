@@ -36,6 +36,16 @@ pub struct PictureCell {
     pub probability: f64,
 }
 
+/// One picture with a line under it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaptionedPicture {
+    /// Sides and pixels.
+    #[serde(with = "picture")]
+    pub image: Image,
+    /// What it is.
+    pub caption: String,
+}
+
 mod picture {
     //! Pictures in JSON: `[height, width, channels, hex pixels]`.
     use crate::image::Image;
@@ -48,9 +58,8 @@ mod picture {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Image, D::Error> {
         let (height, width, channels, hex): (usize, usize, usize, String) = Deserialize::deserialize(deserializer)?;
-        let pixels: Option<Vec<u8>> = (0..hex.len() / 2)
-            .map(|index| u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok())
-            .collect();
+        let pixels: Option<Vec<u8>> =
+            (0..hex.len() / 2).map(|index| u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()).collect();
         let pixels = pixels.ok_or_else(|| D::Error::custom("pixels are not hex"))?;
         Ok(Image { height, width, channels, pixels })
     }
@@ -95,5 +104,14 @@ pub enum Figure {
         title: String,
         /// The pictures, in rows of five.
         cells: Vec<PictureCell>,
+    },
+    /// Pictures without a verdict.
+    Pictures {
+        /// Heading.
+        title: String,
+        /// How many stand in a row.
+        columns: usize,
+        /// The pictures, row by row.
+        cells: Vec<CaptionedPicture>,
     },
 }

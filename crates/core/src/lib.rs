@@ -27,7 +27,7 @@ pub use cancel::Cancel;
 pub use decoder::{Activation, Decoder};
 pub use digest::{Digest, Hasher};
 pub use error::{Error, ErrorCode, Place, Result, nearest};
-pub use figure::{Figure, LabelledCell, PictureCell, Series};
+pub use figure::{CaptionedPicture, Figure, LabelledCell, PictureCell, Series};
 pub use limits::Limits;
 pub use manifest::{Environment, FileEntry, Int8Verdict, Lineage, MANIFEST_VERSION, Manifest, Measurement};
 pub use metric::{Metric, Metrics, MetricsBySplit};

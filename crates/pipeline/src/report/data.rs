@@ -17,6 +17,7 @@ pub(super) fn section(input: &ReportInput) -> Option<Section> {
             (rows(input))
             (findings(&input.findings))
             (classes(input))
+            @if let Some(figure) = &input.augmented { (super::draw(figure)) }
         },
     })
 }

@@ -41,6 +41,10 @@ pub struct ReportInput {
     pub best_epoch: Option<usize>,
     /// What the task drew: confusion matrix, per-class table, prediction grid.
     pub figures: Vec<Figure>,
+    /// Training pictures as augmented.
+    pub augmented: Option<Figure>,
+    /// The test split held against the reference, as a server would.
+    pub drift: Option<Figure>,
     /// What the data checks found.
     pub findings: Vec<FindingFacts>,
     /// Rows by split name, before and after preparation.

@@ -48,6 +48,7 @@ pub fn html(input: &ReportInput) -> String {
         mistakes(input),
         data::section(input),
         optimisation::section(input),
+        monitoring(input),
         origin::timeline(input),
         origin::section(input),
     ]
@@ -105,6 +106,15 @@ fn learning(input: &ReportInput) -> Option<Section> {
     })
 }
 
+fn monitoring(input: &ReportInput) -> Option<Section> {
+    input.drift.as_ref().map(|drift| Section {
+        anchor: "monitoring",
+        heading: "Monitoring",
+        about: "The test split held against the training data, as a server holds its requests.",
+        content: draw(drift),
+    })
+}
+
 fn mistakes(input: &ReportInput) -> Option<Section> {
     let drawn = input.figures.iter().filter(|figure| !matches!(figure, Figure::Curves { .. }));
     let figures: Vec<Markup> = drawn.map(draw).collect();
@@ -125,5 +135,6 @@ fn draw(figure: &Figure) -> Markup {
         Figure::ConfusionMatrix { title, labels, counts } => confusion::draw(title, labels, counts),
         Figure::Table { title, columns, rows } => tables::draw(title, columns, rows),
         Figure::PredictionGrid { title, cells } => pictures::draw(title, cells),
+        Figure::Pictures { title, columns, cells } => pictures::captioned(title, *columns, cells),
     }
 }

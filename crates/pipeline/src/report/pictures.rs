@@ -2,8 +2,8 @@
 //! prediction is wrong, the truth. Right and wrong differ by sign, words and frame, not by colour alone.
 
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
-use lepton_core::PictureCell;
 use lepton_core::image::Image;
+use lepton_core::{CaptionedPicture, PictureCell};
 use maud::{Markup, html};
 
 /// Labels up to this many characters fit under a picture on a telephone.
@@ -22,16 +22,35 @@ pub(super) fn draw(title: &str, cells: &[PictureCell]) -> Markup {
     }
 }
 
+/// Pictures with a line under each, `columns` in a row.
+pub(super) fn captioned(title: &str, columns: usize, cells: &[CaptionedPicture]) -> Markup {
+    html! {
+        figure {
+            figcaption { (title) }
+            ol.pictures style={ "--columns:" (columns.clamp(1, 10)) } { @for cell in cells { li { div.picture {
+                (drawing(&cell.image, &cell.caption))
+                p.probability { (cell.caption) }
+            } } } }
+        }
+    }
+}
+
+fn drawing(image: &Image, said: &str) -> Markup {
+    html! {
+        @match data_uri(image) {
+            Some(uri) => img src=(uri) alt=(said) width=(image.width) height=(image.height);,
+            None => div.broken role="img" aria-label=(said) { "no picture" },
+        }
+    }
+}
+
 fn picture(cell: &PictureCell) -> Markup {
     let right = cell.truth == cell.predicted;
     let probability = format!("{:.1}\u{a0}%", cell.probability * 100.0);
     let said = format!("Predicted {} with {probability}; the truth is {}.", cell.predicted, cell.truth);
     html! {
         div.picture.miss[!right] {
-            @match data_uri(&cell.image) {
-                Some(uri) => img src=(uri) alt=(said) width=(cell.image.width) height=(cell.image.height);,
-                None => div.broken role="img" aria-label=(said) { "no picture" },
-            }
+            (drawing(&cell.image, &said))
             p.answer {
                 @if right { span.sign.good aria-hidden="true" { "✓" } " " b { (cell.predicted) } }
                 @else { span.sign.bad aria-hidden="true" { "✗" } " " b { (cell.predicted) } span.truth { "is " (cell.truth) } }

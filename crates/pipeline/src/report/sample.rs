@@ -3,7 +3,8 @@
 use super::{AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts};
 use lepton_core::image::Image;
 use lepton_core::{
-    Digest, Environment, Figure, Int8Verdict, LabelledCell, Measurement, Metric, Metrics, PictureCell, Seed,
+    CaptionedPicture, Digest, Environment, Figure, Int8Verdict, LabelledCell, Measurement, Metric, Metrics,
+    PictureCell, Seed,
 };
 use std::collections::BTreeMap;
 
@@ -87,6 +88,21 @@ pub(super) fn run() -> ReportInput {
             .collect(),
         best_epoch: Some(4),
         figures: figures(),
+        augmented: Some(Figure::Pictures {
+            title: "Training pictures as augmented".into(),
+            columns: 5,
+            cells: (0..10)
+                .map(|index| CaptionedPicture {
+                    image: picture(index).image,
+                    caption: if index % 5 == 0 { "original".into() } else { format!("epoch {}", index % 5) },
+                })
+                .collect(),
+        }),
+        drift: Some(Figure::Table {
+            title: "Drift of the test split against the reference (10,000 rows)".into(),
+            columns: ["column", "statistic", "value", "threshold", "verdict"].map(str::to_owned).into(),
+            rows: vec![["brightness", "psi", "0.0021", "0.2000", "as in training"].map(|text| LabelledCell { text: text.into(), good: (text == "as in training").then_some(true) }).into()],
+        }),
         findings: vec![
             finding("duplicate_rows", "info", 12, "12 training rows repeat an earlier one and were left out", &["train row 5,012 = row 17", "train row 9,921 = row 412"]),
             finding("duplicates_across_splits", "warning", 3, "3 test pictures also stand in the training split", &["test row 71 = train row 4,100"]),

@@ -10,7 +10,7 @@ use crate::tasks::task;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use lepton_core::image::ImageColumn;
-use lepton_core::{ColumnKind, Digest, Error, ErrorCode, Figure, PictureCell, Result, Seed, Split};
+use lepton_core::{CaptionedPicture, ColumnKind, Digest, Error, ErrorCode, Figure, Result, Seed, Split};
 use lepton_data::{AugmentSettings, Augmenter};
 
 /// Pictures in the preview, each with [`PREVIEW_VARIANTS`] variants.
@@ -69,13 +69,7 @@ fn describe(settings: &AugmentSettings) -> String {
     )
 }
 
-fn preview(
-    train: &RecordBatch,
-    column: &str,
-    target: &str,
-    settings: &AugmentSettings,
-    seed: Seed,
-) -> Result<Figure> {
+fn preview(train: &RecordBatch, column: &str, target: &str, settings: &AugmentSettings, seed: Seed) -> Result<Figure> {
     let missing = || Error::internal("the training split lost a column");
     let pictures = ImageColumn::new(train.column_by_name(column).ok_or_else(missing)?)?;
     let labels = train.column_by_name(target).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(missing)?;
@@ -92,9 +86,10 @@ fn preview(
         };
         let variants = (1..=PREVIEW_VARIANTS).map(|epoch| augmenter.picture(picture, row as u64, epoch));
         for (index, image) in std::iter::once(original).chain(variants).enumerate() {
-            let caption = if index == 0 { "original".to_owned() } else { format!("epoch {index}") };
-            cells.push(PictureCell { image, truth: truth.clone(), predicted: caption, probability: 1.0 });
+            let caption = if index == 0 { format!("{truth}, original") } else { format!("epoch {index}") };
+            cells.push(CaptionedPicture { image, caption });
         }
     }
-    Ok(Figure::PredictionGrid { title: "Training pictures as augmented".to_owned(), cells })
+    let title = "Training pictures as augmented".to_owned();
+    Ok(Figure::Pictures { title, columns: 1 + PREVIEW_VARIANTS as usize, cells })
 }

@@ -47,6 +47,8 @@ pub(crate) fn report_input(
         history: Vec::new(),
         best_epoch: None,
         figures: Vec::new(),
+        augmented: artifacts.augmented.as_ref().and_then(|augmented| augmented.preview.clone()),
+        drift: artifacts.monitored.as_ref().map(|monitored| drift_table(&monitored.drift)),
         findings: Vec::new(),
         rows: Default::default(),
         classes: Default::default(),
@@ -86,12 +88,6 @@ pub(crate) fn report_input(
             identical_argmax: optimized.agreement.identical_argmax as u64,
         });
         input.int8 = optimized.verdict.clone();
-    }
-    if let Some(preview) = artifacts.augmented.as_ref().and_then(|augmented| augmented.preview.clone()) {
-        input.figures.push(preview);
-    }
-    if let Some(monitored) = &artifacts.monitored {
-        input.figures.push(drift_table(&monitored.drift));
     }
     if let Some(folder) = &result.package {
         package(&mut input, folder)?;
