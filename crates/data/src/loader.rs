@@ -164,13 +164,11 @@ impl Inner {
     fn batch(&self, order: &[usize], step: usize, epoch: u64) -> Result<Batch> {
         let start = step * self.batch_size;
         let rows = order[start..order.len().min(start + self.batch_size)].to_vec();
+        let placed = |error: Error| at_part_row(error, |row| rows[row]);
         let input = match (&self.cached, &self.augmenter) {
             (Some(all), _) => gather(all, &rows)?,
-            (None, Some(augmenter)) => self.recipe.apply(&self.augmented(augmenter, &rows, epoch)?)?,
-            (None, None) => self
-                .recipe
-                .apply(&take_rows(&self.part, &rows)?)
-                .map_err(|error| at_part_row(error, |row| rows[row]))?,
+            (None, Some(augmenter)) => self.recipe.apply(&self.augmented(augmenter, &rows, epoch)?).map_err(placed)?,
+            (None, None) => self.recipe.apply(&take_rows(&self.part, &rows)?).map_err(placed)?,
         };
         let target = Tensor::int64(vec![rows.len()], rows.iter().map(|&row| self.targets[row]).collect())?;
         Ok(Batch { rows, input, target })

@@ -49,6 +49,7 @@ impl PictureStep {
             }
         }
         let channels = channels.unwrap_or(if most_channels == 1 { 1 } else { 3 });
+        check_channels(column, channels)?;
         let mut step = PictureStep {
             column: column.to_owned(),
             height: height.unwrap_or(first.height),
@@ -75,9 +76,7 @@ impl PictureStep {
     /// Refuses a step that cannot have come from a fit.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorCode::Config, message).at_column(&self.column));
-        if self.channels != 1 && self.channels != 3 {
-            return wrong(format!("pictures have 1 or 3 channels, not {}", self.channels));
-        }
+        check_channels(&self.column, self.channels)?;
         let elements = self.height.checked_mul(self.width).and_then(|area| area.checked_mul(self.channels));
         if elements.is_none_or(|count| count == 0 || count > MAX_ELEMENTS) {
             return wrong(format!("{}x{} is no usable picture size", self.height, self.width));
@@ -125,6 +124,14 @@ impl PictureStep {
         let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
         std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / deviation) as f32)
     }
+}
+
+fn check_channels(column: &str, channels: usize) -> Result<()> {
+    if channels != 1 && channels != 3 {
+        let message = format!("pictures have 1 or 3 channels, not {channels}");
+        return Err(Error::new(ErrorCode::Config, message).at_column(column));
+    }
+    Ok(())
 }
 
 fn no_picture(column: &str, row: usize) -> Error {

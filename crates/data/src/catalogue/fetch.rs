@@ -48,7 +48,6 @@ mod tests {
     use crate::settings::Format;
     use lepton_core::{Digest, Error, ErrorCode, Silent};
     use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
@@ -105,10 +104,7 @@ mod tests {
         }
 
         fn program(&self, script: &str) -> Vec<Program> {
-            let path = self.folder.path().join("client");
-            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            vec![vec![path.into()]]
+            vec![["/bin/sh", "-c", script].map(Into::into).to_vec()]
         }
 
         /// A client that leaves `archive` under `name`.

@@ -18,7 +18,8 @@ pub fn rows_from_csv(schema: &Schema, text: &[u8], limits: &Limits) -> Result<Re
     if !read(&mut reader, &mut record)? {
         return Err(Error::new(ErrorCode::BadInput, "the CSV is empty").fix("the first line names the columns"));
     }
-    let header = record.clone();
+    let mut header = record.clone();
+    header.trim();
     if header.len() > limits.csv_columns {
         let message = format!("{} columns, the limit csv_columns is {}", header.len(), limits.csv_columns);
         return Err(Error::new(ErrorCode::TooLarge, message).at_row(1));
