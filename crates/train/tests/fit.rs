@@ -1,5 +1,7 @@
 //! The fit loop as its callers see it: it learns, stops, resumes to the same bytes, and says what went wrong.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use lepton_core::{Cancel, ErrorCode, Event, Metric, Progress, Seed, Silent};

@@ -1,5 +1,7 @@
 //! Metrics against values that scikit-learn made (`reference/make_metrics.py`).
 
+#![allow(clippy::unwrap_used)]
+
 use lepton_core::{Metric, Tensor};
 use lepton_train::{Classified, class_scores};
 use serde::Deserialize;

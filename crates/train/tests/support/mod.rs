@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 
 /// Two numbers in, one of two classes out. `script` replaces the validation loss of each epoch.
 #[derive(Default)]
-pub struct Spirals {
-    pub script: Mutex<Vec<f64>>,
+pub(crate) struct Spirals {
+    pub(crate) script: Mutex<Vec<f64>>,
 }
 
 impl Task for Spirals {
@@ -79,9 +79,9 @@ impl Task for Spirals {
 
 /// Keeps every checkpoint, and asks for a stop when the one of `stop_at` is saved.
 #[derive(Default)]
-pub struct Recorder {
-    pub saved: Vec<(u64, Vec<u8>)>,
-    pub stop_at: Option<(u64, Cancel)>,
+pub(crate) struct Recorder {
+    pub(crate) saved: Vec<(u64, Vec<u8>)>,
+    pub(crate) stop_at: Option<(u64, Cancel)>,
 }
 
 impl Checkpoints for Recorder {
@@ -100,18 +100,18 @@ impl Checkpoints for Recorder {
     }
 }
 
-pub struct Problem {
-    pub task: Spirals,
-    pub architecture: Architecture,
-    pub train: Loader,
-    pub valid: Loader,
-    pub settings: TrainSettings,
-    pub seed: Seed,
+pub(crate) struct Problem {
+    pub(crate) task: Spirals,
+    pub(crate) architecture: Architecture,
+    pub(crate) train: Loader,
+    pub(crate) valid: Loader,
+    pub(crate) settings: TrainSettings,
+    pub(crate) seed: Seed,
 }
 
 impl Problem {
     /// 200 training rows in batches of 16 (13 steps an epoch, the last one short) and 100 validation rows.
-    pub fn new() -> Problem {
+    pub(crate) fn new() -> Problem {
         let schema = Schema {
             columns: [("x", ColumnKind::Number), ("y", ColumnKind::Number), ("arm", ColumnKind::Category)]
                 .map(|(name, kind)| Column { name: name.to_owned(), kind, nullable: false })
@@ -134,7 +134,12 @@ impl Problem {
         Problem { task, architecture, train: loader(train, 2), valid: loader(valid, 0), settings, seed }
     }
 
-    pub fn fit(&self, checkpoints: &mut dyn Checkpoints, progress: &dyn Progress, cancel: &Cancel) -> Result<Fit> {
+    pub(crate) fn fit(
+        &self,
+        checkpoints: &mut dyn Checkpoints,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Fit> {
         let labels = ["inner".to_owned(), "outer".to_owned()];
         fit(FitJob {
             task: &self.task,
