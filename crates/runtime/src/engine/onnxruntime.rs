@@ -93,7 +93,8 @@ impl OnnxRuntime {
     fn build(&self, onnx: &[u8], options: &SessionOptions) -> ort::Result<ort::session::Session> {
         let mut builder = ort::session::Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_log_level(LogLevel::Error)?
+            // What it would log comes back as an error anyway.
+            .with_log_level(LogLevel::Fatal)?
             .with_inter_threads(1)?;
         if let Some(threads) = options.threads {
             builder = builder.with_intra_threads(threads.max(1))?;

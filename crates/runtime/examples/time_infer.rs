@@ -1,0 +1,111 @@
+//! Times an ONNX file on a named engine, one JSON line per batch size:
+//! `time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--ort LIBRARY]` prints
+//! `{"engine","version","model","batch","threads","repeats","median_us","min_us"}`.
+//!
+//! Inputs are zeros of the model's own shapes; free sides other than the batch are not supported.
+#![allow(clippy::print_stdout)]
+
+use lepton_core::{DType, Error, ErrorCode, Limits, NamedTensors, Result, Signature, Tensor, TensorData};
+use lepton_runtime::{Engines, Model, Package, SessionOptions};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+struct Arguments {
+    model: PathBuf,
+    engine: String,
+    threads: Option<usize>,
+    batches: Vec<usize>,
+    repeats: usize,
+    library: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match arguments().and_then(|arguments| time(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.code().exit_code())
+        }
+    }
+}
+
+fn arguments() -> Result<Arguments> {
+    let usage = || {
+        Error::new(ErrorCode::Usage, "wrong arguments")
+            .fix("time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--ort LIBRARY]")
+    };
+    let mut given = std::env::args().skip(1);
+    let (Some(model), Some(engine)) = (given.next(), given.next()) else { return Err(usage()) };
+    let mut arguments =
+        Arguments { model: model.into(), engine, threads: None, batches: vec![1, 8], repeats: 200, library: None };
+    while let Some(flag) = given.next() {
+        let value = given.next().ok_or_else(usage)?;
+        let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(usage);
+        match flag.as_str() {
+            "--threads" => arguments.threads = Some(number(&value)?),
+            "--batches" => arguments.batches = value.split(',').map(number).collect::<Result<_>>()?,
+            "--repeats" => arguments.repeats = number(&value)?,
+            "--ort" => arguments.library = Some(value.into()),
+            _ => return Err(usage()),
+        }
+    }
+    Ok(arguments)
+}
+
+fn time(arguments: &Arguments) -> Result<()> {
+    let limits = Limits::default();
+    let engines = Engines::discover(Path::new("/nonexistent"), arguments.library.as_deref());
+    let engine = engines.get(Some(&arguments.engine))?;
+    let options = SessionOptions { threads: arguments.threads, deadline: None };
+    let model = Model::load(Package::from_onnx(&arguments.model, &limits)?, &*engine, &options, &limits)?;
+    for &batch in &arguments.batches {
+        let request = zeros(&model.manifest().signature, batch)?;
+        for _ in 0..10 {
+            model.infer(&request)?;
+        }
+        let mut micros = Vec::with_capacity(arguments.repeats);
+        for _ in 0..arguments.repeats {
+            let started = Instant::now();
+            model.infer(&request)?;
+            micros.push(started.elapsed().as_secs_f64() * 1e6);
+        }
+        micros.sort_by(f64::total_cmp);
+        let line = serde_json::json!({
+            "engine": engine.name(),
+            "version": engine.version(),
+            "model": arguments.model,
+            "batch": batch,
+            "threads": arguments.threads,
+            "repeats": arguments.repeats,
+            "median_us": micros[micros.len() / 2],
+            "min_us": micros[0],
+        });
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn zeros(signature: &Signature, batch: usize) -> Result<NamedTensors> {
+    let tensor = |spec: &lepton_core::TensorSpec| {
+        let mut sides = spec.shape.iter().enumerate().map(|(at, &side)| match (at, side) {
+            (0, -1) => Ok(batch),
+            (_, -1) => Err(Error::new(ErrorCode::Unsupported, format!("input \"{}\" has a free side", spec.name))),
+            (_, side) => Ok(side as usize),
+        });
+        let shape: Vec<usize> = sides.by_ref().collect::<Result<_>>()?;
+        let count = shape.iter().product();
+        let data = match spec.dtype {
+            DType::Float32 => TensorData::Float32(vec![0.0; count]),
+            DType::Float64 => TensorData::Float64(vec![0.0; count]),
+            DType::Int64 => TensorData::Int64(vec![0; count]),
+            DType::Int32 => TensorData::Int32(vec![0; count]),
+            DType::Int8 => TensorData::Int8(vec![0; count]),
+            DType::UInt8 => TensorData::UInt8(vec![0; count]),
+            DType::Bool => TensorData::Bool(vec![false; count]),
+            DType::Text => TensorData::Text(vec![String::new(); count]),
+        };
+        Ok((spec.name.clone(), Tensor::new(shape, data)?))
+    };
+    signature.inputs.iter().map(tensor).collect()
+}
