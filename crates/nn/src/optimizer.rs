@@ -123,3 +123,47 @@ impl OptimizerSettings {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Case {
+        settings: OptimizerSettings,
+        rate: f64,
+        start: Vec<f32>,
+        gradients: Vec<Vec<f32>>,
+        end: Vec<f32>,
+    }
+
+    #[test]
+    fn ten_steps_are_those_of_torch_optim() {
+        let cases: Vec<Case> = serde_json::from_str(include_str!("../tests/data/optimizers.json")).unwrap();
+        assert_eq!(cases.len(), 5);
+        for case in cases {
+            let mut weights = case.start;
+            let mut buffers = vec![vec![0.0; weights.len()]; case.settings.buffers().len()];
+            for (index, gradient) in case.gradients.iter().enumerate() {
+                case.settings.update(index as u64 + 1, case.rate, &mut weights, gradient, &mut buffers);
+            }
+            for (ours, reference) in weights.iter().zip(&case.end) {
+                assert!(
+                    (ours - reference).abs() <= 2e-6 * reference.abs().max(1.0),
+                    "{:?}: {ours} {reference}",
+                    case.settings
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let key = |settings: OptimizerSettings| settings.validate().unwrap_err().place().key.clone().unwrap();
+        let usual = OptimizerSettings::default;
+        assert_eq!(key(OptimizerSettings { beta1: 1.0, ..usual() }), "beta1");
+        assert_eq!(key(OptimizerSettings { momentum: f64::NAN, ..usual() }), "momentum");
+        assert_eq!(key(OptimizerSettings { epsilon: 0.0, ..usual() }), "epsilon");
+        assert_eq!(key(OptimizerSettings { weight_decay: -1.0, ..usual() }), "weight_decay");
+    }
+}
