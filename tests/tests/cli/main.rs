@@ -1,0 +1,9 @@
+//! The command line as a person or a script meets it: every command of the contract, on the real binary.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
+
+mod data;
+mod models;
+mod predict;
+mod run;
+mod words;
