@@ -138,17 +138,25 @@ impl Disk {
     }
 }
 
-/// Creates the data folder and what is missing above it; what exists is left as it is, so the folder above
-/// need not be writable.
+/// Creates the data folder and what is missing above it, durably; what exists is left as it is, so the folder
+/// above need not be writable.
 pub(crate) fn create_home(home: &Path) -> Result<()> {
-    if home.is_dir() {
+    let missing = home.ancestors().take_while(|folder| !folder.exists()).count();
+    if missing == 0 && home.is_dir() {
         return Ok(());
     }
+    let advise = |error: Error| error.fix("choose another data folder with LEPTON_HOME");
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(home)
-        .map_err(|source| failed("create the data folder", home, source).fix("choose another folder with LEPTON_HOME"))
+        .map_err(|source| advise(failed("create the data folder", home, source)))?;
+    // Each new folder is an entry of the one above it.
+    for parent in home.ancestors().skip(1).take(missing) {
+        let flushed = File::open(parent).and_then(|folder| folder.sync_all());
+        flushed.map_err(|source| advise(failed("flush to the disk", parent, source)))?;
+    }
+    Ok(())
 }
 
 /// Runs `fill` over a buffered `file` and flushes the buffer; `path` is what errors name.

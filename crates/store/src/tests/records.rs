@@ -172,3 +172,23 @@ fn a_blob_whose_writer_fails_leaves_nothing() {
     assert_eq!(code(store.blobs().get(&Digest::of("none"))), Some(ErrorCode::NotFound));
     assert_eq!(code(store.blobs().put_file(&folder.path().join("none"))), Some(ErrorCode::NotFound));
 }
+
+#[test]
+fn a_reader_never_sees_half_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let run = store.create_run(new_run("r")).unwrap();
+    let pages = [vec![b'a'; 300_000], vec![b'b'; 200_000]];
+    let report = store.save_report(&run.id, "report.html", &pages[0]).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..40 {
+                store.save_report(&run.id, "report.html", &pages[round % 2]).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let seen = std::fs::read(&report).unwrap();
+            assert!(pages.contains(&seen), "{} bytes of one page", seen.len());
+        }
+    });
+}
