@@ -205,16 +205,12 @@ fn explain(error: &toml::de::Error, path: Option<&str>, text: &str, file: &Path)
     if let Some(path) = path.filter(|path| !path.is_empty() && *path != ".") {
         ours = ours.at_key(path);
     }
-    if unknown {
-        if let Some((wrong, known)) = names.split_first() {
-            ours = match nearest(wrong, known.iter().copied()) {
-                Some(near) => ours.fix(format!("did you mean \"{near}\"?")),
-                None if known.is_empty() => ours,
-                None => ours.fix(format!("known here: {}", known.join(", "))),
-            };
-        }
+    let Some((wrong, known)) = names.split_first().filter(|_| unknown) else { return ours };
+    match nearest(wrong, known.iter().copied()) {
+        Some(near) => ours.fix(format!("did you mean \"{near}\"?")),
+        None if known.is_empty() => ours,
+        None => ours.fix(format!("known here: {}", known.join(", "))),
     }
-    ours
 }
 
 #[cfg(test)]

@@ -114,12 +114,12 @@ pub fn run(
         Ok(result) => {
             let value = serde_json::to_value(&result)
                 .map_err(|source| Error::internal(format!("the result cannot be recorded: {source}")))?;
-            store.finish_run(&record.id, RunStatus::Done, Some(&value), None)?;
+            store.finish_run(&record.id, RunStatus::Succeeded, Some(&value), None)?;
             Ok(result)
         }
         Err(error) => {
             let status =
-                if error.code() == ErrorCode::Cancelled { RunStatus::Interrupted } else { RunStatus::Failed };
+                if error.code() == ErrorCode::Cancelled { RunStatus::Cancelled } else { RunStatus::Failed };
             // The stage's error is what the person needs; a second one here would hide it.
             if let Err(second) = store.finish_run(&record.id, status, None, Some(&error.to_string())) {
                 progress.event(Event::Warning { text: format!("the failure was not recorded: {second}") });
@@ -188,7 +188,7 @@ impl Walk<'_> {
             &context.run,
             &StageRecord {
                 stage: W::STAGE.to_string(),
-                status: StageStatus::Done,
+                status: StageStatus::Succeeded,
                 seconds,
                 cached: from_cache,
                 key: Some(key),

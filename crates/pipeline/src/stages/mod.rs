@@ -1,7 +1,7 @@
 //! The seven stages, one file each, and the seam that the walk drives them through.
 
 pub(crate) mod augment;
-pub mod collect;
+pub(crate) mod collect;
 pub(crate) mod deploy;
 pub(crate) mod evaluation_rows;
 pub(crate) mod monitor;

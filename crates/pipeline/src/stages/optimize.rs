@@ -16,7 +16,7 @@ use lepton_nn::Network;
 use lepton_optimize::OptimizeSettings;
 use lepton_recipe::Recipe;
 use lepton_runtime::{Engine, Session, SessionOptions};
-use lepton_train::EvaluationInput;
+use lepton_train::{EvaluationInput, Task};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -83,30 +83,25 @@ impl Work for Optimize<'_> {
         let agreement = lepton_optimize::agreement(&trained_outputs, &float_outputs)?;
         agreement.check()?;
 
-        let evaluate = |session: &dyn Session, split: Split| -> Result<(Tensor, Metrics)> {
-            let rows = rows_of(&splits, split)?;
-            let outputs = over(&rows.inputs, |rows| first_output(session, &recipe, rows))?;
-            let metrics = task.evaluate(&outputs, &rows.targets, &self.prepared.labels)?;
-            Ok((outputs, metrics))
-        };
+        let measured = Measured { task, labels: &self.prepared.labels, splits, recipe, session, options };
         context.cancel.check()?;
-        let made = self.int8(&settings.optimize, &onnx, &*session, &recipe, &splits, &options, &evaluate)?;
+        let made = self.int8(&settings.optimize, &measured, &onnx)?;
 
         let served: &dyn Session = match &made {
             Int8::Made { verdict, session, .. } if verdict.kept => &**session,
-            _ => &*session,
+            _ => &*measured.session,
         };
         let mut metrics = MetricsBySplit::new();
         let mut figures = Vec::new();
-        for split in splits.keys() {
+        for split in measured.splits.keys() {
             context.cancel.check()?;
-            let (outputs, values) = evaluate(served, *split)?;
+            let (outputs, values) = measured.evaluate(served, *split)?;
             metrics.insert(split.to_string(), values);
             if *split == Split::Test {
                 let rows = parts::load(store, &self.prepared.parts, *split)?;
                 figures = task.figures(&EvaluationInput {
                     outputs: &outputs,
-                    targets: &test.targets,
+                    targets: &rows_of(&measured.splits, *split)?.targets,
                     labels: &self.prepared.labels,
                     rows: &rows,
                 })?;
@@ -131,6 +126,27 @@ impl Work for Optimize<'_> {
     }
 }
 
+/// What both versions of the network are measured on.
+struct Measured<'a> {
+    task: &'a dyn Task,
+    labels: &'a [String],
+    splits: BTreeMap<Split, Rows>,
+    recipe: Recipe,
+    /// The float32 version.
+    session: Arc<dyn Session>,
+    options: SessionOptions,
+}
+
+impl Measured<'_> {
+    /// Outputs `[rows, classes]` and metrics of a session on one split.
+    fn evaluate(&self, session: &dyn Session, split: Split) -> Result<(Tensor, Metrics)> {
+        let rows = rows_of(&self.splits, split)?;
+        let outputs = over(&rows.inputs, |rows| first_output(session, &self.recipe, rows))?;
+        let metrics = self.task.evaluate(&outputs, &rows.targets, self.labels)?;
+        Ok((outputs, metrics))
+    }
+}
+
 /// The INT8 version, or why there is none.
 enum Int8 {
     Made { onnx: Vec<u8>, session: Arc<dyn Session>, verdict: Int8Verdict },
@@ -138,17 +154,8 @@ enum Int8 {
 }
 
 impl Optimize<'_> {
-    #[expect(clippy::too_many_arguments, reason = "one call site; the pieces have no life of their own")]
-    fn int8(
-        &self,
-        settings: &OptimizeSettings,
-        onnx: &[u8],
-        float32: &dyn Session,
-        recipe: &Recipe,
-        splits: &BTreeMap<Split, Rows>,
-        options: &SessionOptions,
-        evaluate: &dyn Fn(&dyn Session, Split) -> Result<(Tensor, Metrics)>,
-    ) -> Result<Int8> {
+    fn int8(&self, settings: &OptimizeSettings, measured: &Measured<'_>, onnx: &[u8]) -> Result<Int8> {
+        let Measured { splits, recipe, session: float32, options, .. } = measured;
         if !settings.int8 {
             return Ok(Int8::None { why: "INT8 is switched off by optimize.int8 = false".to_owned() });
         }
@@ -171,23 +178,15 @@ impl Optimize<'_> {
         let session = self.engine.load(&quantized, options)?;
         let sample = rows_of(splits, Split::Valid)?;
         let named = |rows: Tensor| vec![(recipe.output().name, rows)];
-        let batches = [1, 8].map(|count| {
-            let indices: Vec<&Tensor> = vec![&sample.inputs; 1];
-            let one = indices[0];
-            let mut parts = Vec::new();
-            for index in 0..count {
-                parts.push(one.slice_rows(index % one.rows(), index % one.rows() + 1));
-            }
-            let parts: Vec<Tensor> = parts.into_iter().collect::<Result<_>>()?;
-            Tensor::concat_rows(&parts.iter().collect::<Vec<_>>())
-        });
-        let [one, eight] = batches;
-        let (one, eight) = (named(one?), named(eight?));
-        let (_, float_metrics) = evaluate(float32, Split::Valid)?;
-        let (_, int8_metrics) = evaluate(&*session, Split::Valid)?;
+        let one = sample.inputs.slice_rows(0, 1)?;
+        // Eight copies of one row: the time does not depend on the values, and valid may have fewer rows.
+        let eight = Tensor::concat_rows(&[&one; 8])?;
+        let (one, eight) = (named(one), named(eight));
+        let (_, float_metrics) = measured.evaluate(&**float32, Split::Valid)?;
+        let (_, int8_metrics) = measured.evaluate(&*session, Split::Valid)?;
         let (float32, int8) = lepton_optimize::measure(
             settings,
-            lepton_optimize::Candidate { session: float32, bytes: onnx.len() as u64, metrics: float_metrics },
+            lepton_optimize::Candidate { session: &**float32, bytes: onnx.len() as u64, metrics: float_metrics },
             lepton_optimize::Candidate { session: &*session, bytes: quantized.len() as u64, metrics: int8_metrics },
             &one,
             &eight,
