@@ -269,10 +269,10 @@ impl Artifact for Monitored {
 
     fn summary(&self) -> String {
         format!(
-            "reference of {} rows; test split: {} of {} columns drifted",
+            "reference of {} rows; test split: {} of {} comparisons drifted",
             thousands(self.reference_rows),
-            self.drift.columns.iter().filter(|column| column.drifted == Some(true)).count(),
-            self.drift.columns.len()
+            self.drift.drifted().count(),
+            self.drift.columns.len() + self.drift.predictions.len()
         )
     }
 }

@@ -23,7 +23,7 @@ fn text(report: &MonitorReport) -> String {
         report.model, report.windows, report.started, report.ended, report.drift.rows
     );
     let mut table = Table::new(&["column", "statistic", "value", "threshold", "verdict"]);
-    for column in &report.drift.columns {
+    for column in report.drift.columns.iter().chain(&report.drift.predictions) {
         let verdict = match column.drifted {
             Some(true) => "DRIFTED",
             Some(false) => "as in training",

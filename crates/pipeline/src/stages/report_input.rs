@@ -153,6 +153,7 @@ fn drift_table(drift: &lepton_monitor::DriftReport) -> Figure {
     let rows = drift
         .columns
         .iter()
+        .chain(&drift.predictions)
         .map(|column| {
             let verdict = match column.drifted {
                 Some(true) => "drifted",
