@@ -1,5 +1,7 @@
 //! The network as data: reading, checking, and what the errors say.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 use lepton_core::{DType, ErrorCode, Seed, Tensor};
 use lepton_nn::{Architecture, InputSpec, Layer, Network, Node, Padding};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Training against PyTorch, resuming bit for bit, and stopping before anything is spoilt.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 mod reference;
 
 use lepton_core::{ErrorCode, Seed, Tensor};

@@ -1,5 +1,7 @@
 //! The format against files that Python's onnx package wrote, hostile bytes, and round trips.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
 use lepton_core::{DType, ErrorCode, Limits, Tensor, TensorData, TensorSpec};
 use lepton_onnx::proto::{AttributeProto, FunctionProto, SparseTensorProto, StringStringEntryProto, TrainingInfoProto};
 use lepton_onnx::{GraphProto, ModelProto, NodeProto, OPSET, TensorProto, ValueInfoProto};
