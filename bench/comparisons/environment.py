@@ -1,0 +1,75 @@
+"""Where both sides come from: the release binary, and a virtual environment for each peer, made on first use."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent.parent
+ROOT = BENCH.parent
+ENVIRONMENTS = BENCH / ".env"
+THREADS = 2
+
+
+class Failure(Exception):
+    """Something that ends a comparison with one line for a person."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def peer_python(name):
+    """The Python of the peer's environment, with what requirements-NAME.txt lists."""
+    requirements = BENCH / f"requirements-{name}.txt"
+    folder = ENVIRONMENTS / name
+    python = folder / "bin" / "python"
+    stamp = folder / "requirements.sha256"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return python
+    say(f"making {folder.relative_to(ROOT)} from {requirements.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements])
+    stamp.write_text(wanted)
+    return python
+
+
+def lepton():
+    """The release binary of this checkout, built when it is not up to date."""
+    run(["cargo", "build", "--release", "--quiet"])
+    return target() / "release" / "lepton"
+
+
+def target():
+    """Where cargo puts what it builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+
+def run(command, **environment):
+    """Runs a program to its end and gives its standard output; its standard error is shown when it fails."""
+    command = [str(part) for part in command]
+    # One thread count for every numeric library that reads its own from here.
+    threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS")}
+    variables = {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", **environment}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    except FileNotFoundError as missing:
+        raise Failure(f"{command[0]} is not installed") from missing
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.strip()[-4000:]}")
+    return done.stdout
+
+
+def run_json(command, **environment):
+    """The JSON object that a program prints as its last line."""
+    output = run(command, **environment).strip()
+    try:
+        return json.loads(output.splitlines()[-1])
+    except (IndexError, ValueError) as broken:
+        raise Failure(f"{command[0]} did not print a JSON object but: {output[-500:]}") from broken

