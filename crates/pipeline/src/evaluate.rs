@@ -47,8 +47,11 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let manifest = loaded.model.manifest();
     let (Some(kind), Decoder::Classification { labels, .. }) = (manifest.task, &manifest.decoder) else {
-        return Err(Error::new(ErrorCode::Unsupported, "this model names no task, so there is nothing to measure it by")
-            .fix("evaluate a model package; a bare ONNX file says nothing of labels"));
+        return Err(Error::new(
+            ErrorCode::Unsupported,
+            "this model names no task, so there is nothing to measure it by",
+        )
+        .fix("evaluate a model package; a bare ONNX file says nothing of labels"));
     };
     let recipe = loaded.model.recipe().ok_or_else(|| Error::internal("a package with a task has no recipe"))?;
     let target = recipe.target_column().ok_or_else(|| Error::internal("the recipe names no target"))?;

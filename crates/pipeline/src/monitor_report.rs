@@ -37,7 +37,9 @@ pub fn monitor_report(store: &Store, model: &ModelRef, limits: &Limits) -> Resul
     let records = store.observations(&name, version)?;
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return Err(Error::new(ErrorCode::NotFound, format!("no server has recorded anything for {name}@{version}"))
-            .fix(format!("serve it with: lepton serve {name}@{version}; windows are written each minute and when it stops")));
+            .fix(format!(
+                "serve it with: lepton serve {name}@{version}; windows are written each minute and when it stops"
+            )));
     };
     let mut merged: Option<Observation> = None;
     for record in &records {

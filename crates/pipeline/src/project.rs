@@ -181,8 +181,10 @@ fn assign(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> 
             let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             match entry {
                 toml::Value::Table(inner) => assign(inner, rest, value),
-                _ => Err(Error::new(ErrorCode::Usage, format!("--set: \"{section}\" is a value, not a section"))
-                    .at_key(key)),
+                _ => {
+                    Err(Error::new(ErrorCode::Usage, format!("--set: \"{section}\" is a value, not a section"))
+                        .at_key(key))
+                }
             }
         }
     }

@@ -118,8 +118,7 @@ pub fn run(
             Ok(result)
         }
         Err(error) => {
-            let status =
-                if error.code() == ErrorCode::Cancelled { RunStatus::Cancelled } else { RunStatus::Failed };
+            let status = if error.code() == ErrorCode::Cancelled { RunStatus::Cancelled } else { RunStatus::Failed };
             // The stage's error is what the person needs; a second one here would hide it.
             if let Err(second) = store.finish_run(&record.id, status, None, Some(&error.to_string())) {
                 progress.event(Event::Warning { text: format!("the failure was not recorded: {second}") });
@@ -168,7 +167,9 @@ impl Walk<'_> {
         let key = work.key(context)?;
         let forced = context.options.from.is_some_and(|from| W::STAGE >= from);
         let cached = match if forced { None } else { context.store.cached_stage(&key)? } {
-            Some(hit) => serde_json::from_value::<W::Output>(hit.output).ok().filter(|output| work.still_good(context, output)),
+            Some(hit) => {
+                serde_json::from_value::<W::Output>(hit.output).ok().filter(|output| work.still_good(context, output))
+            }
             None => None,
         };
         let from_cache = cached.is_some();

@@ -27,15 +27,8 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 7] = [
-        Stage::Collect,
-        Stage::Prepare,
-        Stage::Augment,
-        Stage::Train,
-        Stage::Optimize,
-        Stage::Deploy,
-        Stage::Monitor,
-    ];
+    pub const ALL: [Stage; 7] =
+        [Stage::Collect, Stage::Prepare, Stage::Augment, Stage::Train, Stage::Optimize, Stage::Deploy, Stage::Monitor];
 
     /// The name in commands and reports.
     pub fn name(self) -> &'static str {

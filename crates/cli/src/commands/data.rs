@@ -114,7 +114,8 @@ fn version_object(record: &DatasetRecord) -> Value {
 }
 
 fn version_text(record: &DatasetRecord) -> String {
-    let mut text = format!("dataset  {}\nversion  sha256:{}\ncreated  {}\n", record.name, record.digest, record.created);
+    let mut text =
+        format!("dataset  {}\nversion  sha256:{}\ncreated  {}\n", record.name, record.digest, record.created);
     let Some(data) = collected(record) else { return text };
     text.push_str(&format!("rows     {}\ntarget   {}\n\n", row_counts(&data), data.target));
     let mut columns = Table::new(&["column", "kind", "may be missing"]);

@@ -68,9 +68,15 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
         Command::Runs(command) => runs::runs(&session, &command),
         Command::Data(command) => data::data(&session, &command),
         Command::Model(command) => model::model(&session, &command),
-        Command::Predict { model, inputs, engine } => predict::predict(&session, &model, &inputs, engine.engine.as_deref()),
-        Command::Evaluate { model, data, engine } => predict::evaluate(&session, &model, &data, engine.engine.as_deref()),
-        Command::Serve { models, address, engine } => serve::serve(&session, &models, &address, engine.engine.as_deref()),
+        Command::Predict { model, inputs, engine } => {
+            predict::predict(&session, &model, &inputs, engine.engine.as_deref())
+        }
+        Command::Evaluate { model, data, engine } => {
+            predict::evaluate(&session, &model, &data, engine.engine.as_deref())
+        }
+        Command::Serve { models, address, engine } => {
+            serve::serve(&session, &models, &address, engine.engine.as_deref())
+        }
         Command::Monitor(command) => monitor::monitor(&session, &command),
         Command::Engine(command) => engine::engine(&session, &command),
         Command::Completions { .. } | Command::Reference | Command::New { .. } => Ok(0),

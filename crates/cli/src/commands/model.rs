@@ -51,7 +51,11 @@ fn show(session: &Session, model: &ModelRef) -> Result<()> {
 
 fn describe(name: &str, version: u64, folder: &Path, manifest: &Manifest) -> String {
     let task = manifest.task.map_or_else(|| "none named".to_owned(), |task| task.to_string());
-    let mut text = format!("model    {name}@{version}\ntask     {task}\npackage  {}\nserved   {}\n", folder.display(), manifest.served);
+    let mut text = format!(
+        "model    {name}@{version}\ntask     {task}\npackage  {}\nserved   {}\n",
+        folder.display(),
+        manifest.served
+    );
     if let Some(verdict) = &manifest.int8 {
         text.push_str(&format!("INT8     {}\n", verdict.reason));
     }

@@ -44,8 +44,17 @@ fn table(answers: &[(String, Prediction)]) -> String {
     for (origin, prediction) in answers {
         match prediction {
             Prediction::Classification { label, probability, probabilities } => {
-                let next = probabilities.iter().skip(1).take(2).map(|class| format!("{} {:.4}", class.label, class.probability));
-                table.row([origin.clone(), label.clone(), format!("{probability:.4}"), next.collect::<Vec<_>>().join(", ")]);
+                let next = probabilities
+                    .iter()
+                    .skip(1)
+                    .take(2)
+                    .map(|class| format!("{} {:.4}", class.label, class.probability));
+                table.row([
+                    origin.clone(),
+                    label.clone(),
+                    format!("{probability:.4}"),
+                    next.collect::<Vec<_>>().join(", "),
+                ]);
             }
             Prediction::Raw { outputs } => {
                 let text = serde_json::to_string(outputs).unwrap_or_default();
@@ -59,8 +68,7 @@ fn table(answers: &[(String, Prediction)]) -> String {
 pub(super) fn evaluate(session: &Session, model: &ModelRef, data: &str, engine: Option<&str>) -> Result<u8> {
     let limits = Limits::default();
     let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &limits)?;
-    let result =
-        lepton_pipeline::evaluate(&session.store, &loaded, data, &limits, &Bars::new(), &cancel_on_signal()?)?;
+    let result = lepton_pipeline::evaluate(&session.store, &loaded, data, &limits, &Bars::new(), &cancel_on_signal()?)?;
     session.show(&result, || {
         let mut table = Table::new(&["metric", "value"]);
         for (name, value) in &result.metrics {

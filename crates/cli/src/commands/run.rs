@@ -25,7 +25,10 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
     let model: ModelRef = result
         .model
         .as_deref()
-        .ok_or_else(|| Error::new(lepton_core::ErrorCode::Usage, "--serve needs a run that reaches deploy").fix("leave out --until"))?
+        .ok_or_else(|| {
+            Error::new(lepton_core::ErrorCode::Usage, "--serve needs a run that reaches deploy")
+                .fix("leave out --until")
+        })?
         .parse()?;
     super::serve::serve(session, &[model], &arguments.address, None)
 }
@@ -38,13 +41,21 @@ fn table(result: &RunResult) -> String {
     }
     let mut text = format!("\n{}", stages.text());
     if !result.metrics.is_empty() {
-        let names: Vec<&String> = result.metrics.values().flat_map(|metrics| metrics.keys()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let names: Vec<&String> = result
+            .metrics
+            .values()
+            .flat_map(|metrics| metrics.keys())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let mut headings = vec!["split"];
         headings.extend(names.iter().map(|name| name.as_str()));
         let mut metrics = Table::new(&headings);
         for split in Split::ALL {
             let Some(values) = result.metrics.get(split.name()) else { continue };
-            let cells = names.iter().map(|name| values.get(*name).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")));
+            let cells = names
+                .iter()
+                .map(|name| values.get(*name).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")));
             metrics.row(std::iter::once(split.to_string()).chain(cells));
         }
         text.push_str(&format!("\n{}", metrics.text()));

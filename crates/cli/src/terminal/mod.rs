@@ -15,7 +15,9 @@ use std::io::{ErrorKind, IsTerminal, Write};
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut output = std::io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::io("write the result", "standard output", source)),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::io("write the result", "standard output", source))
+        }
         _ => Ok(()),
     }
 }

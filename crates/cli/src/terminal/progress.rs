@@ -82,7 +82,15 @@ impl Progress for Bars {
                     ),
                 );
             }
-            Event::EpochFinished { epoch, epochs, train_loss, valid_loss, valid_accuracy, learning_rate, seconds: took } => {
+            Event::EpochFinished {
+                epoch,
+                epochs,
+                train_loss,
+                valid_loss,
+                valid_accuracy,
+                learning_rate,
+                seconds: took,
+            } => {
                 let accuracy = valid_accuracy.map_or_else(String::new, |value| format!("  valid accuracy {value:.4}"));
                 self.line(&format!(
                     "  epoch {epoch}/{epochs}  loss {train_loss:.4}  valid loss {valid_loss:.4}{accuracy}  rate {learning_rate:.2e}  {}",

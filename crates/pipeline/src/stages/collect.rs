@@ -8,8 +8,8 @@ use crate::artifact::Collected;
 use crate::cache;
 use crate::run::Context;
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
-use lepton_data::catalogue::{self, CatalogueFiles, Entry, FetchedFile};
 use lepton_data::SourceFile;
+use lepton_data::catalogue::{self, CatalogueFiles, Entry, FetchedFile};
 use lepton_store::Store;
 use std::path::{Path, PathBuf};
 

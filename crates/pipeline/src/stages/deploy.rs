@@ -89,7 +89,8 @@ impl<'a> Deploy<'a> {
             let got = *test.get(name).ok_or_else(|| {
                 Error::new(ErrorCode::Config, format!("this task does not compute \"{name}\"")).at_key("deploy.require")
             })?;
-            let higher = Metric::ALL.into_iter().find(|metric| metric.name() == name).is_none_or(Metric::higher_is_better);
+            let higher =
+                Metric::ALL.into_iter().find(|metric| metric.name() == name).is_none_or(Metric::higher_is_better);
             let reached = if higher { got >= *wanted } else { got <= *wanted };
             if !reached {
                 return Err(Error::new(
@@ -123,12 +124,7 @@ impl Work for Deploy<'_> {
         cache::key(
             Self::STAGE,
             (&context.project.settings.deploy, context.project.model_name(), context.project.settings.project.seed),
-            (
-                self.collected.digest,
-                self.prepared.recipe,
-                self.trained,
-                self.optimized,
-            ),
+            (self.collected.digest, self.prepared.recipe, self.trained, self.optimized),
         )
     }
 

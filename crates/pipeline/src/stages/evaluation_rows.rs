@@ -44,8 +44,7 @@ pub(crate) fn of_project(
     let dataset =
         lepton_data::collect(&settings.collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)?;
     let digest = dataset.digest()?;
-    let (prepared, _) =
-        lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, progress, cancel)?;
+    let (prepared, _) = lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, progress, cancel)?;
     rows(prepared, digest, Split::Test)
 }
 
@@ -63,8 +62,7 @@ pub(crate) fn of_file(
 }
 
 fn rows(mut dataset: Dataset, digest: Digest, split: Split) -> Result<EvaluationRows> {
-    let batch =
-        dataset.parts.remove(&split).ok_or_else(|| Error::internal(format!("there is no {split} split")))?;
+    let batch = dataset.parts.remove(&split).ok_or_else(|| Error::internal(format!("there is no {split} split")))?;
     let split = if split == Split::Test { "test" } else { "all" };
     Ok(EvaluationRows { dataset: dataset.name, digest, split: split.to_owned(), batch })
 }

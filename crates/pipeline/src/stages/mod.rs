@@ -14,9 +14,7 @@ pub(crate) mod train;
 pub(crate) use report_input::report_input;
 
 use crate::Stage;
-use crate::artifact::{
-    Artifact, Augmented, Collected, Deployed, Monitored, Optimized, Prepared, Trained,
-};
+use crate::artifact::{Artifact, Augmented, Collected, Deployed, Monitored, Optimized, Prepared, Trained};
 use crate::run::Context;
 use lepton_core::{Digest, Error, Result};
 

@@ -107,8 +107,7 @@ impl Work for Optimize<'_> {
                 })?;
             }
         }
-        let figures =
-            serde_json::to_vec(&figures).map_err(|source| Error::internal(format!("figures: {source}")))?;
+        let figures = serde_json::to_vec(&figures).map_err(|source| Error::internal(format!("figures: {source}")))?;
         let (int8, verdict, no_int8) = match made {
             Int8::Made { onnx, verdict, .. } => (Some(blobs.put_bytes(&onnx)?), Some(verdict), None),
             Int8::None { why } => (None, None, Some(why)),

@@ -51,18 +51,14 @@ impl Work for Prepare<'_> {
             source: collected.source.clone(),
             unreadable: collected.unreadable.clone(),
         };
-        let (prepared, report) = lepton_data::prepare(
-            dataset,
-            &settings.prepare,
-            settings.project.seed,
-            context.progress,
-            context.cancel,
-        )?;
+        let (prepared, report) =
+            lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, context.progress, context.cancel)?;
         for finding in &report.findings {
             context.progress.event(Event::Note { text: finding.message.clone() });
         }
         let plan = task.recipe(&prepared.schema, &prepared.target, &settings.recipe)?;
-        let train = prepared.parts.get(&Split::Train).ok_or_else(|| Error::internal("prepare gave no training split"))?;
+        let train =
+            prepared.parts.get(&Split::Train).ok_or_else(|| Error::internal("prepare gave no training split"))?;
         let recipe = plan.fit(&prepared.schema, train)?;
         // A label of valid or test that training never saw is an error here, not a surprise after training.
         for batch in prepared.parts.values() {

@@ -35,7 +35,10 @@ pub(crate) fn report_input(
         started: started.to_owned(),
         command: context.options.command.join(" "),
         seed: settings.project.seed,
-        environment: artifacts.trained.as_ref().map_or_else(|| environment(0, ""), |trained| trained.environment.clone()),
+        environment: artifacts
+            .trained
+            .as_ref()
+            .map_or_else(|| environment(0, ""), |trained| trained.environment.clone()),
         dataset: DatasetFacts {
             name: artifacts.collected.as_ref().map_or_else(String::new, |collected| collected.dataset.clone()),
             sha256: result.dataset,

@@ -72,8 +72,7 @@ impl Work for Train<'_> {
             Loader::new(part, Arc::clone(&recipe), augmenter, train.batch_size, seed, threads)
         };
         let (training, validation) = (loader(Split::Train, augmenter)?, loader(Split::Valid, None)?);
-        let mut checkpoints =
-            StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };
+        let mut checkpoints = StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };
         let fit = lepton_train::fit(FitJob {
             task: task(settings.project.task),
             architecture: &architecture,
