@@ -192,22 +192,30 @@ impl Error {
     /// A new error without a place.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
         Error {
-            inner: Box::new(Inner { code, message: message.into(), place: Place::default(), remedy: None, source: None }),
+            inner: Box::new(Inner {
+                code,
+                message: message.into(),
+                place: Place::default(),
+                remedy: None,
+                source: None,
+            }),
         }
     }
 
     /// A bug of ours that was caught before it did harm.
     pub fn internal(message: impl Into<String>) -> Error {
-        Error::new(ErrorCode::Internal, message).fix("this is a bug in Lepton; please report it with the command that you ran")
+        Error::new(ErrorCode::Internal, message)
+            .fix("this is a bug in Lepton; please report it with the command that you ran")
     }
 
     /// An operating-system error about `path`. "No space left" becomes [`ErrorCode::StorageFull`], a missing
     /// file [`ErrorCode::NotFound`].
     pub fn io(doing: &str, path: impl AsRef<Path>, source: std::io::Error) -> Error {
         let (code, remedy) = match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                (ErrorCode::StorageFull, Some("free some space, then run the same command again: finished work is kept"))
-            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => (
+                ErrorCode::StorageFull,
+                Some("free some space, then run the same command again: finished work is kept"),
+            ),
             std::io::ErrorKind::NotFound => (ErrorCode::NotFound, None),
             _ => (ErrorCode::Io, None),
         };

@@ -107,8 +107,12 @@ impl<'a> ImageColumn<'a> {
         }
         let (height, width) = (self.heights.value(index) as usize, self.widths.value(index) as usize);
         let (channels, pixels) = (self.channels.value(index) as usize, self.pixels.value(index));
-        (height.checked_mul(width)?.checked_mul(channels)? == pixels.len())
-            .then_some(ImageRef { height, width, channels, pixels })
+        (height.checked_mul(width)?.checked_mul(channels)? == pixels.len()).then_some(ImageRef {
+            height,
+            width,
+            channels,
+            pixels,
+        })
     }
 }
 

@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn each_wrong_request_is_named() {
-        let signature =
-            Signature { inputs: vec![TensorSpec::batched("input", DType::Float32, &[2])], outputs: vec![] };
+        let signature = Signature { inputs: vec![TensorSpec::batched("input", DType::Float32, &[2])], outputs: vec![] };
         let good = Tensor::float32(vec![3, 2], vec![0.0; 6]).unwrap();
         let flat = Tensor::float32(vec![6], vec![0.0; 6]).unwrap();
         let ints = Tensor::int64(vec![3, 2], vec![0; 6]).unwrap();

@@ -162,10 +162,7 @@ impl Tensor {
         let shape = shape.into();
         let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
         if count != Some(data.len()) {
-            return Err(Error::new(
-                ErrorCode::Shape,
-                format!("shape {shape:?} does not hold {} elements", data.len()),
-            ));
+            return Err(Error::new(ErrorCode::Shape, format!("shape {shape:?} does not hold {} elements", data.len())));
         }
         Ok(Tensor { shape, data })
     }
