@@ -183,6 +183,7 @@ impl Walk<'_> {
             let value = serde_json::to_value(&output)
                 .map_err(|source| Error::internal(format!("{} cannot be recorded: {source}", W::STAGE)))?;
             context.store.cache_stage(&key, W::STAGE.name(), &value, &output.blobs(), seconds)?;
+            work.clean_up(context, &key)?;
         }
         let result = StageResult { name: W::STAGE, status: "done", seconds, cached: from_cache, summary };
         context.store.record_stage(

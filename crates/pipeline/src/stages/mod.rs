@@ -35,6 +35,11 @@ pub(crate) trait Work {
 
     /// Computes the result. `key` names the checkpoints of work that can be resumed.
     fn compute(&self, context: &Context<'_>, key: &Digest) -> Result<Self::Output>;
+
+    /// Drops what only an unfinished [`Work::compute`] needs; called once the result is safely in the cache.
+    fn clean_up(&self, _context: &Context<'_>, _key: &Digest) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The results so far.

@@ -101,6 +101,11 @@ impl Work for Train<'_> {
         };
         Ok(trained)
     }
+
+    /// A finished training needs its checkpoints no more, and `--from train` must not go on from them.
+    fn clean_up(&self, context: &Context<'_>, key: &Digest) -> Result<()> {
+        context.store.checkpoints(key)?.clear()
+    }
 }
 
 /// Checkpoints in the store, for the fit loop.
