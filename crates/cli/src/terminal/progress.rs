@@ -26,10 +26,9 @@ impl Bars {
     }
 
     fn clear(&self) {
-        if let Ok(mut slot) = self.bar.lock() {
-            if let Some(bar) = slot.take() {
-                bar.finish_and_clear();
-            }
+        let taken = self.bar.lock().ok().and_then(|mut slot| slot.take());
+        if let Some(bar) = taken {
+            bar.finish_and_clear();
         }
     }
 
