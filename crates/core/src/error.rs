@@ -329,7 +329,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(word.len()) / 3)
+        .filter(|(distance, candidate)| {
+            let longer = candidate.len().max(word.len());
+            *distance <= 1 + longer / 3 && *distance < longer
+        })
         .map(|(_, candidate)| candidate)
 }
 
@@ -358,5 +361,6 @@ mod tests {
     fn nearest_suggests_only_near_words() {
         assert_eq!(nearest("epoch", ["epochs", "batch_size"]), Some("epochs"));
         assert_eq!(nearest("zzzzzz", ["epochs", "batch_size"]), None);
+        assert_eq!(nearest("y", ["a", "b"]), None);
     }
 }

@@ -190,6 +190,19 @@ fn assign(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> 
     }
 }
 
+/// The reader's message with the names of Rust types put in words.
+fn in_words(message: &str) -> String {
+    let Some((before, kind)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let words = match kind {
+        "usize" | "u64" | "u32" | "u16" => "a whole number of at least 0",
+        "i64" | "i32" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        other => other,
+    };
+    format!("{before}expected {words}")
+}
+
 /// Turns the TOML reader's error into ours: line, key, and the nearest known key for an unknown one.
 fn explain(error: &toml::de::Error, path: Option<&str>, text: &str, file: &Path) -> Error {
     let message = error.message().trim();
@@ -197,7 +210,7 @@ fn explain(error: &toml::de::Error, path: Option<&str>, text: &str, file: &Path)
     let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
     let sentence = match names.first() {
         Some(name) if message.starts_with("unknown field") => format!("there is no setting \"{name}\" here"),
-        _ => message.lines().next().unwrap_or(message).to_owned(),
+        _ => in_words(message.lines().next().unwrap_or(message)),
     };
     let mut ours = Error::new(ErrorCode::Config, sentence).in_file(file);
     if let Some(span) = error.span().filter(|_| !text.is_empty()) {
@@ -251,6 +264,7 @@ mod tests {
     fn a_wrong_type_and_broken_toml_name_their_line() {
         let error = read(&format!("{GOOD}[train]\nepochs = \"many\"\n"), &[]).unwrap_err();
         assert_eq!((error.place().row, error.place().key.as_deref()), (Some(5), Some("train.epochs")));
+        assert!(error.message().ends_with("expected a whole number of at least 0"), "{error}");
         assert_eq!(read("[project\n", &[]).unwrap_err().place().row, Some(1));
         assert_eq!(read(GOOD, &["train.epochs"]).unwrap_err().code(), ErrorCode::Usage);
         assert_eq!(read(GOOD, &["project.name.x=1"]).unwrap_err().code(), ErrorCode::Usage);
