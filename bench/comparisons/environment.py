@@ -67,9 +67,11 @@ def run(command, **environment):
 
 
 def run_json(command, **environment):
-    """The JSON object that a program prints as its last line."""
+    """The JSON object that a program prints, alone or as its last line."""
     output = run(command, **environment).strip()
-    try:
-        return json.loads(output.splitlines()[-1])
-    except (IndexError, ValueError) as broken:
-        raise Failure(f"{command[0]} did not print a JSON object but: {output[-500:]}") from broken
+    for text in (output, output.rpartition("\n")[2]):
+        try:
+            return json.loads(text)
+        except ValueError:
+            continue
+    raise Failure(f"{command[0]} did not print a JSON object but: {output[-500:]}")

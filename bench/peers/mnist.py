@@ -1,4 +1,4 @@
-"""Reads MNIST's idx files as both peers use them: float32 in 0 to 1, and a seeded choice of training rows."""
+"""Reads idx files named as MNIST's are, as both peers use them: float32 in 0 to 1, and a seeded choice of training rows."""
 
 from pathlib import Path
 
@@ -13,8 +13,9 @@ def read(path):
 
 
 def load(folder, rows, seed):
-    """((training pictures, labels), (test pictures, labels)); pictures are float32 [n, 28, 28]."""
+    """((training pictures, labels), (test pictures, labels)); pictures are float32 [n, height, width]."""
     folder = Path(folder)
+    test = "t10k" if (folder / "t10k-images-idx3-ubyte").is_file() else "test"
 
     def part(name):
         pictures = read(folder / f"{name}-images-idx3-ubyte").astype(numpy.float32) / numpy.float32(255)
@@ -22,4 +23,4 @@ def load(folder, rows, seed):
 
     pictures, labels = part("train")
     chosen = numpy.random.default_rng(seed).permutation(len(pictures))[:rows]
-    return (pictures[chosen], labels[chosen]), part("t10k")
+    return (pictures[chosen], labels[chosen]), part(test)

@@ -26,7 +26,7 @@ keras.utils.set_random_seed(arguments.seed)
 layers = keras.layers
 model = keras.Sequential(
     [
-        keras.Input((28, 28, 1)),
+        keras.Input((*pictures.shape[1:], 1)),
         layers.Conv2D(32, 3, activation="relu"),
         layers.MaxPooling2D(2),
         layers.Flatten(),

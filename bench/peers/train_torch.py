@@ -25,8 +25,16 @@ torch.manual_seed(arguments.seed)
 (pictures, labels), (test_pictures, test_labels) = mnist.load(arguments.data, arguments.rows, arguments.seed)
 pictures, test_pictures = torch.from_numpy(pictures)[:, None], torch.from_numpy(test_pictures)[:, None]
 labels, test_labels = torch.from_numpy(labels), torch.from_numpy(test_labels)
+height, width = pictures.shape[2:]
+features = 32 * ((height - 2) // 2) * ((width - 2) // 2)
 model = nn.Sequential(
-    nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(5408, 128), nn.ReLU(), nn.Linear(128, 10)
+    nn.Conv2d(1, 32, 3),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Flatten(),
+    nn.Linear(features, 128),
+    nn.ReLU(),
+    nn.Linear(128, 10),
 )
 optimizer_flags = {}
 if arguments.tuned:
