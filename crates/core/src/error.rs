@@ -328,11 +328,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .min()
         .filter(|(distance, candidate)| {
             let longer = candidate.len().max(word.len());
             *distance <= 1 + longer / 3 && *distance < longer
         })
+        .min()
         .map(|(_, candidate)| candidate)
 }
 
@@ -362,5 +362,6 @@ mod tests {
         assert_eq!(nearest("epoch", ["epochs", "batch_size"]), Some("epochs"));
         assert_eq!(nearest("zzzzzz", ["epochs", "batch_size"]), None);
         assert_eq!(nearest("y", ["a", "b"]), None);
+        assert_eq!(nearest("y", ["a", "yy"]), Some("yy"), "a name that is no candidate hides none that is");
     }
 }

@@ -58,3 +58,30 @@ fn titanic_has_missing_ages_and_loses_no_passenger() {
     assert_eq!(rows.iter().sum::<usize>(), 1313, "{:?}", report.findings);
     assert!(report.findings.iter().any(|finding| finding.kind == FindingKind::MissingValues && finding.count == 557));
 }
+
+/// The real packages: it needs the registries, so it runs when asked, with `-- --ignored --nocapture`.
+#[test]
+#[ignore = "downloads 24 MB"]
+fn the_catalogue_is_fetched_collected_and_prepared() {
+    for entry in &catalogue::ENTRIES {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut started = std::time::Instant::now();
+        let mut lap = |what: &str| {
+            println!("{} {what}: {:.2} s", entry.name, started.elapsed().as_secs_f64());
+            started = std::time::Instant::now();
+        };
+        let files = catalogue::fetch(entry, scratch.path(), &Silent, &Cancel::default()).unwrap();
+        lap("fetch");
+        let settings = CollectSettings { dataset: Some(entry.name.into()), ..Default::default() };
+        let files = catalogue::CatalogueFiles { files };
+        let limits = Limits::default();
+        let data = collect(&settings, scratch.path(), Some(&files), &limits, &Silent, &Cancel::default()).unwrap();
+        lap("collect");
+        data.digest().unwrap();
+        lap("digest");
+        let (data, report) = prepared(data);
+        lap("prepare");
+        println!("{:?}\n{:#?}", Split::ALL.map(|split| data.rows(split)), report.findings);
+        assert!(data.source.iter().all(|source| source.path.is_relative()));
+    }
+}

