@@ -10,7 +10,7 @@ mod json;
 
 use cases::cases;
 use lepton_core::{ErrorCode, Limits, NamedTensors, Tensor};
-use lepton_runtime::{Engine, Engines, Model, Package, SessionOptions};
+use lepton_runtime::{BatchSettings, Batcher, Engine, Engines, Model, Package, SessionOptions};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -141,12 +141,35 @@ fn is_shared_by_threads(engine: &dyn Engine) {
 /// A run past its deadline is a Timeout, and the session works for the next request.
 fn keeps_the_deadline(engine: &dyn Engine) {
     let package = Package::from_onnx(&folder().join("conv_net.onnx"), &Limits::default()).unwrap();
-    let options = SessionOptions { threads: Some(1), deadline: Some(Duration::from_millis(2)) };
+    let options = SessionOptions { threads: Some(1), deadline: Some(Duration::from_millis(50)) };
     let model = Model::load(package, engine, &options, &Limits::default()).unwrap();
     let request =
         |rows: usize| vec![("input".to_owned(), Tensor::float32([rows, 2, 9, 8], vec![0.5; rows * 144]).unwrap())];
-    assert_eq!(model.infer(&request(20_000)).unwrap_err().code(), ErrorCode::Timeout);
+    assert_eq!(model.infer(&request(400_000)).unwrap_err().code(), ErrorCode::Timeout);
     model.infer(&request(1)).unwrap();
+}
+
+/// Requests of many threads, joined and split again, get what each gets alone.
+fn answers_the_same_through_the_batcher(engine: &dyn Engine) {
+    let model = Arc::new(model(engine, "conv_net", &SessionOptions::default()));
+    let batcher = Batcher::new(Arc::clone(&model), BatchSettings { max_rows: 8, ..BatchSettings::default() }).unwrap();
+    let case = cases().into_iter().find(|case| case.name == "conv_net").unwrap();
+    let wanted: Vec<NamedTensors> = case.requests.iter().map(|request| model.infer(request).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    for (request, want) in case.requests.iter().zip(&wanted) {
+                        let answer = batcher.submit(request.clone()).unwrap().blocking_recv().unwrap().unwrap();
+                        let (got, want) = (answer.outputs[0].1.as_float32(), want[0].1.as_float32());
+                        for (got, want) in got.unwrap().iter().zip(want.unwrap()) {
+                            assert!(close(f64::from(*got), f64::from(*want)), "{got} instead of {want}");
+                        }
+                    }
+                }
+            });
+        }
+    });
 }
 
 macro_rules! suite {
@@ -168,6 +191,7 @@ suite!(
     refuses_what_is_no_model,
     is_shared_by_threads,
     keeps_the_deadline,
+    answers_the_same_through_the_batcher,
 );
 
 #[test]

@@ -18,7 +18,8 @@ use lepton_runtime::Engine;
 const PER_CHANNEL_OPSET: i64 = 13;
 
 /// An INT8 version of a float32 model: Conv, Gemm and MatMul with constant weights get unsigned 8-bit
-/// activations, signed 8-bit weights with one scale per output channel, and int32 biases.
+/// activations, signed 8-bit weights (of 7 bits' range, see `numbers`) with one scale per output channel, and int32
+/// biases.
 ///
 /// The ranges of the activations are the least and the largest value over all rows of `calibration`, which should
 /// be training rows. Method: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
