@@ -20,6 +20,25 @@ pub use python::python;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Whether two answers are the same but for the rounding of float32, which depends on what a row was batched with.
+pub fn alike(left: &serde_json::Value, right: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Number, Object};
+    match (left, right) {
+        (Number(left), Number(right)) => match (left.as_f64(), right.as_f64()) {
+            (Some(left), Some(right)) => (left - right).abs() < 1e-6,
+            _ => left == right,
+        },
+        (Array(left), Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| alike(left, right))
+        }
+        (Object(left), Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| alike(value, other)))
+        }
+        _ => left == right,
+    }
+}
+
 /// The folder of the workspace.
 pub fn workspace_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()

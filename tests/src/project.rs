@@ -23,6 +23,9 @@ epochs = 2
 threads = 1
 checkpoint_steps = 5
 checkpoint_seconds = 0
+
+[optimize]
+int8 = false
 "#;
 
 const TABLE: &str = r#"[project]

@@ -362,6 +362,7 @@ mod tests {
         assert_eq!(nearest("epoch", ["epochs", "batch_size"]), Some("epochs"));
         assert_eq!(nearest("zzzzzz", ["epochs", "batch_size"]), None);
         assert_eq!(nearest("y", ["a", "b"]), None);
+        assert_eq!(nearest("y", ["a", "yy"]), Some("yy"));
         assert_eq!(nearest("y", ["a", "yy"]), Some("yy"), "a name that is no candidate hides none that is");
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// Mean over the rows of -log softmax(logits)[target]. Logits float32 `[rows, classes]`, targets int64 `[rows]`.
+    /// Mean over the rows of `-log softmax(logits)[target]`. Logits float32 `[rows, classes]`, targets int64 `[rows]`.
     CrossEntropy,
 }
 

@@ -170,7 +170,7 @@ fn wrong_weights_and_inputs_are_named() {
     let mut other = worked_example();
     other.layers[6].layer = Layer::linear(11);
     let error = Network::from_weights(&other, &weights).err().unwrap();
-    assert_eq!((error.code(), error.place().key.as_deref()), (ErrorCode::Shape, Some("linear_2.bias")), "{error}");
+    assert_eq!((error.code(), error.place().key.as_deref()), (ErrorCode::Shape, Some("linear_2.weight")), "{error}");
     other.layers[6].name = "classes".to_owned();
     assert!(Network::from_weights(&other, &weights).err().unwrap().to_string().contains("no such tensor"));
     let mut spoilt = weights.clone();

@@ -40,7 +40,8 @@ fn five_steps_are_pytorchs() {
             let values: Vec<f32> =
                 tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             // A bias in front of a batch norm has no gradient but rounding, which Adam blows up to a full step.
-            if !(name == "table" && key == "l.bias") {
+            // The running mean behind it moves along.
+            if !(name == "table" && ["l.bias", "n.running_mean"].contains(&key.as_str())) {
                 assert_close(&format!("{name} {key}"), &values, &flat.floats(), 5e-4);
             }
         }

@@ -40,7 +40,7 @@ pub enum RunStatus {
 impl RunStatus {
     const ALL: [(RunStatus, &str); 5] = [
         (RunStatus::Running, "running"),
-        (RunStatus::Succeeded, "succeeded"),
+        (RunStatus::Succeeded, "done"),
         (RunStatus::Failed, "failed"),
         (RunStatus::Cancelled, "cancelled"),
         (RunStatus::Interrupted, "interrupted"),
@@ -73,7 +73,7 @@ pub enum StageStatus {
 impl StageStatus {
     const ALL: [(StageStatus, &str); 6] = [
         (StageStatus::Running, "running"),
-        (StageStatus::Succeeded, "succeeded"),
+        (StageStatus::Succeeded, "done"),
         (StageStatus::Failed, "failed"),
         (StageStatus::Cancelled, "cancelled"),
         (StageStatus::Skipped, "skipped"),

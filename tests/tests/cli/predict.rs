@@ -1,6 +1,6 @@
 //! `lepton predict`: a picture, a typed row, a file of rows, standard input.
 
-use lepton_tests::{Lepton, Project, digit_png};
+use lepton_tests::{Lepton, Project, alike, digit_png};
 use serde_json::Value;
 
 fn labels(answer: &Value) -> Vec<&str> {
@@ -46,8 +46,8 @@ fn rows_are_taken_in_every_form_and_answered_alike() {
     let typed = lepton.json(&["predict", "table", "9.5,red", r#"{"size": 0.5, "colour": "blue"}"#]);
     let piped = lepton.run_with_input(&["predict", "table", "-", "--json"], b"colour,size\nred,9.5\nblue,0.5\n").json();
     for answer in [&json, &typed, &piped] {
-        assert_eq!(probabilities(answer, 0), probabilities(&both, 0));
-        assert_eq!(probabilities(answer, 1), probabilities(&both, 1));
+        assert!(alike(&probabilities(answer, 0), &probabilities(&both, 0)), "{answer} {both}");
+        assert!(alike(&probabilities(answer, 1), &probabilities(&both, 1)), "{answer} {both}");
     }
     // Missing values and unknown categories are part of the recipe, not errors.
     lepton.done(&["predict", "table", ",red", r#"{"size": null, "colour": "violet"}"#]);

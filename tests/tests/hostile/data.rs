@@ -119,7 +119,11 @@ fn a_label_that_training_never_saw_is_refused_with_its_row() {
 fn a_loss_that_is_not_finite_stops_the_training() {
     let lepton = Lepton::new();
     let project = Project::digits();
-    lepton.refused(&["run", &project.at(""), "--set", "train.learning_rate=1e30"], 3, &["finite"]);
+    lepton.refused(
+        &["run", &project.at(""), "--set", "train.learning_rate=1e30"],
+        3,
+        &["diverged", "last good checkpoint"],
+    );
     assert_eq!(lepton.json(&["model", "list"])["models"], serde_json::json!([]));
     lepton.done(&["run", &project.at("")]);
 }

@@ -55,7 +55,7 @@ fn wrong_tensors_are_refused_with_their_names() {
     let path = "/v2/models/digits/infer";
     for (input, word) in [
         (json!({"name": "input", "shape": [1, 64], "datatype": "FP32", "data": data}), "shape"),
-        (json!({"name": "input", "shape": [1, 1, 8, 8], "datatype": "INT64", "data": vec![1; 64]}), "dtype"),
+        (json!({"name": "input", "shape": [1, 1, 8, 8], "datatype": "INT64", "data": vec![1; 64]}), "int64"),
         (json!({"name": "x", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": data}), "\"x\""),
         (json!({"name": "input", "shape": [1, 1, 8, 8], "datatype": "FP32", "data": [1.0]}), "shape"),
         (json!({"name": "input", "shape": [-1, 1, 8, 8], "datatype": "FP32", "data": data}), ""),

@@ -30,6 +30,15 @@ pub(super) fn read(context: &Context<'_>, path: &Path) -> Result<RawTable> {
         let message = format!("{} columns, the limit csv_columns is {}", names.len(), context.limits.csv_columns);
         return Err(Error::new(ErrorCode::TooLarge, message).in_file(path).at_row(1));
     }
+    let too_long = |cell: &str| {
+        (cell.len() > context.limits.cell_bytes).then(|| {
+            let limit = context.limits.cell_bytes;
+            Error::new(ErrorCode::TooLarge, format!("a cell of {} bytes, the limit cell_bytes is {limit}", cell.len()))
+        })
+    };
+    if let Some(error) = names.iter().find_map(|name| too_long(name)) {
+        return Err(error.in_file(path).at_row(1));
+    }
     let mut builders: Vec<LargeStringBuilder> = names.iter().map(|_| LargeStringBuilder::new()).collect();
     let mut lines = Vec::new();
     while next(&mut reader, &mut record, path)? {
@@ -41,10 +50,8 @@ pub(super) fn read(context: &Context<'_>, path: &Path) -> Result<RawTable> {
                 .fix("quote fields that contain the delimiter, and give every row all fields"));
         }
         for ((builder, cell), name) in builders.iter_mut().zip(&record).zip(&names) {
-            if cell.len() > context.limits.cell_bytes {
-                let message =
-                    format!("a cell of {} bytes, the limit cell_bytes is {}", cell.len(), context.limits.cell_bytes);
-                return Err(placed(Error::new(ErrorCode::TooLarge, message)).at_column(name));
+            if let Some(error) = too_long(cell) {
+                return Err(placed(error).at_column(name));
             }
             builder.append_option((!cell.is_empty()).then_some(cell));
         }

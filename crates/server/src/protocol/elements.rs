@@ -88,22 +88,28 @@ impl Element for String {
 }
 
 /// The side lengths of a nested list, as they turn out while it is read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Nesting {
     sides: Vec<Option<usize>>,
-    /// The depth at which values stand; 0 until the first.
+    /// The depth at which values stand; [`Nesting::UNKNOWN`] until the first.
     leaves_at: usize,
 }
 
 impl Nesting {
+    const UNKNOWN: usize = usize::MAX;
+
+    fn new() -> Nesting {
+        Nesting { sides: Vec::new(), leaves_at: Nesting::UNKNOWN }
+    }
+
     fn leaf(&mut self, depth: usize) -> Result<(), &'static str> {
-        if depth == self.leaves_at {
-            return Ok(());
-        }
         if depth == 0 {
             return Err("\"data\" must be a list");
         }
-        if self.leaves_at != 0 {
+        if depth == self.leaves_at {
+            return Ok(());
+        }
+        if self.leaves_at != Nesting::UNKNOWN {
             return Err("\"data\" is ragged: values stand at different depths");
         }
         self.leaves_at = depth;
@@ -163,7 +169,7 @@ impl<'de> DeserializeSeed<'de> for DataSeed {
         ) -> Result<ParsedData, D::Error> {
             // The promise comes from outside: reserve no more than a page or two for it.
             let mut values = Vec::with_capacity(expected.min(16 * 1024));
-            let mut nesting = Nesting::default();
+            let mut nesting = Nesting::new();
             Level { values: &mut values, nesting: &mut nesting, depth: 0 }.deserialize(deserializer)?;
             Ok(ParsedData { values: wrap(values), nesting })
         }
