@@ -40,7 +40,7 @@ pub struct Finding {
     pub count: u64,
     /// One sentence.
     pub message: String,
-    /// Up to [`EVIDENCE`] examples: rows (from 1 in the source's part), files or values.
+    /// Up to ten examples: rows (from 1 in the source's part), files or values.
     pub evidence: Vec<String>,
 }
 

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(
             value,
             json!({"model_name": "m", "model_version": "3", "id": "a\"b", "outputs": [
-                {"name": "y", "datatype": "FP32", "shape": [1, 2], "data": [0.1, 1.1754944e-38]},
+                {"name": "y", "datatype": "FP32", "shape": [1, 2], "data": [0.1, -1e-38]},
                 {"name": "n", "datatype": "INT64", "shape": [1], "data": [7]}]})
         );
         let wanted = WantedOutput { name: "n".into(), binary: None };
