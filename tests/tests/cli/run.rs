@@ -96,13 +96,12 @@ fn a_second_run_of_the_same_project_is_refused_at_once() {
         lepton.command(&["run", &project.at("")]).stderr(std::process::Stdio::null()).spawn().expect("it starts");
     let pid = format!("process {}", holder.id());
     let deadline = Instant::now() + Duration::from_secs(20);
-    let refused = loop {
-        // Until the first one has its lock, the second may still get it: then it is stopped by --until.
-        let answer = lepton.run(&["run", &project.at(""), "--until", "collect"]);
-        if answer.code == Some(3) || Instant::now() > deadline {
-            break answer;
-        }
-    };
+    // A run is listed once it has its lock.
+    while lepton.json(&["runs", "list"])["runs"][0]["status"] != "running" {
+        assert!(Instant::now() < deadline, "the first run never began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let refused = lepton.run(&["run", &project.at(""), "--until", "collect"]);
     assert_eq!(refused.code, Some(3), "{refused:?}");
     assert!(refused.err.contains(&pid), "{pid} is not named: {}", refused.err);
     assert!(refused.took < Duration::from_secs(1), "{:?}", refused.took);
