@@ -97,14 +97,16 @@ fn origin(lineage: &Lineage) -> String {
 }
 
 fn usage(manifest: &Manifest) -> String {
-    let name = &manifest.name;
-    let served = &manifest.served;
     let example = if manifest.inputs.of_kind(ColumnKind::Image).next().is_some() { "picture.png" } else { "row.json" };
+    let served = &manifest.served;
+    let recipe = if manifest.inputs.columns.is_empty() {
+        String::new()
+    } else {
+        "; what makes its input tensor from raw rows is written down in `recipe.json`".to_owned()
+    };
     format!(
         "## How to use it\n\n```sh\nlepton model verify .        # every file against its hash\nlepton predict . {example}\n\
-         lepton serve .\n```\n\nAny ONNX runtime reads `{served}`; what turns raw rows into its input tensor is written \
-         down in `recipe.json`{}.\n",
-        if manifest.lineage.is_some() { format!(" (model `{}`)", plain(name)) } else { String::new() }
+         lepton serve .\n```\n\nAny ONNX runtime reads `{served}`{recipe}.\n"
     )
 }
 
