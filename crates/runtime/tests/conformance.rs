@@ -145,7 +145,7 @@ fn keeps_the_deadline(engine: &dyn Engine) {
     let model = Model::load(package, engine, &options, &Limits::default()).unwrap();
     let request =
         |rows: usize| vec![("input".to_owned(), Tensor::float32([rows, 2, 9, 8], vec![0.5; rows * 144]).unwrap())];
-    assert_eq!(model.infer(&request(20_000)).unwrap_err().code(), ErrorCode::Timeout);
+    assert_eq!(model.infer(&request(400_000)).unwrap_err().code(), ErrorCode::Timeout);
     // On a busy machine one row, too, may be late once.
     assert!((0..50).any(|_| model.infer(&request(1)).is_ok()));
 }
