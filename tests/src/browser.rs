@@ -23,27 +23,6 @@ pub struct Page {
 pub fn open_page(url: &str, width: u32, height: u32, dark: bool) -> Page {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let (picture, net_log) = (folder.path().join("page.png"), folder.path().join("net.json"));
-    let profile = |name: &str| format!("--user-data-dir={}", folder.path().join(name).display());
-    let size = format!("--window-size={width},{height}");
-    let scheme = format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 });
-    let looks = [size.as_str(), scheme.as_str(), "--hide-scrollbars"];
-    let shot = chromium(
-        &profile("shot"),
-        &looks,
-        &[&format!("--screenshot={}", picture.display()), "--enable-logging=stderr", url],
-    );
-    let dump =
-        chromium(&profile("dump"), &looks, &[&format!("--log-net-log={}", net_log.display()), "--dump-dom", url]);
-    Page {
-        dom: dump.0,
-        console: shot.1.lines().filter(|line| line.contains(":CONSOLE")).map(str::to_owned).collect(),
-        requests: outside_requests(&net_log),
-        screenshot: measure(&picture),
-    }
-}
-
-/// Standard output and standard error of one run.
-fn chromium(profile: &str, looks: &[&str], rest: &[&str]) -> (String, String) {
     let quiet = [
         "--headless",
         "--no-sandbox",
@@ -52,17 +31,29 @@ fn chromium(profile: &str, looks: &[&str], rest: &[&str]) -> (String, String) {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        "--hide-scrollbars",
+        "--enable-logging=stderr",
+        "--dump-dom",
     ];
     let output = Command::new(setting("LEPTON_TEST_CHROMIUM"))
         .args(quiet)
-        .arg(profile)
-        .args(looks)
-        .args(rest)
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("--window-size={width},{height}"))
+        .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
+        .arg(format!("--screenshot={}", picture.display()))
+        .arg(format!("--log-net-log={}", net_log.display()))
+        .arg(url)
         .output()
         .expect("the Chromium of LEPTON_TEST_CHROMIUM starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "chromium failed: {}", text(&output.stderr));
-    (text(&output.stdout), text(&output.stderr))
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "chromium failed: {said}");
+    Page {
+        dom: text(&output.stdout),
+        console: said.lines().filter(|line| line.contains(":CONSOLE")).map(str::to_owned).collect(),
+        requests: outside_requests(&net_log),
+        screenshot: measure(&picture),
+    }
 }
 
 /// Addresses that the page asked for over the network. The browser's own requests, which no page started,

@@ -3,11 +3,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
-use lepton_tests::{Answer, Lepton, Project};
+use lepton_tests::{Lepton, Project};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 /// Files of the package that an unbroken and a broken run must share byte for byte.
 const SAME: [&str; 5] = ["model.onnx", "weights.safetensors", "architecture.json", "recipe.json", "reference.json"];
@@ -17,17 +18,26 @@ fn package(run: &Value) -> Vec<Vec<u8>> {
     SAME.iter().map(|name| std::fs::read(folder.join(name)).expect("a file of the package")).collect()
 }
 
-/// Starts a run and kills it after `delay`; whether it was still alive then.
-fn run_and_kill(lepton: &Lepton, project: &Project, delay: Duration) -> bool {
+/// Starts a run and waits until it has said that `stages` stages are done. `None` when it ended before that.
+fn start(lepton: &Lepton, project: &Project, stages: usize) -> Option<Child> {
     let mut command = lepton.command(&["run", &project.at("")]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    let started = Instant::now();
-    while started.elapsed() < delay {
-        if child.try_wait().expect("it can be waited for").is_some() {
-            return false;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("standard error is piped")).lines().map_while(Result::ok);
+    for _ in 0..stages {
+        if !lines.by_ref().any(|line| line.starts_with('✓')) {
+            child.wait().expect("it ends");
+            return None;
         }
-        std::thread::sleep(Duration::from_millis(2));
     }
+    // The rest is read to the end, so that the run never waits for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some(child)
+}
+
+/// Starts a run and kills it `delay` after that many stages; whether it was still alive then.
+fn run_and_kill(lepton: &Lepton, project: &Project, stages: usize, delay: Duration) -> bool {
+    let Some(mut child) = start(lepton, project, stages) else { return false };
+    std::thread::sleep(delay);
     let alive = child.try_wait().expect("it can be waited for").is_none();
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
@@ -45,64 +55,54 @@ fn nothing_half_made(lepton: &Lepton) {
     }
 }
 
-/// Seconds from the start of an unbroken run to each moment at which to kill: three in each stage.
-fn moments(run: &Value, whole: Duration) -> Vec<(String, Duration)> {
-    let stages = run["stages"].as_array().expect("stages");
-    let total: f64 = stages.iter().filter_map(|stage| stage["seconds"].as_f64()).sum();
-    // Opening the store and loading the project come before the first stage.
-    let mut start = (whole.as_secs_f64() - total).max(0.0) / 2.0;
-    let mut moments = Vec::new();
-    for stage in stages {
-        let seconds = stage["seconds"].as_f64().expect("seconds");
-        for share in [0.05, 0.5, 0.95] {
-            moments.push((format!("{} at {share}", stage["name"]), Duration::from_secs_f64(start + share * seconds)));
-        }
-        start += seconds;
-    }
-    moments
+fn unbroken(project: &Project) -> (Value, Vec<Vec<u8>>) {
+    let lepton = Lepton::new();
+    let run = lepton.json(&["run", &project.at("")]);
+    let files = package(&run);
+    (run, files)
 }
 
-fn unbroken(project: &Project) -> (Value, Vec<Vec<u8>>, Answer) {
-    let lepton = Lepton::new();
-    let answer = lepton.done(&["run", &project.at(""), "--json"]);
-    let run = answer.json();
-    let files = package(&run);
-    (run, files, answer)
+fn seconds(run: &Value, stage: usize) -> f64 {
+    run["stages"][stage]["seconds"].as_f64().expect("seconds")
 }
 
 #[test]
 fn a_run_killed_in_any_stage_continues_to_the_same_result() {
     let project = Project::digits();
-    let (whole, files, answer) = unbroken(&project);
+    let (whole, files) = unbroken(&project);
     let mut killed = 0;
-    for (place, delay) in moments(&whole, answer.took) {
-        let lepton = Lepton::new();
-        killed += usize::from(run_and_kill(&lepton, &project, delay));
-        if lepton.home().exists() {
+    for stage in 0..7 {
+        for share in [0.05, 0.5, 0.95] {
+            let place = format!("{} at {share}", whole["stages"][stage]["name"]);
+            let lepton = Lepton::new();
+            let delay = Duration::from_secs_f64(share * seconds(&whole, stage));
+            killed += usize::from(run_and_kill(&lepton, &project, stage, delay));
+            if lepton.home().exists() {
+                nothing_half_made(&lepton);
+            }
+            let run = lepton.json(&["run", &project.at("")]);
+            for ((name, now), then) in SAME.iter().zip(package(&run)).zip(&files) {
+                assert!(now == *then, "killed in {place}: {name} differs");
+            }
+            assert_eq!(run["metrics"], whole["metrics"], "killed in {place}");
+            assert_eq!(run["model"], "digits@1", "killed in {place}");
             nothing_half_made(&lepton);
         }
-        let run = lepton.json(&["run", &project.at("")]);
-        assert!(package(&run) == files, "killed in {place}: the package differs");
-        assert_eq!(run["metrics"], whole["metrics"], "killed in {place}");
-        assert_eq!(run["model"], "digits@1", "killed in {place}");
-        nothing_half_made(&lepton);
     }
-    assert!(killed >= 12, "only {killed} of 21 runs were alive when they were to be killed");
+    assert!(killed >= 16, "only {killed} of 21 runs were alive when they were to be killed");
 }
 
 #[test]
 fn a_training_killed_again_and_again_ends_with_the_same_weights() {
     let project = Project::digits();
     project.edit("epochs = 2", "epochs = 30");
-    let (whole, files, _) = unbroken(&project);
-    let train = whole["stages"][3]["seconds"].as_f64().expect("seconds");
-    let before: f64 = (0..3).filter_map(|stage| whole["stages"][stage]["seconds"].as_f64()).sum();
+    let (whole, files) = unbroken(&project);
     let lepton = Lepton::new();
     // Each attempt trains a bit beyond what it repeats, and dies; a little later each time, so that the end comes
     // on a slow machine too.
-    let mut patience = 0.15 + before + train / 8.0;
+    let mut patience = seconds(&whole, 3) / 8.0;
     let mut kills = 0;
-    while run_and_kill(&lepton, &project, Duration::from_secs_f64(patience)) {
+    while run_and_kill(&lepton, &project, 3, Duration::from_secs_f64(patience)) {
         kills += 1;
         patience *= 1.05;
         nothing_half_made(&lepton);
@@ -119,13 +119,16 @@ fn the_first_signal_stops_cleanly_and_the_run_continues() {
     let (lepton, project) = (Lepton::new(), Project::digits());
     project.edit("epochs = 2", "epochs = 60");
     let mut command = lepton.command(&["run", &project.at("")]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    std::thread::sleep(Duration::from_millis(1500));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut said = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().expect("standard error is piped"));
+    while !said.contains("epoch 1/60") {
+        assert!(stderr.read_line(&mut said).expect("it can be read") > 0, "it ended early: {said}");
+    }
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
-    let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    stderr.read_to_string(&mut said).expect("it can be read");
+    assert_eq!(child.wait().expect("it ends").code(), Some(3), "{said}");
     assert!(said.contains("continues"), "{said}");
     assert_eq!(lepton.json(&["runs", "show", "latest"])["status"], "cancelled");
     lepton.done(&["run", &project.at("")]);
