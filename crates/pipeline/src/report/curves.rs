@@ -13,6 +13,11 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 38.0;
 
+/// Line styles of the style sheet: the training line is dashed, the one after it is not.
+const STYLES: usize = 6;
+pub(super) const DASHED: usize = 0;
+pub(super) const SOLID: usize = 1;
+
 /// A chart to draw.
 pub(super) struct Chart<'a> {
     pub(super) title: &'a str,
@@ -21,8 +26,10 @@ pub(super) struct Chart<'a> {
     pub(super) series: &'a [Series],
     /// A vertical line at this x with a word beside it.
     pub(super) mark: Option<(f64, &'a str)>,
-    /// How a y value is written in the legend.
-    pub(super) write: fn(f64) -> String,
+    /// How the last value of each line is written in the legend, where it says something.
+    pub(super) write: Option<fn(f64) -> String>,
+    /// Which style the first line has; the lines after it take the next ones.
+    pub(super) first_style: usize,
 }
 
 /// The chart as a figure with heading, legend and drawing.
@@ -34,14 +41,15 @@ pub(super) fn draw(chart: &Chart<'_>) -> Markup {
     };
     let across = |x: f64| LEFT + xs.position(x) * (WIDTH - LEFT - RIGHT);
     let down = |y: f64| HEIGHT - BOTTOM - ys.position(y) * (HEIGHT - TOP - BOTTOM);
-    let last = |series: &Series| series.points.iter().rfind(finite).map(|point| (chart.write)(point[1]));
+    let style = |index: usize| (chart.first_style + index) % STYLES;
+    let last = |series: &Series| series.points.iter().rfind(finite).and_then(|point| Some(chart.write?(point[1])));
     html! {
         figure.chart {
             figcaption { (chart.title) }
             ul.legend {
                 @for (index, series) in chart.series.iter().enumerate() {
                     li {
-                        svg.sample viewBox="0 0 28 10" aria-hidden="true" { line class={ "line s" (index % 6) } x1="0" y1="5" x2="28" y2="5" {} }
+                        svg.sample viewBox="0 0 28 10" aria-hidden="true" { line class={ "line s" (style(index)) } x1="0" y1="5" x2="28" y2="5" {} }
                         (series.name)
                         @if let Some(value) = last(series) { " " b { (value) } }
                     }
@@ -66,10 +74,10 @@ pub(super) fn draw(chart: &Chart<'_>) -> Markup {
                     }
                 }
                 @for (index, series) in chart.series.iter().enumerate() {
-                    polyline class={ "line s" (index % 6) } points=(path(series.points.iter().filter(finite), &across, &down)) {}
+                    polyline class={ "line s" (style(index)) } points=(path(series.points.iter().filter(finite), &across, &down)) {}
                     @if series.points.len() <= 40 {
                         @for point in series.points.iter().filter(finite) {
-                            circle class={ "dot s" (index % 6) } cx=(at(across(point[0]))) cy=(at(down(point[1]))) r="3" {}
+                            circle class={ "dot s" (style(index)) } cx=(at(across(point[0]))) cy=(at(down(point[1]))) r="3" {}
                         }
                     }
                 }
@@ -95,9 +103,9 @@ fn at(value: f64) -> String {
 fn describe(chart: &Chart<'_>) -> String {
     let mut text = format!("{}: {} against {}.", chart.title, chart.y, chart.x);
     for series in chart.series {
+        let write = chart.write.unwrap_or(|value| format!("{value:.4}"));
         if let (Some(first), Some(last)) = (series.points.first(), series.points.last()) {
-            let _ =
-                write!(text, " {} goes from {} to {}.", series.name, (chart.write)(first[1]), (chart.write)(last[1]));
+            let _ = write!(text, " {} goes from {} to {}.", series.name, write(first[1]), write(last[1]));
         }
     }
     text
@@ -114,15 +122,21 @@ struct Axis {
 impl Axis {
     /// An axis over `values` with about `wanted` ticks; `None` without values.
     fn over(values: impl Iterator<Item = f64>, wanted: usize) -> Option<Axis> {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (mut low, mut high, mut whole) = (f64::INFINITY, f64::NEG_INFINITY, true);
+        for value in values {
+            (low, high, whole) = (low.min(value), high.max(value), whole && value.fract() == 0.0);
+        }
         if low > high {
             return None;
         }
         // One value only: a band around it, so that the point stands in the middle.
         let (low, high) = if high - low < 1e-12 { (low - 0.5, high + 0.5) } else { (low, high) };
-        let rough = (high - low) / wanted as f64;
-        let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(power);
+        let power = 10f64.powf(((high - low) / wanted as f64).log10().floor());
+        let off = |step: f64| ((high - low) / step - wanted as f64).abs();
+        // Between whole numbers (epochs) there is nothing to mark.
+        let steps =
+            [1.0, 2.0, 5.0, 10.0].map(|multiple| multiple * power).into_iter().filter(|step| !whole || *step >= 1.0);
+        let step = steps.min_by(|a, b| off(*a).total_cmp(&off(*b))).unwrap_or(1.0);
         let decimals = (-step.log10().floor()).clamp(0.0, 8.0) as usize;
         Some(Axis { low, high, step, decimals })
     }
@@ -156,14 +170,16 @@ mod tests {
     fn ticks_are_round_and_inside() {
         assert_eq!(ticks(&[1.0, 5.0], 7), ["1", "2", "3", "4", "5"]);
         assert_eq!(ticks(&[0.931, 0.987], 5), ["0.94", "0.96", "0.98"]);
-        assert_eq!(ticks(&[3.0], 5), ["2.6", "2.8", "3.0", "3.2", "3.4"]);
+        assert_eq!(ticks(&[1.0, 30.0], 7), ["5", "10", "15", "20", "25", "30"]);
+        assert_eq!(ticks(&[46.0, 99.3], 5), ["50", "60", "70", "80", "90"]);
+        assert_eq!(ticks(&[3.5], 5), ["3.0", "3.2", "3.4", "3.6", "3.8", "4.0"]);
         assert!(Axis::over(std::iter::empty(), 5).is_none());
     }
 
     #[test]
     fn a_chart_without_points_says_so() {
         let series = [Series { name: "loss".into(), points: vec![[1.0, f64::NAN]] }];
-        let chart = Chart { title: "t", x: "x", y: "y", series: &series, mark: None, write: |v| v.to_string() };
+        let chart = Chart { title: "t", x: "x", y: "y", series: &series, mark: None, write: None, first_style: SOLID };
         assert!(draw(&chart).into_string().contains("No points to draw"));
     }
 }

@@ -24,15 +24,23 @@ pub(super) fn section(input: &ReportInput) -> Option<Section> {
 
 fn rows(input: &ReportInput) -> Markup {
     let splits = Split::ALL.map(Split::name).into_iter().filter_map(|split| Some((split, input.rows.get(split)?)));
-    html! { div.scroll { table.narrow {
+    let (before, after) =
+        input.rows.values().fold((0, 0), |(before, after), rows| (before + rows.before, after + rows.after));
+    let cut: Vec<&str> =
+        splits.clone().filter(|(_, rows)| rows.before == 0 && rows.after > 0).map(|row| row.0).collect();
+    html! { div { div.scroll { table.narrow {
         caption { "Rows by split" }
-        thead { tr { th scope="col" { "Split" } th.number scope="col" { "collected" } th.number scope="col" { "used" } th.number scope="col" { "left out" } } }
+        thead { tr { th scope="col" { "Split" } th.number scope="col" { "collected" } th.number scope="col" { "used" } } }
         tbody { @for (split, rows) in splits { tr {
             th scope="row" { (split) }
             td.number { (quantity::count(rows.before)) }
             td.number { (quantity::count(rows.after)) }
-            td.number { (quantity::count(rows.before.saturating_sub(rows.after))) }
         } } }
+        tfoot { tr { th scope="row" { "all" } td.number { (quantity::count(before)) } td.number { (quantity::count(after)) } } }
+    } }
+    p.muted.below {
+        @if before > after { (quantity::counted(before - after, "row")) " left out. " }
+        @if !cut.is_empty() { "Cut from the training rows: " (cut.join(" and ")) "." }
     } } }
 }
 
@@ -40,7 +48,7 @@ fn findings(findings: &[FindingFacts]) -> Markup {
     html! {
         h3 { "Findings" }
         @if findings.is_empty() { p.muted { "The checks found nothing to report." } }
-        ul.findings { @for finding in findings {
+        @if !findings.is_empty() { ul.findings { @for finding in findings {
             li class=(severity(finding)) {
                 p { span.badge { span.sign aria-hidden="true" { (sign(finding)) } " " (finding.severity) } " " b { (quantity::words(&finding.kind)) } " · " (quantity::count(finding.count)) }
                 p { (finding.message) }
@@ -48,7 +56,7 @@ fn findings(findings: &[FindingFacts]) -> Markup {
                     details { summary { "Where" } ul.evidence { @for place in &finding.evidence { li { code { (place) } } } } }
                 }
             }
-        } }
+        } } }
     }
 }
 

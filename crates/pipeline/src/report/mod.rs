@@ -45,7 +45,7 @@ struct Section {
 pub fn html(input: &ReportInput) -> String {
     let sections: Vec<Section> = [
         learning(input),
-        mistakes(input),
+        answers(input),
         data::section(input),
         optimisation::section(input),
         monitoring(input),
@@ -90,15 +90,12 @@ pub fn html(input: &ReportInput) -> String {
 }
 
 fn learning(input: &ReportInput) -> Option<Section> {
-    let drawn = input.figures.iter().filter(|figure| matches!(figure, Figure::Curves { .. }));
-    let figures: Vec<Markup> = drawn.map(draw).collect();
-    (!input.history.is_empty() || !figures.is_empty() || input.architecture.is_some()).then(|| Section {
+    (!input.history.is_empty() || input.architecture.is_some()).then(|| Section {
         anchor: "learning",
         heading: "Learning",
         about: "How loss and accuracy moved, epoch by epoch.",
         content: markup! {
             @if !input.history.is_empty() { (result::history(input)) }
-            @for figure in figures { (figure) }
             @if let Some(summary) = &input.architecture {
                 details open { summary { "The network" } div.scroll tabindex="0" role="region" aria-label="The network" { pre { (summary) } } }
             }
@@ -115,22 +112,20 @@ fn monitoring(input: &ReportInput) -> Option<Section> {
     })
 }
 
-fn mistakes(input: &ReportInput) -> Option<Section> {
-    let drawn = input.figures.iter().filter(|figure| !matches!(figure, Figure::Curves { .. }));
-    let figures: Vec<Markup> = drawn.map(draw).collect();
-    (!figures.is_empty()).then(|| Section {
+fn answers(input: &ReportInput) -> Option<Section> {
+    (!input.figures.is_empty()).then(|| Section {
         anchor: "answers",
         heading: "Answers",
         about: "What the model gets right and wrong on the test split.",
-        content: markup! { @for figure in figures { (figure) } },
+        content: markup! { @for figure in &input.figures { (draw(figure)) } },
     })
 }
 
 fn draw(figure: &Figure) -> Markup {
     match figure {
         Figure::Curves { title, x, y, series } => {
-            let write = |value: f64| format!("{value:.4}");
-            curves::draw(&curves::Chart { title, x, y, series, mark: None, write })
+            let chart = curves::Chart { title, x, y, series, mark: None, write: None, first_style: curves::SOLID };
+            markup! { div.charts { (curves::draw(&chart)) } }
         }
         Figure::ConfusionMatrix { title, labels, counts } => confusion::draw(title, labels, counts),
         Figure::Table { title, columns, rows } => tables::draw(title, columns, rows),

@@ -16,7 +16,7 @@ pub(super) fn draw(title: &str, cells: &[PictureCell]) -> Markup {
     html! {
         figure {
             figcaption { (title) }
-            p.muted { (right) " of " (cells.len()) " right." }
+            @if right > 0 { p.muted { (right) " of " (cells.len()) " right." } }
             ol.pictures.long[long] { @for cell in cells { li { (picture(cell)) } } }
         }
     }

@@ -47,8 +47,8 @@ pub(super) fn headline(input: &ReportInput) -> Markup {
                 (fact("Split", html! { (measured.map_or("–", |(split, _)| split.name())) }))
                 (fact("Seed", html! { (input.seed.0) }))
                 (fact("Engine", html! { (input.engine) }))
-                (fact("Machine", html! { (input.environment.processor) ", " (input.environment.system) ", "
-                    (quantity::counted(input.environment.threads as u64, "thread")) }))
+                (fact("Machine", html! { (input.environment.processor) ", " (input.environment.system)
+                    @if input.environment.threads > 0 { "; trained on " (quantity::counted(input.environment.threads as u64, "thread")) } }))
                 @if let Some(model) = &input.model { (fact("Model", html! { code { (model) } })) }
             }
         }
@@ -107,7 +107,15 @@ pub(super) fn history(input: &ReportInput) -> Markup {
     ];
     let mark = input.best_epoch.map(|epoch| (epoch as f64, "kept"));
     let plain = |value: f64| format!("{value:.4}");
-    let chart = |title, y, series, write| Chart { title, x: "epoch", y, series, mark, write };
+    let chart = |title, y, series, write| Chart {
+        title,
+        x: "epoch",
+        y,
+        series,
+        mark,
+        write: Some(write),
+        first_style: curves::DASHED,
+    };
     html! {
         div { div.charts {
             (curves::draw(&chart("Loss", "cross entropy, nats", &loss, plain)))
