@@ -14,7 +14,7 @@ def infer(rounds, quick):
     if library is None:
         raise Failure("the onnxruntime wheel holds no libonnxruntime.so")
     onnx, repeats = exported(lepton(), quick), 200 if quick else 5000
-    run(["cargo", "build", "--release", "--quiet", "-p", "lepton-runtime", "--example", "time_infer"])
+    run(["cargo", "build", "--release", "--quiet", "--workspace", "--example", "time_infer"])
     sizes = ["--threads", THREADS, "--repeats", repeats, "--batches"]
     ours = [target() / "release" / "examples" / "time_infer", onnx]
     peer = [python, BENCH / "peers" / "infer_onnxruntime.py", onnx, *sizes]

@@ -2,7 +2,6 @@
 every side, in a process of its own for each training."""
 
 import hashlib
-import re
 import tarfile
 from statistics import median
 
@@ -56,16 +55,14 @@ def train_ours(binary, project, epochs, seed, versions):
     settings = [f"project.seed={seed}", f"train.epochs={epochs}", f"train.threads={THREADS}", "deploy.require={}"]
     result = run_json([*command, *(part for setting in settings for part in ("--set", setting))])
     stages = {stage["name"]: stage for stage in result["stages"]}
-    speed = re.search(r"([\d,]+) samples/s", stages["train"]["summary"])
-    rows = re.search(r"([\d,]+) train", stages["prepare"]["summary"])
-    if not speed or not rows or stages["train"]["cached"]:
-        raise Failure(f"the run does not tell of its training: {stages}")
+    if stages["train"]["cached"]:
+        raise Failure("the training came from the cache")
     environment = result["environment"]
     versions["Lepton"] = f"{environment['lepton']}, {environment['backend']}"
     return {
-        "samples_per_second": float(speed[1].replace(",", "")),
+        "samples_per_second": result["samples_per_second"],
         "test_accuracy": result["metrics"]["test"]["accuracy"],
-        "training_rows": int(rows[1].replace(",", "")),
+        "training_rows": result["rows"]["train"],
     }
 
 

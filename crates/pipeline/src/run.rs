@@ -6,9 +6,12 @@
 use crate::artifact::Artifact;
 use crate::stages::{self, Artifacts};
 use crate::{Project, Stage, environment, now_utc};
-use lepton_core::{Cancel, Digest, Environment, Error, ErrorCode, Event, MetricsBySplit, Progress, Result, Seed};
+use lepton_core::{
+    Cancel, Digest, Environment, Error, ErrorCode, Event, MetricsBySplit, Progress, Result, Seed, Split,
+};
 use lepton_store::{NewRun, ProjectLock, RunStatus, StageRecord, StageStatus, Store};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -51,6 +54,10 @@ pub struct RunResult {
     pub status: &'static str,
     /// The stages that were walked.
     pub stages: Vec<StageResult>,
+    /// Rows by split, after preparing.
+    pub rows: BTreeMap<Split, usize>,
+    /// Training rows per second over all epochs, of the run that trained.
+    pub samples_per_second: Option<f64>,
     /// Metrics of the served model by split.
     pub metrics: MetricsBySplit,
     /// `name@version`.
@@ -216,6 +223,10 @@ fn finish(context: &Context<'_>, stages: &[StageResult], artifacts: &Artifacts, 
         run: context.run.clone(),
         status: if whole { "done" } else { "stopped" },
         stages: stages.to_vec(),
+        rows: artifacts.prepared.as_ref().map_or_else(BTreeMap::new, |prepared| {
+            prepared.parts.iter().map(|(split, part)| (*split, part.rows)).collect()
+        }),
+        samples_per_second: artifacts.trained.as_ref().map(|trained| trained.samples_per_second),
         metrics: artifacts.optimized.as_ref().map(|optimized| optimized.metrics.clone()).unwrap_or_default(),
         model: artifacts.deployed.as_ref().map(|deployed| format!("{}@{}", deployed.model, deployed.version)),
         package: None,
