@@ -2,6 +2,7 @@
 
 use crate::catalogue::{self, CatalogueFiles};
 use crate::dataset::Dataset;
+use crate::scan::TableFormat;
 use crate::settings::{CollectSettings, Format};
 use crate::source::{Context, idx, image_folder, table};
 use lepton_core::{Cancel, Error, ErrorCode, Limits, Progress, Result, Split};
@@ -105,14 +106,13 @@ fn detect(path: &Path, is_folder: bool) -> Result<Format> {
         let holds_idx = !idx::files_in(path)?.is_empty();
         return Ok(if holds_idx { Format::Idx } else { Format::ImageFolder });
     }
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    match extension.as_deref() {
-        Some("csv" | "tsv") => Ok(Format::Csv),
-        Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
-        Some("parquet") => Ok(Format::Parquet),
-        _ if name.contains("-images") => Ok(Format::Idx),
-        _ => Err(Error::new(ErrorCode::Config, "the format cannot be told from the file's name")
+    match TableFormat::of(path) {
+        Some(TableFormat::Csv) => Ok(Format::Csv),
+        Some(TableFormat::Json) => Ok(Format::Jsonl),
+        Some(TableFormat::Parquet) => Ok(Format::Parquet),
+        None if name.contains("-images") => Ok(Format::Idx),
+        None => Err(Error::new(ErrorCode::Config, "the format cannot be told from the file's name")
             .in_file(path)
             .at_key("collect.format")
             .fix("set `format` to \"idx\", \"image_folder\", \"csv\", \"jsonl\" or \"parquet\"")),

@@ -12,6 +12,7 @@ mod ipc;
 mod loader;
 mod prepare;
 mod rows;
+pub mod scan;
 mod settings;
 mod source;
 

@@ -25,8 +25,12 @@ pub struct CollectSettings {
     pub columns: BTreeMap<String, ColumnKind>,
     /// Columns to leave out.
     pub ignore: Vec<String>,
-    /// Between the fields of a CSV; a comma, or a tab for `.tsv`, where nothing is set.
+    /// Between the fields of a CSV, one ASCII character. Where nothing is set: a tab for `.tsv`, else the first of
+    /// comma, semicolon, tab and bar that the header line has.
     pub delimiter: Option<char>,
+    /// The encoding of a text file, by its label in the Encoding Standard (`latin1`); UTF-8 where nothing is set, or
+    /// UTF-16 where a byte-order mark says so.
+    pub encoding: Option<String>,
     /// What a picture does that cannot be read.
     pub unreadable: UnreadablePolicy,
 }
@@ -41,7 +45,7 @@ pub enum Format {
     ImageFolder,
     /// Delimited text with a header line, RFC 4180.
     Csv,
-    /// One JSON object per line.
+    /// One JSON object per line, or one array of objects.
     Jsonl,
     /// Apache Parquet.
     Parquet,

@@ -198,8 +198,7 @@ fn a_csv_has_kinds_missing_values_and_lines() {
 #[test]
 fn csv_jsonl_and_parquet_with_one_content_have_one_digest() {
     let folder = folder();
-    let sorted = "c,n,t,y\na,1.5,\"x, \"\"1\"\"\",p\nb,,two,q\n,-3,three,p\na,4,four,q\nb,5,five,p\nb,6,six,q\n";
-    fs::write(folder.path().join("d.csv"), sorted).unwrap();
+    fs::write(folder.path().join("d.csv"), CSV).unwrap();
     fs::write(folder.path().join("d.jsonl"), JSONL).unwrap();
     let csv = collect_in(folder.path(), &table("d.csv")).unwrap();
     let jsonl = collect_in(folder.path(), &table("d.jsonl")).unwrap();
@@ -217,7 +216,7 @@ fn csv_jsonl_and_parquet_with_one_content_have_one_digest() {
     let parquet = collect_in(folder.path(), &table("d.parquet")).unwrap();
     assert_eq!(csv.digest().unwrap(), jsonl.digest().unwrap());
     assert_eq!(csv.digest().unwrap(), parquet.digest().unwrap());
-    fs::write(folder.path().join("e.csv"), sorted.replace("1.5", "1.50001")).unwrap();
+    fs::write(folder.path().join("e.csv"), CSV.replace("1.5", "1.50001")).unwrap();
     assert_ne!(csv.digest().unwrap(), collect_in(folder.path(), &table("e.csv")).unwrap().digest().unwrap());
 }
 
@@ -270,6 +269,7 @@ fn wrong_jsonl_and_parquet_files_are_refused() {
     for (text, row, column, says) in [
         ("{\"y\": 1}\nnonsense\n", Some(2), None, "not a JSON object"),
         ("{\"y\": 1}\n[1]\n", Some(2), None, "not a JSON object"),
+        ("[{\"y\": 1},\n 7]", Some(2), None, "is not an object"),
     ] {
         fs::write(folder.path().join("d.jsonl"), text).unwrap();
         check(collect_in(folder.path(), &table("d.jsonl")), ErrorCode::BadData, row, column, says);

@@ -1,11 +1,8 @@
 //! Readers of source data, one module per format, and what they share.
 
-mod csv;
 pub(crate) mod idx;
 pub(crate) mod image_folder;
 mod infer;
-mod jsonl;
-mod parquet;
 pub(crate) mod table;
 
 use crate::dataset::SourceFile;

@@ -1,54 +1,15 @@
-//! What CSV, JSONL and Parquet share: untyped columns, their kinds, and the typed dataset.
+//! Tables of every format: what a scan read, the kinds of its columns, and the typed dataset.
 
-use super::{Context, csv, infer, jsonl, parquet};
-use crate::dataset::{Dataset, SourceFile};
+use super::{Context, infer};
+use crate::dataset::Dataset;
+use crate::scan::{Cell, CellKind, Scan, ScanOptions, Table, TableFormat, Work};
 use crate::settings::Format;
-use arrow_array::{Array, ArrayRef, Float64Array, LargeStringArray, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use lepton_core::{Column, ColumnKind, Error, ErrorCode, Result, Schema, Split, nearest};
 use lepton_recipe::raw::{self, ColumnBuilder, number_text};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// A table as it was read.
-pub(super) struct RawTable {
-    pub(super) columns: Vec<RawColumn>,
-    /// The line of each row in the file, where the format has lines.
-    pub(super) lines: Option<Vec<u64>>,
-    pub(super) source: SourceFile,
-}
-
-/// A column as it was read; null is missing.
-pub(super) struct RawColumn {
-    pub(super) name: String,
-    pub(super) cells: Cells,
-}
-
-/// The cells of a column as the format has them.
-pub(super) enum Cells {
-    /// Text of a format that has nothing else: it may mean numbers.
-    Untyped(LargeStringArray),
-    /// Text of a format that tells text and numbers apart.
-    Text(LargeStringArray),
-    /// Numbers.
-    Number(Float64Array),
-}
-
-impl Cells {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Cells::Untyped(cells) | Cells::Text(cells) => cells.len(),
-            Cells::Number(cells) => cells.len(),
-        }
-    }
-
-    fn has_missing(&self) -> bool {
-        match self {
-            Cells::Untyped(cells) | Cells::Text(cells) => cells.null_count() > 0,
-            Cells::Number(cells) => cells.null_count() > 0,
-        }
-    }
-}
 
 /// The dataset of these files. `target` is that of the catalogue, for when the settings name none.
 pub(crate) fn collect(
@@ -66,37 +27,26 @@ pub(crate) fn collect(
     })?;
     let mut tables = BTreeMap::new();
     for (&split, path) in paths {
-        let mut table = match format {
-            Format::Csv => csv::read(context, path)?,
-            Format::Jsonl => jsonl::read(context, path)?,
-            Format::Parquet => parquet::read(context, path)?,
-            Format::Idx | Format::ImageFolder => return Err(Error::internal("pictures are not read as a table")),
-        };
-        check_header(&table).map_err(|error| error.in_file(path))?;
-        if split == Split::Train {
-            check_settings(context, &table, target, path)?;
-        }
-        table.columns.retain(|column| !settings.ignore.contains(&column.name));
-        tables.insert(split, table);
+        tables.insert(split, read(context, format, path, split, target)?);
     }
     let train = tables.get(&Split::Train).ok_or_else(|| Error::internal("a table without a training file"))?;
-    if train.columns.first().is_none_or(|column| column.cells.len() == 0) {
-        return Err(Error::new(ErrorCode::BadData, "the table has no rows").in_file(&train.source.path));
+    if train.names().is_empty() || train.rows() == 0 {
+        return Err(Error::new(ErrorCode::BadData, "the table has no rows").in_file(&train.source().path));
     }
     let mut schema = Schema::default();
-    for column in &train.columns {
-        let kind = match settings.columns.get(&column.name) {
+    for (place, name) in train.names().iter().enumerate() {
+        let kind = match settings.columns.get(name) {
             Some(kind) => *kind,
-            None if column.name == target => ColumnKind::Category,
-            None => infer::kind(&column.cells),
+            None if name == target => ColumnKind::Category,
+            None => infer::kind(train, place),
         };
-        let missing_in = |table: &RawTable| find(table, &column.name).is_some_and(|column| column.cells.has_missing());
-        schema.columns.push(Column { name: column.name.clone(), kind, nullable: tables.values().any(missing_in) });
+        let missing_in = |table: &Table| find(table, name).is_some_and(|column| table.has_missing(column));
+        schema.columns.push(Column { name: name.clone(), kind, nullable: tables.values().any(missing_in) });
     }
     let mut parts = BTreeMap::new();
     for (&split, table) in &tables {
         context.cancel.check()?;
-        let path = &table.source.path;
+        let path = &table.source().path;
         parts.insert(split, typed(context, table, &schema).map_err(|error| error.in_file(path))?);
     }
     Ok(Dataset {
@@ -104,42 +54,66 @@ pub(crate) fn collect(
         schema,
         target: target.to_owned(),
         parts,
-        source: tables.into_values().map(|table| table.source).collect(),
+        source: tables.into_values().map(|table| table.source().clone()).collect(),
         unreadable: Vec::new(),
     })
 }
 
-fn find<'a>(table: &'a RawTable, name: &str) -> Option<&'a RawColumn> {
-    table.columns.iter().find(|column| column.name == name)
+/// One file. The settings are checked against the names before what they ignore is left out.
+fn read(context: &Context<'_>, format: Format, path: &Path, split: Split, target: &str) -> Result<Table> {
+    let settings = context.settings;
+    let format = match format {
+        Format::Csv => TableFormat::Csv,
+        Format::Jsonl => TableFormat::Json,
+        Format::Parquet => TableFormat::Parquet,
+        Format::Idx | Format::ImageFolder => return Err(Error::internal("pictures are not read as a table")),
+    };
+    let delimiter = match settings.delimiter {
+        None => None,
+        Some(delimiter) if delimiter.is_ascii() && !matches!(delimiter, '"' | '\n' | '\r') => Some(delimiter as u8),
+        Some(delimiter) => {
+            return Err(Error::new(ErrorCode::Config, format!("{delimiter:?} cannot separate fields"))
+                .at_key("collect.delimiter")
+                .fix("use one ASCII character, for example \";\""));
+        }
+    };
+    let options = ScanOptions {
+        format: Some(format),
+        delimiter,
+        encoding: settings.encoding.clone(),
+        ignore: settings.ignore.clone(),
+        limits: context.limits.clone(),
+        ..ScanOptions::default()
+    };
+    let scan = Scan::open(path, &options)?;
+    let is_train = split == Split::Train;
+    let names = scan.names();
+    if let Some(names) = names.as_ref().filter(|_| is_train) {
+        check_settings(context, names, target, path)?;
+    }
+    let how = Work { threads: rayon::current_num_threads(), progress: context.progress, cancel: context.cancel };
+    let table = Table::read(scan, &how, context.limits)?;
+    if is_train && names.is_none() {
+        // The keys that are ignored were seen and left out.
+        let names: Vec<String> = table.names().iter().chain(table.ignored()).cloned().collect();
+        check_settings(context, &names, target, path)?;
+    }
+    Ok(table)
 }
 
-fn check_header(table: &RawTable) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for (place, column) in table.columns.iter().enumerate() {
-        if column.name.is_empty() {
-            return Err(Error::new(ErrorCode::BadData, format!("column {} has no name", place + 1))
-                .at_row(1)
-                .fix("give every column a name in the header"));
-        }
-        if !seen.insert(&column.name) {
-            return Err(Error::new(ErrorCode::BadData, "two columns have this name")
-                .at_row(1)
-                .at_column(&column.name)
-                .fix("rename one of them in the header"));
-        }
-    }
-    Ok(())
+fn find(table: &Table, name: &str) -> Option<usize> {
+    table.names().iter().position(|known| known == name)
 }
 
 /// Every column that the settings name must be there.
-fn check_settings(context: &Context<'_>, table: &RawTable, target: &str, path: &Path) -> Result<()> {
+fn check_settings(context: &Context<'_>, names: &[String], target: &str, path: &Path) -> Result<()> {
     let settings = context.settings;
     let named = std::iter::once((target, "collect.target"))
         .chain(settings.columns.keys().map(|name| (name.as_str(), "collect.columns")))
         .chain(settings.ignore.iter().map(|name| (name.as_str(), "collect.ignore")));
     for (name, key) in named {
-        if find(table, name).is_none() {
-            let names = table.columns.iter().map(|column| column.name.as_str());
+        if !names.iter().any(|known| known == name) {
+            let names = names.iter().map(String::as_str);
             let error = Error::new(ErrorCode::NotFound, "the table has no such column")
                 .in_file(path)
                 .at_column(name)
@@ -165,10 +139,9 @@ fn check_settings(context: &Context<'_>, table: &RawTable, target: &str, path: &
 }
 
 /// The columns of `schema` from a table, which must have all of them and no others.
-fn typed(context: &Context<'_>, table: &RawTable, schema: &Schema) -> Result<RecordBatch> {
-    let is_known = |column: &&RawColumn| schema.names().any(|name| name == column.name);
-    if let Some(column) = table.columns.iter().find(|column| !is_known(column)) {
-        return Err(Error::new(ErrorCode::BadData, "the training file has no such column").at_column(&column.name));
+fn typed(context: &Context<'_>, table: &Table, schema: &Schema) -> Result<RecordBatch> {
+    if let Some(name) = table.names().iter().find(|name| !schema.names().any(|known| known == name.as_str())) {
+        return Err(Error::new(ErrorCode::BadData, "the training file has no such column").at_column(name));
     }
     let columns = schema
         .columns
@@ -177,39 +150,52 @@ fn typed(context: &Context<'_>, table: &RawTable, schema: &Schema) -> Result<Rec
             let raw = find(table, &column.name).ok_or_else(|| {
                 Error::new(ErrorCode::BadData, "this column of the training file is missing").at_column(&column.name)
             })?;
-            typed_column(context, table, raw, column.kind)
+            typed_column(context, table, raw, column)
         })
         .collect::<Result<Vec<ArrayRef>>>()?;
     RecordBatch::try_new(raw::arrow_schema(schema), columns)
         .map_err(|source| Error::internal(format!("typed columns do not fit: {source}")))
 }
 
-fn typed_column(context: &Context<'_>, table: &RawTable, raw: &RawColumn, kind: ColumnKind) -> Result<ArrayRef> {
-    let mut builder = ColumnBuilder::new(kind);
-    for row in 0..raw.cells.len() {
-        let pushed = match &raw.cells {
-            Cells::Untyped(cells) | Cells::Text(cells) if cells.is_valid(row) => {
-                builder.push_text(cells.value(row), context.limits)
-            }
-            Cells::Number(cells) if cells.is_valid(row) => match (cells.value(row), kind) {
-                (value, _) if !value.is_finite() => {
-                    Err(Error::new(ErrorCode::BadData, format!("{value} is not a finite number"))
-                        .fix("remove the row or leave the value empty"))
+fn typed_column(context: &Context<'_>, table: &Table, place: usize, column: &Column) -> Result<ArrayRef> {
+    let mut builder = ColumnBuilder::new(column.kind);
+    let mut first = 0;
+    for (rows, cells) in table.column(place) {
+        for row in 0..rows {
+            let pushed = match cells.map(|cells| (cells, cells.numbers())) {
+                Some((_, Some(numbers))) if numbers.is_valid(row) => {
+                    push_number(&mut builder, numbers.value(row), column.kind, context)
                 }
-                (value, ColumnKind::Number) => builder.push_number(value),
-                (value, _) => builder.push_text(&number_text(value), context.limits),
-            },
-            _ => {
-                builder.push_missing();
-                Ok(())
-            }
-        };
-        pushed.map_err(|error| {
-            let line = table.lines.as_ref().map_or(row as u64 + 1, |lines| lines[row]);
-            as_data(error).at_row(line).at_column(&raw.name)
-        })?;
+                Some((cells, None)) => push(&mut builder, &cells.cell(row), column, context),
+                _ => push(&mut builder, &Cell::MISSING, column, context),
+            };
+            pushed.map_err(|error| as_data(error).at_row(table.line(first + row)).at_column(&column.name))?;
+        }
+        first += rows;
     }
     Ok(builder.finish())
+}
+
+fn push(builder: &mut ColumnBuilder, cell: &Cell<'_>, column: &Column, context: &Context<'_>) -> Result<()> {
+    match cell.kind {
+        CellKind::Missing => {
+            builder.push_missing();
+            Ok(())
+        }
+        CellKind::Untyped | CellKind::Text | CellKind::Boolean => builder.push_text(&cell.text, context.limits),
+        CellKind::Number => push_number(builder, cell.text.parse().unwrap_or(f64::NAN), column.kind, context),
+        CellKind::Nested => Err(Error::new(ErrorCode::Unsupported, "lists and objects inside a row are not supported")
+            .fix(format!("flatten the rows, or add \"{}\" to `ignore` under [collect]", column.name))),
+    }
+}
+
+fn push_number(builder: &mut ColumnBuilder, value: f64, kind: ColumnKind, context: &Context<'_>) -> Result<()> {
+    match kind {
+        _ if !value.is_finite() => Err(Error::new(ErrorCode::BadData, format!("{value} is not a finite number"))
+            .fix("remove the row or leave the value empty")),
+        ColumnKind::Number => builder.push_number(value),
+        _ => builder.push_text(&number_text(value), context.limits),
+    }
 }
 
 /// A wrong cell of a file is bad data, where the same cell in a request is bad input.
