@@ -6,6 +6,7 @@
 
 mod category;
 mod dataset;
+mod distinct;
 mod image;
 mod number;
 mod prediction;
@@ -14,6 +15,7 @@ mod text;
 
 pub use category::CategorySketch;
 pub use dataset::{ColumnSketch, DatasetSketch, NamedSketch, Rows};
+pub use distinct::DistinctSketch;
 pub use image::ImageSketch;
 pub use number::NumberSketch;
 pub use prediction::PredictionSketch;
