@@ -35,6 +35,29 @@ impl NumberSketch {
         }
     }
 
+    /// Adds many values at once, see [`QuantileSketch::extend`].
+    pub fn extend(&mut self, values: &[f64]) {
+        if !values.iter().all(|value| value.is_finite()) {
+            values.iter().for_each(|value| self.add(Some(*value)));
+            return;
+        }
+        if values.is_empty() {
+            return;
+        }
+        let mine = self.count() as f64;
+        let theirs = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / theirs;
+        let spread: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.quantiles.extend(values);
+        let distance = mean - self.mean;
+        self.mean += distance * theirs / (mine + theirs);
+        self.spread += spread + distance * distance * mine * theirs / (mine + theirs);
+        let [lowest, highest] = self.range.unwrap_or([low, high]);
+        self.range = Some([lowest.min(low), highest.max(high)]);
+    }
+
     /// Adds all that `other` has seen.
     pub fn merge(&mut self, other: &NumberSketch) {
         self.missing += other.missing;

@@ -15,6 +15,7 @@ mod csv;
 mod encoding;
 mod fold;
 mod json;
+mod number;
 mod parquet;
 mod table;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 
 pub use chunk::{Cell, CellKind, Chunk, Column, RaggedRow};
 pub use fold::{Position, Work};
+pub use number::parse_number;
 pub use table::Table;
 
 use crate::dataset::SourceFile;
@@ -202,7 +204,10 @@ fn check_names(names: &[String]) -> Result<()> {
 }
 
 /// No more columns than the limit.
-fn check_columns(columns: usize, limits: &Limits) -> Result<()> {
+///
+/// # Errors
+/// [`ErrorCode::TooLarge`], naming the limit `csv_columns`.
+pub fn check_columns(columns: usize, limits: &Limits) -> Result<()> {
     if columns <= limits.csv_columns {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! What kind of column the values look like.
 
-use crate::scan::{CellKind, Table};
+use crate::scan::{CellKind, Table, parse_number};
 use arrow_array::Array;
 use lepton_core::ColumnKind;
 use std::collections::HashSet;
@@ -58,6 +58,7 @@ pub(super) fn kind(table: &Table, column: usize) -> ColumnKind {
     ColumnKind::Category
 }
 
+/// Infinities and NaN are read as numbers here, so that they are refused where they are and not taken for words.
 fn is_number(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| text.trim().parse::<f64>().is_ok())
+    parse_number(text).is_some() || std::str::from_utf8(text).is_ok_and(|text| text.trim().parse::<f64>().is_ok())
 }

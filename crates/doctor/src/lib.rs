@@ -1,0 +1,10 @@
+//! Data that can be trusted: what a table holds ([`profile`]), what is wrong with it, what would repair it, and the
+//! way back.
+//!
+//! - `profile`: one streaming pass of bounded memory over a file, and what it keeps of each column and of all rows.
+//! - `checks`: from a profile to findings, one file per kind.
+//! - `repair`: a plan that a person can edit, its application as a new file with a change log, and undo.
+//!
+//! Nothing here writes but to the folder or file that it is handed.
+
+pub mod profile;

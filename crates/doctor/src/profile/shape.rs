@@ -1,0 +1,104 @@
+//! The shape of a text: which kinds of characters follow each other. `2021-03-04` and `1999-12-31` have one shape.
+
+use super::RowList;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// Shapes that are told apart in one column.
+const MOST: usize = 256;
+
+/// Characters of a text that has a shape of its own; longer ones are all one shape.
+const LONGEST: usize = 40;
+
+/// A shape, and how often it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShapeCount {
+    /// The shape: `9` for each digit, `a` for letters that follow each other, others as they are.
+    pub shape: String,
+    /// How many cells have it.
+    pub count: u64,
+    /// The first text that has it.
+    pub example: String,
+    /// Its row, from 0.
+    pub row: u64,
+}
+
+/// The shapes of a column.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shapes {
+    counts: HashMap<String, ShapeCount>,
+    /// Cells of shapes that had no room.
+    other: RowList,
+}
+
+impl Shapes {
+    /// Adds `count` cells of one text, which is first in `row`.
+    pub(super) fn add(&mut self, text: &str, count: u64, row: u64) {
+        let shape = shape(text);
+        if let Some(held) = self.counts.get_mut(&shape) {
+            held.count += count;
+        } else if self.counts.len() < MOST {
+            let mut example = text.to_owned();
+            example.truncate(example.floor_char_boundary(2 * LONGEST));
+            self.counts.insert(shape.clone(), ShapeCount { shape, count, example, row });
+        } else {
+            self.other.count += count;
+        }
+    }
+
+    pub(super) fn merge(&mut self, first: u64, part: Shapes) {
+        self.other.count += part.other.count;
+        let mut parts: Vec<ShapeCount> = part.counts.into_values().collect();
+        parts.sort_unstable_by_key(|shape| shape.row);
+        for shape in parts {
+            if let Some(held) = self.counts.get_mut(&shape.shape) {
+                held.count += shape.count;
+            } else if self.counts.len() < MOST {
+                self.counts.insert(shape.shape.clone(), ShapeCount { row: first + shape.row, ..shape });
+            } else {
+                self.other.count += shape.count;
+            }
+        }
+    }
+
+    /// The most frequent first; and how many cells have none of these.
+    pub(super) fn finish(self) -> (Vec<ShapeCount>, u64) {
+        let mut shapes: Vec<ShapeCount> = self.counts.into_values().collect();
+        shapes.sort_unstable_by(|left, right| right.count.cmp(&left.count).then(left.row.cmp(&right.row)));
+        (shapes, self.other.count)
+    }
+}
+
+/// The shape of a text.
+pub(crate) fn shape(text: &str) -> String {
+    if text.chars().nth(LONGEST).is_some() {
+        return "(long)".to_owned();
+    }
+    let mut shape = String::with_capacity(text.len());
+    let mut in_letters = false;
+    for letter in text.chars() {
+        let is_letter = letter.is_alphabetic();
+        match letter {
+            _ if is_letter && in_letters => {}
+            _ if is_letter => shape.push('a'),
+            _ if letter.is_numeric() => shape.push('9'),
+            _ if letter.is_whitespace() => shape.push(' '),
+            _ => shape.push(letter),
+        }
+        in_letters = is_letter;
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_one_form_have_one_shape() {
+        assert_eq!(shape("2021-03-04"), "9999-99-99");
+        assert_eq!(shape("Jun 12 1998"), "a 99 9999");
+        assert_eq!(shape("Ünal"), "a");
+        assert_eq!(shape(&"x".repeat(41)), "(long)");
+    }
+}
