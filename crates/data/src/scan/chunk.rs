@@ -124,6 +124,8 @@ pub struct Chunk {
     pub(crate) ragged: Vec<RaggedRow>,
     /// Keys that were there and are ignored.
     pub(crate) ignored: Vec<String>,
+    /// Where each row's record ends in the text, its terminator included; empty where the format has no text.
+    pub(crate) ends: Vec<u32>,
 }
 
 impl Chunk {
@@ -149,6 +151,14 @@ impl Chunk {
             Lines::Each => row as u64,
             Lines::Listed(lines) => u64::from(lines[row]),
         }
+    }
+
+    /// A row as the file has it: of a CSV with the end of its line and blank lines before it, of JSON with what
+    /// stands before the object. `None` where the format has no text.
+    pub fn record(&self, row: usize) -> Option<&str> {
+        let end = *self.ends.get(row)? as usize;
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        Some(&self.text[start..end])
     }
 
     /// The cells of a column, by its place in [`Chunk::names`].

@@ -2,7 +2,7 @@
 
 use super::blocks::{Blocks, Piece, lines_in};
 use super::chunk::{Cells, Chunk, Lines, RaggedRow, Span};
-use super::{CellKind, Misread, Names, Ragged, ScanOptions, check_cell, check_columns};
+use super::{CellKind, Misread, Names, Ragged, ScanOptions, TextForm, check_cell, check_columns};
 use lepton_core::{Error, ErrorCode, Limits, Result};
 use memchr::{memchr, memchr2, memchr2_iter};
 use std::path::Path;
@@ -21,6 +21,8 @@ pub(super) struct Header {
     pub(super) kept_names: Names,
     /// Lines that the header takes.
     pub(super) lines: u64,
+    /// The header as the file has it.
+    record: String,
 }
 
 impl Header {
@@ -49,6 +51,7 @@ impl Header {
         blocks.begin_csv(delimiter, terminator);
         let bytes = blocks.first_record()?;
         let lines = lines_of(&bytes, terminator);
+        let record = String::from_utf8_lossy(&bytes).into_owned();
         let piece = Piece { bytes, last: true };
         let all = Cutting { delimiter, terminator, width: usize::MAX, kept: None, limits: &options.limits };
         let fields = all.fields(piece).map_err(|misread| misread.error.at_row(1))?;
@@ -66,7 +69,17 @@ impl Header {
             }));
         }
         let lines = lines + blank_lines;
-        Ok(Header { names: names.into(), delimiter, terminator, kept, kept_names: kept_names.into(), lines })
+        Ok(Header { names: names.into(), delimiter, terminator, kept, kept_names: kept_names.into(), lines, record })
+    }
+
+    /// How the file is written.
+    pub(super) fn form(&self) -> TextForm {
+        let end = match self.terminator {
+            b'\r' => "\r",
+            _ if self.record.ends_with("\r\n") => "\r\n",
+            _ => "\n",
+        };
+        TextForm::Csv { header: self.record.clone(), delimiter: self.delimiter, end }
     }
 
     /// The rows of a piece.
@@ -102,6 +115,7 @@ impl Header {
             line_count,
             ragged: cut.ragged,
             ignored: Vec::new(),
+            ends: cut.ends,
         })
     }
 }
@@ -133,6 +147,8 @@ struct Cut {
     /// The line of each row, where it is not the row's number.
     lines: Option<Vec<u32>>,
     ragged: Vec<RaggedRow>,
+    /// Where each row ends, its terminator included.
+    ends: Vec<u32>,
     /// Where the piece is now: field of the row, line.
     field: usize,
     line: u32,
@@ -169,6 +185,7 @@ impl Cutting<'_> {
             rows: 0,
             lines: None,
             ragged: Vec::new(),
+            ends: Vec::with_capacity(guess),
             field: 0,
             line: 0,
             row_line: 0,
@@ -205,12 +222,13 @@ impl Cutting<'_> {
     /// Takes the last field of a row, which lies from `start` to `end`, without the carriage return before a line
     /// feed. A line of nothing is no row.
     fn end_row(&self, cut: &mut Cut, bytes: &[u8], start: usize, mut end: usize) -> Result<(), Misread> {
+        let next = (end + 1).min(bytes.len());
         if self.terminator == b'\n' && end > start && bytes[end - 1] == b'\r' {
             end -= 1;
         }
         if cut.field > 0 || end > start {
             self.push(cut, CellKind::Untyped, start, end - start)?;
-            self.close(cut);
+            self.close(cut, next);
         }
         cut.line += 1;
         cut.row_line = cut.line;
@@ -272,7 +290,7 @@ impl Cutting<'_> {
             };
             self.push(cut, CellKind::Untyped, start, cell_length)?;
             if ends_row {
-                self.close(cut);
+                self.close(cut, (end + 1).min(length));
                 cut.line += 1;
                 cut.row_line = cut.line;
             }
@@ -314,10 +332,11 @@ impl Cutting<'_> {
         Ok(())
     }
 
-    /// Ends a row that has at least one field.
+    /// Ends a row that has at least one field, before `end`.
     #[inline]
-    fn close(&self, cut: &mut Cut) {
+    fn close(&self, cut: &mut Cut, end: usize) {
         let row = cut.rows;
+        cut.ends.push(end as u32);
         if cut.field != self.width && self.kept.is_some() {
             cut.ragged.push(RaggedRow { row, fields: cut.field });
             for column in &mut cut.columns {

@@ -27,6 +27,7 @@ pub(super) fn parse(piece: Piece, is_array: bool, ignore: &[String], limits: &Li
         places: HashMap::new(),
         columns: Vec::new(),
         lines: Vec::new(),
+        ends: Vec::new(),
         ignore,
         limits,
     };
@@ -35,7 +36,7 @@ pub(super) fn parse(piece: Piece, is_array: bool, ignore: &[String], limits: &Li
     } else {
         rows.take_lines()?
     }
-    let Rows { unescaped, names, mut columns, lines, places, .. } = rows;
+    let Rows { unescaped, names, mut columns, lines, places, ends, .. } = rows;
     let ignored = places.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect();
     for column in &mut columns {
         column.resize(lines.len(), Span::MISSING);
@@ -50,6 +51,7 @@ pub(super) fn parse(piece: Piece, is_array: bool, ignore: &[String], limits: &Li
         line_count,
         ragged: Vec::new(),
         ignored,
+        ends,
     })
 }
 
@@ -60,6 +62,7 @@ struct Rows<'a> {
     places: HashMap<String, Option<usize>>,
     columns: Vec<Vec<Span>>,
     lines: Vec<u32>,
+    ends: Vec<u32>,
     ignore: &'a [String],
     limits: &'a Limits,
 }
@@ -72,6 +75,7 @@ impl<'a> Rows<'a> {
             let record = &self.text[start..end];
             if !record.trim_ascii().is_empty() {
                 self.take(record, line)?;
+                self.ends.push((end + 1).min(self.text.len()) as u32);
             }
             line += 1;
             start = end + 1;
@@ -87,6 +91,7 @@ impl<'a> Rows<'a> {
             line += lines_in(&bytes[place..range.start]) as u32;
             let record = &self.text[range.clone()];
             self.take(record, line)?;
+            self.ends.push(range.end as u32);
             line += lines_in(record.as_bytes()) as u32;
             place = range.end;
         }

@@ -177,6 +177,15 @@ impl Scan {
         }
     }
 
+    fn text_form(&self) -> TextForm {
+        match &self.reader {
+            Reader::Csv { header, .. } => header.form(),
+            Reader::Json { blocks, .. } if blocks.is_array() => TextForm::JsonArray,
+            Reader::Json { .. } => TextForm::JsonLines,
+            Reader::Parquet { .. } => TextForm::Parquet,
+        }
+    }
+
     /// The delimiter of a CSV, as it was set or found.
     pub fn delimiter(&self) -> Option<u8> {
         match &self.reader {
@@ -184,6 +193,26 @@ impl Scan {
             Reader::Json { .. } | Reader::Parquet { .. } => None,
         }
     }
+}
+
+/// How a table is written, as far as a copy must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextForm {
+    /// As CSV: the header with the end of its line, the delimiter, the byte that ends a row.
+    Csv {
+        /// The first record as it is in the file.
+        header: String,
+        /// Between fields.
+        delimiter: u8,
+        /// `\n`, or `\r` where the file has nothing else; `\r\n` where the header ends so.
+        end: &'static str,
+    },
+    /// One JSON object per line.
+    JsonLines,
+    /// One JSON array of objects.
+    JsonArray,
+    /// Parquet has no text.
+    Parquet,
 }
 
 /// Every column has a name of its own.

@@ -124,6 +124,7 @@ fn chunk(batch: &RecordBatch, names: &Names, limits: &Limits) -> Result<Chunk, M
         line_count: rows as u64,
         ragged: Vec::new(),
         ignored: Vec::new(),
+        ends: Vec::new(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! All chunks of a file, by row.
 
-use super::Scan;
 use super::chunk::{Cell, Chunk, Column};
 use super::fold::{Position, Work};
+use super::{Scan, TextForm};
 use crate::dataset::SourceFile;
 use lepton_core::{Limits, Result};
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ pub struct Table {
     chunks: Vec<Part>,
     rows: usize,
     source: SourceFile,
+    form: TextForm,
 }
 
 struct Part {
@@ -32,6 +33,7 @@ impl Table {
         let mut names = scan.kept_names().unwrap_or_default();
         let mut places: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();
         let mut chunks: Vec<Part> = Vec::new();
+        let form = scan.text_form();
         let (mut rows, mut ignored) = (0, Vec::new());
         let source = scan.fold(how, Ok, |position, chunk: Chunk| {
             for name in chunk.names() {
@@ -57,7 +59,7 @@ impl Table {
         for part in &mut chunks {
             part.columns.resize(names.len(), None);
         }
-        Ok(Table { names, ignored, chunks, rows, source })
+        Ok(Table { names, ignored, chunks, rows, source, form })
     }
 
     /// The columns' names.
@@ -80,6 +82,11 @@ impl Table {
         self.rows
     }
 
+    /// How its file is written.
+    pub fn form(&self) -> &TextForm {
+        &self.form
+    }
+
     /// The file that was read.
     pub fn source(&self) -> &SourceFile {
         &self.source
@@ -98,6 +105,12 @@ impl Table {
     pub fn line(&self, row: usize) -> u64 {
         let part = self.part(row);
         part.position.line + part.chunk.line(row - part.position.row as usize)
+    }
+
+    /// A row as the file has it, see [`Chunk::record`].
+    pub fn record(&self, row: usize) -> Option<&str> {
+        let part = self.part(row);
+        part.chunk.record(row - part.position.row as usize)
     }
 
     /// The cells of a column in order, chunk by chunk: how many rows, and the cells where the chunk has any.

@@ -207,3 +207,22 @@ fn a_column_that_is_ignored_is_not_there() {
     let (_folder, path) = file("t.json", b"{\"a\":1,\"b\":[2]}\n");
     assert_eq!(read_with(&path, &ignore("b"), 1).unwrap().names(), ["a"]);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn the_records_of_a_file_are_its_bytes(
+        cells in prop::collection::vec(prop::collection::vec("[a\"\n\r,]{0,4}", 2), 1..20), piece_bytes in 1usize..60,
+    ) {
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
+        writer.write_record(["x", "y"]).unwrap();
+        for row in &cells { writer.write_record(row).unwrap(); }
+        let bytes = writer.into_inner().unwrap();
+        let (_folder, path) = file("t.csv", &bytes);
+        let table = read_with(&path, &ScanOptions { piece_bytes, ..ScanOptions::default() }, 2).unwrap();
+        let TextForm::Csv { header, delimiter: b',', end: "\n" } = table.form() else { panic!("{:?}", table.form()) };
+        let records: String = (0..table.rows()).map(|row| table.record(row).unwrap()).collect();
+        prop_assert_eq!(format!("{header}{records}").into_bytes(), bytes);
+    }
+}
