@@ -1,10 +1,14 @@
-//! Data that can be trusted: what a table holds ([`profile`]), what is wrong with it, what would repair it, and the
-//! way back.
+//! Data that can be trusted: what a table holds, what is wrong with it, what would repair it, and the way back.
 //!
-//! - `profile`: one streaming pass of bounded memory over a file, and what it keeps of each column and of all rows.
-//! - `checks`: from a profile to findings, one file per kind.
-//! - `repair`: a plan that a person can edit, its application as a new file with a change log, and undo.
+//! - [`profile`]: one streaming pass of bounded memory over a file, and what it keeps of each column and of all rows.
+//! - [`checks`]: from a profile to findings, one file per family of kinds.
+//! - [`repair`]: a plan that a person can edit, its application as a new file with a change log, and undo.
 //!
-//! Nothing here writes but to the folder or file that it is handed.
+//! Nothing here writes but to the file or scratch folder that it is handed.
 
+pub mod checks;
+mod finding;
 pub mod profile;
+pub mod repair;
+
+pub use finding::{Evidence, Finding, FindingKind, Proposal, Severity, ValueEvidence};

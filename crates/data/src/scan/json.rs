@@ -185,6 +185,33 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The keys of an object and their values as they are written, in order.
+///
+/// # Errors
+/// [`ErrorCode::BadData`] for what is no object.
+pub fn json_entries(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>> {
+    struct Entries;
+    impl<'a> Visitor<'a> for Entries {
+        type Value = Vec<(Cow<'a, str>, &'a str)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(key) = map.next_key::<Key<'a>>()? {
+                entries.push((key.0, map.next_value::<&'a RawValue>()?.get()));
+            }
+            Ok(entries)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_str(object);
+    reader.deserialize_map(Entries).map_err(|source| {
+        Error::new(ErrorCode::BadData, format!("this is not a JSON object: {source}")).caused_by(source)
+    })
+}
+
 /// Reads one object into the rows. What is not about JSON is given back as the value.
 struct Row<'r, 'a> {
     rows: &'r mut Rows<'a>,

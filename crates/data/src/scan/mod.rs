@@ -23,6 +23,7 @@ mod tests;
 
 pub use chunk::{Cell, CellKind, Chunk, Column, RaggedRow};
 pub use fold::{Position, Work};
+pub use json::json_entries;
 pub use number::parse_number;
 pub use table::Table;
 
@@ -174,6 +175,15 @@ impl Scan {
             Reader::Csv { header, .. } => Some(header.kept_names.to_vec()),
             Reader::Json { .. } => None,
             Reader::Parquet { groups, .. } => Some(groups.names.to_vec()),
+        }
+    }
+
+    /// The file's format.
+    pub fn format(&self) -> TableFormat {
+        match &self.reader {
+            Reader::Csv { .. } => TableFormat::Csv,
+            Reader::Json { .. } => TableFormat::Json,
+            Reader::Parquet { .. } => TableFormat::Parquet,
         }
     }
 

@@ -15,6 +15,7 @@ pub struct Table {
     rows: usize,
     source: SourceFile,
     form: TextForm,
+    ragged: Vec<u64>,
 }
 
 struct Part {
@@ -34,7 +35,7 @@ impl Table {
         let mut places: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();
         let mut chunks: Vec<Part> = Vec::new();
         let form = scan.text_form();
-        let (mut rows, mut ignored) = (0, Vec::new());
+        let (mut rows, mut ignored, mut ragged) = (0, Vec::new(), Vec::new());
         let source = scan.fold(how, Ok, |position, chunk: Chunk| {
             for name in chunk.names() {
                 if !places.contains_key(name) {
@@ -52,6 +53,7 @@ impl Table {
             for (place, name) in chunk.names().iter().enumerate() {
                 columns[places[name]] = Some(place);
             }
+            ragged.extend(chunk.ragged().iter().map(|row| position.row + row.row as u64));
             rows += chunk.rows();
             chunks.push(Part { position, chunk, columns });
             Ok(())
@@ -59,7 +61,7 @@ impl Table {
         for part in &mut chunks {
             part.columns.resize(names.len(), None);
         }
-        Ok(Table { names, ignored, chunks, rows, source, form })
+        Ok(Table { names, ignored, chunks, rows, source, form, ragged })
     }
 
     /// The columns' names.
@@ -80,6 +82,11 @@ impl Table {
     /// How many rows.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Rows, from 0, with another number of fields than the header.
+    pub fn ragged(&self) -> &[u64] {
+        &self.ragged
     }
 
     /// How its file is written.

@@ -423,59 +423,85 @@ fn month(word: &str) -> Option<u32> {
     (lower.len() == 3 || lower == long || lower == "sept").then_some(place as u32 + 1)
 }
 
-/// The order of a date's parts, when the text is one: year 1000 to 2999 (or two digits at the end), a month and a day
-/// that it has.
+/// The order of a date's parts, when the text is one: year 1000 to 2999 (or two digits), a month and a day that it
+/// has.
 fn date(text: &str) -> Option<DateOrder> {
-    let (day, time) =
-        match text.split_once('T').or_else(|| text.rsplit_once(' ').filter(|(_, time)| time.contains(':'))) {
-            Some((day, time)) => (day.trim(), Some(time)),
-            None => (text, None),
-        };
+    day_parts(text).map(|parts| parts.order)
+}
+
+/// The parts of a date as they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DayParts<'a> {
+    pub(crate) order: DateOrder,
+    pub(crate) year: u32,
+    /// Of [`DateOrder::DayOrMonthFirst`]: what is written in the middle.
+    pub(crate) month: u32,
+    /// Of [`DateOrder::DayOrMonthFirst`]: what is written first.
+    pub(crate) day: u32,
+    /// The time of the day as it is written.
+    pub(crate) time: Option<&'a str>,
+}
+
+/// A date's parts, when a text is one.
+pub(crate) fn day_parts(text: &str) -> Option<DayParts<'_>> {
+    let with_time = text.split_once('T').or_else(|| text.rsplit_once(' ').filter(|(_, time)| time.contains(':')));
+    let (day, time) = match with_time {
+        Some((day, time)) => (day.trim(), Some(time.trim())),
+        None => (text, None),
+    };
     if time.is_some_and(|time| !is_time(time)) {
         return None;
     }
+    let of = |order, year, month, day| Some(DayParts { order, year, month, day, time });
+    let number = |part: &str| -> Option<u32> {
+        let is_number = !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| part.parse().ok())?
+    };
     if let Some(mark) = ['-', '/', '.'].into_iter().find(|mark| day.matches(*mark).count() == 2) {
         let parts: Vec<&str> = day.split(mark).collect();
-        let number = |place: usize| -> Option<u32> {
-            let part: &str = parts[place];
-            (!part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit()))
-                .then(|| part.parse().ok())?
-        };
-        if month(parts[1]).is_some() {
-            let fits = is_day(number(0)?, month(parts[1])?) && is_year(parts[2]);
-            return fits.then_some(DateOrder::DayNameYear);
+        let [first, second, third] = parts[..] else { return None };
+        if let Some(month) = month(second) {
+            let (day, year) = (number(first)?, year(third)?);
+            return is_day(day, month).then_some(of(DateOrder::DayNameYear, year, month, day))?;
         }
-        let [first, second, third] = [number(0)?, number(1)?, number(2)?];
-        if parts[0].len() == 4 {
-            return (is_year(parts[0]) && is_day(third, second)).then_some(DateOrder::YearMonthDay);
+        if first.len() == 4 {
+            let (year, month, day) = (year(first)?, number(second)?, number(third)?);
+            return is_day(day, month).then_some(of(DateOrder::YearMonthDay, year, month, day))?;
         }
-        if parts[0].len() > 2 || parts[1].len() > 2 || !is_year(parts[2]) {
-            return None;
-        }
-        return match (is_day(first, second), is_day(second, first)) {
-            (true, true) if first == second => Some(DateOrder::DayOrMonthFirst),
-            (true, true) => Some(DateOrder::DayOrMonthFirst),
-            (true, false) => Some(DateOrder::DayMonthYear),
-            (false, true) => Some(DateOrder::MonthDayYear),
+        let (year, one, two) = (year(third)?, number(first)?, number(second)?);
+        return match (is_day(one, two), is_day(two, one)) {
+            (true, true) => of(DateOrder::DayOrMonthFirst, year, two, one),
+            (true, false) => of(DateOrder::DayMonthYear, year, two, one),
+            (false, true) => of(DateOrder::MonthDayYear, year, one, two),
             (false, false) => None,
         };
     }
     let words: Vec<&str> = day.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-    let [first, second, year] = words[..] else { return None };
-    let day_of = |word: &str| word.trim_end_matches(['.']).parse::<u32>().ok();
-    if !is_year(year) {
-        return None;
-    }
+    let [first, second, third] = words[..] else { return None };
+    let year = year(third)?;
+    let day_of = |word: &str| number(word.trim_end_matches('.'));
     match (month(first), month(second)) {
-        (Some(month), None) => is_day(day_of(second)?, month).then_some(DateOrder::NameDayYear),
-        (None, Some(month)) => is_day(day_of(first)?, month).then_some(DateOrder::DayNameYear),
+        (Some(month), None) => {
+            let day = day_of(second)?;
+            is_day(day, month).then_some(of(DateOrder::NameDayYear, year, month, day))?
+        }
+        (None, Some(month)) => {
+            let day = day_of(first)?;
+            is_day(day, month).then_some(of(DateOrder::DayNameYear, year, month, day))?
+        }
         _ => None,
     }
 }
 
-fn is_year(text: &str) -> bool {
-    let numeric = text.bytes().all(|byte| byte.is_ascii_digit());
-    numeric && (text.len() == 2 || (text.len() == 4 && (text.starts_with('1') || text.starts_with('2'))))
+/// Four digits, or two: 70 to 99 are of the twentieth century, as POSIX has it.
+fn year(text: &str) -> Option<u32> {
+    let value = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())??;
+    match (text.len(), value) {
+        (4, 1_000..=2_999) => Some(value),
+        (2, 69..) => Some(1_900 + value),
+        (2, _) => Some(2_000 + value),
+        _ => None,
+    }
 }
 
 fn is_day(day: u32, month: u32) -> bool {

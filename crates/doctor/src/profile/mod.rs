@@ -13,7 +13,8 @@ mod values;
 pub use column::{Characters, ColumnProfile};
 pub use duplicates::{DuplicateGroup, Duplicates};
 pub use extremes::{Extreme, Extremes};
-pub use meaning::{DateOrder, Meaning, MeaningCount};
+pub use meaning::{DateOrder, Meaning, MeaningCount, MeaningExample};
+pub(crate) use meaning::{UNITS, day_parts, measure, written_number};
 pub use rows::RowList;
 pub use shape::ShapeCount;
 pub use values::ValueCount;
@@ -22,7 +23,7 @@ use column::{Column, Room};
 use duplicates::RowHashes;
 use lepton_core::{Cancel, Limits, Progress, Result};
 use lepton_data::SourceFile;
-use lepton_data::scan::{Chunk, Position, Ragged, RaggedRow, Scan, ScanOptions, Work, check_columns};
+use lepton_data::scan::{Chunk, Position, Ragged, RaggedRow, Scan, ScanOptions, TableFormat, Work, check_columns};
 use part::Part;
 use std::collections::HashMap;
 use std::path::Path;
@@ -70,6 +71,8 @@ pub struct Profile {
     pub ragged: RowList,
     /// Fields of the first ragged rows, in the order of [`Profile::ragged`].
     pub ragged_fields: Vec<usize>,
+    /// The file's format.
+    pub format: TableFormat,
     /// The delimiter of a CSV.
     pub delimiter: Option<char>,
 }
@@ -82,6 +85,7 @@ pub struct Profile {
 pub fn profile(path: &Path, options: &ProfileOptions<'_>) -> Result<Profile> {
     let scan_options = ScanOptions { ragged: Ragged::Keep, ..options.scan.clone() };
     let scan = Scan::open(path, &scan_options)?;
+    let format = scan.format();
     let delimiter = scan.delimiter().map(char::from);
     let mut joined = Joined {
         rows: 0,
@@ -96,6 +100,7 @@ pub fn profile(path: &Path, options: &ProfileOptions<'_>) -> Result<Profile> {
     let source = scan.fold(&how, work, |position, part| joined.join(position, part, options))?;
     let (rows, room) = (joined.rows, Room::of(joined.columns.len(), options.memory_bytes));
     Ok(Profile {
+        format,
         source,
         rows,
         columns: joined.columns.into_iter().map(|column| column.finish(room)).collect(),

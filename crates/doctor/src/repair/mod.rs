@@ -1,0 +1,19 @@
+//! Repairs: what can be done ([`Action`]), in which order ([`Plan`], a file that a person edits), what came of it
+//! ([`Repaired`] and its change log), and the way back ([`undo`]).
+//!
+//! - `plan`: actions as TOML, bound to the file that they were made for by its hash.
+//! - `sheet`: a table with cells that were changed and rows that were dropped over it; every change is logged.
+//! - `apply`: each action on a sheet. `impute`: filling cells.
+//! - `write`: the sheet as a file: rows without a change are copied byte by byte.
+//! - `log`: the change log, and taking changes back.
+
+mod apply;
+mod impute;
+mod log;
+mod plan;
+mod sheet;
+mod write;
+
+pub use apply::{Outcome, Repaired, repair};
+pub use log::{Change, read_log, undo};
+pub use plan::{Action, Imputation, Mask, Plan, Step, Survivor};
