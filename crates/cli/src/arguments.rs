@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lepton_core::{ModelName, ModelRef, TaskKind};
+use lepton_data::scan::TableFormat;
 use lepton_pipeline::Stage;
 use std::path::PathBuf;
 
@@ -188,6 +189,66 @@ pub(crate) enum DataCommand {
         /// Its name, or NAME@ and the beginning of its hash
         name: String,
     },
+    /// Tell what a table holds: types, missing cells, distinct values, quantiles, duplicates
+    Profile {
+        #[command(flatten)]
+        table: TableFile,
+    },
+    /// Find what is wrong with a table, and write a plan that repairs it
+    Doctor {
+        #[command(flatten)]
+        table: TableFile,
+        /// The column to predict
+        #[arg(long, value_name = "COLUMN")]
+        target: Option<String>,
+        /// Write the proposed repairs to this file, to be edited and given to `lepton data repair`
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Repair a table by a plan, as a new file; what was done is logged and can be undone
+    Repair {
+        #[command(flatten)]
+        table: TableFile,
+        /// The plan, from `lepton data doctor --plan`
+        #[arg(long, value_name = "FILE")]
+        plan: PathBuf,
+        /// The new file
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Write every change to this file, one JSON object per line
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+    },
+    /// Take repairs of a file back, one of them or all
+    Undo {
+        /// A file that `lepton data repair` wrote
+        file: PathBuf,
+        /// A repair to take back, by its id in the plan; may be given several times [default: all of them]
+        #[arg(long, value_name = "ID")]
+        repair: Vec<String>,
+        /// The new file
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+}
+
+/// A table, and how it is read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TableFile {
+    /// A CSV, JSON, JSON lines or Parquet file
+    pub(crate) file: PathBuf,
+    /// Format, where the file's name does not say it: csv, json or parquet
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<TableFormat>,
+    /// Between the fields of a CSV [default: what the header line has of comma, semicolon, tab and bar]
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<char>,
+    /// Encoding of a text file, for example latin1 [default: UTF-8]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) encoding: Option<String>,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -6,6 +6,7 @@
 
 mod artifact;
 mod cache;
+mod doctor;
 mod engine;
 mod evaluate;
 mod machine;
@@ -21,6 +22,7 @@ mod stages;
 mod tasks;
 
 pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
+pub use doctor::{Examination, ReadSettings, RepairReport, UndoReport, examine, plan_of, repair_file, undo_file};
 pub use engine::{engines, install_onnxruntime};
 pub use evaluate::{Evaluation, evaluate};
 pub use machine::{environment, now_utc};

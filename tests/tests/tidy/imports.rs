@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What each crate may import, without the `lepton-` prefix. `core` may be imported by all.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("core", &[]),
     ("store", &["core"]),
     ("recipe", &["core"]),
@@ -13,6 +13,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("onnx", &["core"]),
     ("nn", &["core", "onnx"]),
     ("data", &["core", "recipe", "sketch"]),
+    ("doctor", &["core", "data", "sketch"]),
     ("train", &["core", "data", "nn", "recipe"]),
     ("runtime", &["core", "onnx", "recipe"]),
     ("optimize", &["core", "onnx", "runtime", "train"]),
@@ -22,12 +23,12 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     (
         "pipeline",
         &[
-            "core", "data", "monitor", "nn", "onnx", "optimize", "recipe", "runtime", "sketch", "store", "tabular",
-            "train", "vision",
+            "core", "data", "doctor", "monitor", "nn", "onnx", "optimize", "recipe", "runtime", "sketch", "store",
+            "tabular", "train", "vision",
         ],
     ),
     ("server", &["core", "monitor", "pipeline", "recipe", "runtime", "store"]),
-    ("cli", &["core", "data", "monitor", "pipeline", "runtime", "server", "store"]),
+    ("cli", &["core", "data", "doctor", "monitor", "pipeline", "runtime", "server", "store"]),
     ("tests", &["core", "data", "pipeline", "recipe"]),
 ];
 

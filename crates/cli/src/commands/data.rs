@@ -1,6 +1,6 @@
-//! `lepton data list|fetch|show`.
+//! `lepton data list|fetch|show`; what looks into tables is in `doctor`.
 
-use super::Session;
+use super::{Session, doctor};
 use crate::arguments::DataCommand;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
@@ -15,6 +15,12 @@ pub(super) fn data(session: &Session, command: &DataCommand) -> Result<u8> {
         DataCommand::List => list(session)?,
         DataCommand::Fetch { name } => fetch(session, name)?,
         DataCommand::Show { name } => show(session, name)?,
+        DataCommand::Profile { table } => doctor::profile(session, table)?,
+        DataCommand::Doctor { table, target, plan } => {
+            doctor::doctor(session, table, target.as_deref(), plan.as_deref())?;
+        }
+        DataCommand::Repair { table, plan, to, log } => doctor::repair(session, table, plan, to, log.as_deref())?,
+        DataCommand::Undo { file, repair, to } => doctor::undo(session, file, repair, to)?,
     }
     Ok(0)
 }

@@ -1,6 +1,7 @@
 //! One file per noun: flags to one library call to a printed answer.
 
 mod data;
+mod doctor;
 mod engine;
 mod model;
 mod monitor;

@@ -47,6 +47,18 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
+    /// All formats.
+    pub const ALL: [TableFormat; 3] = [TableFormat::Csv, TableFormat::Json, TableFormat::Parquet];
+
+    /// The name: `csv`, `json` or `parquet`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableFormat::Csv => "csv",
+            TableFormat::Json => "json",
+            TableFormat::Parquet => "parquet",
+        }
+    }
+
     /// The format that a file's name says; `.gz` after `.csv`, `.tsv`, `.json`, `.jsonl` or `.ndjson` is allowed.
     pub fn of(path: &Path) -> Option<TableFormat> {
         let name = path.file_name()?.to_string_lossy().to_lowercase();
@@ -57,6 +69,16 @@ impl TableFormat {
             "parquet" if plain.is_none() => Some(TableFormat::Parquet),
             _ => None,
         }
+    }
+}
+
+impl std::str::FromStr for TableFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<TableFormat> {
+        TableFormat::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+            Error::new(ErrorCode::Usage, format!("there is no format \"{name}\"")).fix("it is csv, json or parquet")
+        })
     }
 }
 
@@ -223,6 +245,25 @@ pub enum TextForm {
     JsonArray,
     /// Parquet has no text.
     Parquet,
+}
+
+impl TextForm {
+    /// The format.
+    pub fn format(&self) -> TableFormat {
+        match self {
+            TextForm::Csv { .. } => TableFormat::Csv,
+            TextForm::JsonLines | TextForm::JsonArray => TableFormat::Json,
+            TextForm::Parquet => TableFormat::Parquet,
+        }
+    }
+
+    /// The delimiter of a CSV.
+    pub fn delimiter(&self) -> Option<u8> {
+        match self {
+            TextForm::Csv { delimiter, .. } => Some(*delimiter),
+            TextForm::JsonLines | TextForm::JsonArray | TextForm::Parquet => None,
+        }
+    }
 }
 
 /// Every column has a name of its own.

@@ -68,8 +68,11 @@ pub(crate) fn read_file(path: &Path) -> Result<(Vec<u8>, SourceFile)> {
     Ok((bytes, source))
 }
 
-/// The entry of a file that is read piece by piece.
-pub(crate) fn hash_file(path: &Path) -> Result<SourceFile> {
+/// The hash and the length of a file, read piece by piece.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] or [`ErrorCode::Io`].
+pub fn hash_file(path: &Path) -> Result<SourceFile> {
     let failed = |source| Error::io("read the file", path, source);
     let mut file = fs::File::open(path).map_err(failed)?;
     let (mut hasher, mut bytes) = (Hasher::default(), 0);

@@ -9,6 +9,7 @@ mod part;
 mod rows;
 mod shape;
 mod values;
+mod view;
 
 pub use column::{Characters, ColumnProfile};
 pub use duplicates::{DuplicateGroup, Duplicates};
@@ -18,6 +19,7 @@ pub(crate) use meaning::{UNITS, day_parts, measure, written_number};
 pub use rows::RowList;
 pub use shape::ShapeCount;
 pub use values::ValueCount;
+pub use view::{ColumnView, Histogram, NumberView, SemanticType};
 
 use column::{Column, Room};
 use duplicates::RowHashes;

@@ -54,8 +54,11 @@ impl Change {
     }
 }
 
-/// Writes a log.
-pub(super) fn write_log(changes: &[Change]) -> Result<Vec<u8>> {
+/// Writes a log: one JSON object per line.
+///
+/// # Errors
+/// [`ErrorCode::Internal`] only.
+pub fn write_log(changes: &[Change]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for change in changes {
         serde_json::to_writer(&mut bytes, change)

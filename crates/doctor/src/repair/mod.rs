@@ -15,5 +15,5 @@ mod sheet;
 mod write;
 
 pub use apply::{Outcome, Repaired, repair};
-pub use log::{Change, read_log, undo};
+pub use log::{Change, read_log, undo, write_log};
 pub use plan::{Action, Imputation, Mask, Plan, Step, Survivor};
