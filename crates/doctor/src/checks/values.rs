@@ -42,15 +42,7 @@ pub(super) fn check(profile: &Profile, column: &ColumnProfile, is_target: bool, 
             && column.values.first().is_none_or(|value| value.count <= 1 + repeats)
     };
     let looks_like_id = match column.mostly() {
-        Mostly::Numbers => {
-            is_whole
-                && column
-                    .name
-                    .to_lowercase()
-                    .split(|letter: char| !letter.is_alphanumeric())
-                    .any(|word| word == "id" || word == "index")
-                || is_whole && is_counting(column)
-        }
+        Mostly::Numbers => is_whole && (is_named_id(&column.name) || is_counting(column)),
         Mostly::Texts => column.characters.is_some_and(|characters| characters.most <= 40) && column.shapes.len() <= 12,
         Mostly::Empty | Mostly::Mixed => false,
     };
@@ -98,4 +90,9 @@ fn is_counting(column: &ColumnProfile) -> bool {
     let (Some(low), Some(high)) = (column.distribution.min(), column.distribution.max()) else { return false };
     let width = high - low + 1.0;
     (width - column.numbers.count as f64).abs() <= 0.05 * width
+}
+
+/// Whether a column is called an id or an index.
+fn is_named_id(name: &str) -> bool {
+    name.to_lowercase().split(|letter: char| !letter.is_alphanumeric()).any(|word| word == "id" || word == "index")
 }

@@ -1,9 +1,12 @@
 //! One pass over a table: each chunk is summarised on some thread (`part`), and the summaries are joined in the order
 //! of the file (`column`), so the profile is the same with any number of threads.
 
+mod amount;
 mod column;
+mod date;
 mod duplicates;
 mod extremes;
+mod identifier;
 mod meaning;
 mod part;
 mod rows;
@@ -11,11 +14,13 @@ mod shape;
 mod values;
 mod view;
 
+pub(crate) use amount::{UNITS, measure, written_number};
 pub use column::{Characters, ColumnProfile};
+pub use date::DateOrder;
+pub(crate) use date::day_parts;
 pub use duplicates::{DuplicateGroup, Duplicates};
 pub use extremes::{Extreme, Extremes};
-pub use meaning::{DateOrder, Meaning, MeaningCount, MeaningExample};
-pub(crate) use meaning::{UNITS, day_parts, measure, written_number};
+pub use meaning::{Meaning, MeaningCount, MeaningExample};
 pub use rows::RowList;
 pub use shape::ShapeCount;
 pub use values::ValueCount;

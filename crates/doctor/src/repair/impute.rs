@@ -246,10 +246,14 @@ fn ridge(inputs: &[&Vec<f64>], output: &[f64], rows: &[usize]) -> Vec<f64> {
         line[place] += RIDGE * rows.len() as f64;
     }
     for i in 0..size {
-        for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| matrix[i][k] * matrix[j][k]).sum();
-            matrix[i][j] = if i == j { (matrix[i][i] - sum).sqrt() } else { (matrix[i][j] - sum) / matrix[j][j] };
+        let (above, here) = matrix.split_at_mut(i);
+        let line = &mut here[0];
+        for (j, earlier) in above.iter().enumerate() {
+            let sum: f64 = (0..j).map(|k| line[k] * earlier[k]).sum();
+            line[j] = (line[j] - sum) / earlier[j];
         }
+        let sum: f64 = line[..i].iter().map(|value| value * value).sum();
+        line[i] = (line[i] - sum).sqrt();
     }
     for i in 0..size {
         let sum: f64 = (0..i).map(|k| matrix[i][k] * right[k]).sum();

@@ -1,0 +1,164 @@
+//! Dates as people write them: the parts, their order, and the time of the day behind them.
+
+use serde::{Deserialize, Serialize};
+
+/// The order of a date's parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateOrder {
+    /// `2021-03-04`
+    YearMonthDay,
+    /// `31.12.2021`
+    DayMonthYear,
+    /// `12/31/2021`
+    MonthDayYear,
+    /// `03/04/2021`: one of the two before.
+    DayOrMonthFirst,
+    /// `4 March 2021`
+    DayNameYear,
+    /// `Mar 4 2021`
+    NameDayYear,
+}
+
+/// The parts of a date as they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DayParts<'a> {
+    pub(crate) order: DateOrder,
+    pub(crate) year: u32,
+    /// Of [`DateOrder::DayOrMonthFirst`]: what is written in the middle.
+    pub(crate) month: u32,
+    /// Of [`DateOrder::DayOrMonthFirst`]: what is written first.
+    pub(crate) day: u32,
+    /// The time of the day as it is written.
+    pub(crate) time: Option<&'a str>,
+}
+
+/// A date's parts, when a text is one.
+pub(crate) fn day_parts(text: &str) -> Option<DayParts<'_>> {
+    let with_time = text.split_once('T').or_else(|| text.rsplit_once(' ').filter(|(_, time)| time.contains(':')));
+    let (day, time) = match with_time {
+        Some((day, time)) => (day.trim(), Some(time.trim())),
+        None => (text, None),
+    };
+    if time.is_some_and(|time| !is_time(time)) {
+        return None;
+    }
+    let of = |order, year, month, day| Some(DayParts { order, year, month, day, time });
+    let number = |part: &str| -> Option<u32> {
+        let is_number = !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| part.parse().ok())?
+    };
+    if let Some(mark) = ['-', '/', '.'].into_iter().find(|mark| day.matches(*mark).count() == 2) {
+        let parts: Vec<&str> = day.split(mark).collect();
+        let [first, second, third] = parts[..] else { return None };
+        if let Some(month) = month(second) {
+            let (day, year) = (number(first)?, year(third)?);
+            return is_day(day, month).then_some(of(DateOrder::DayNameYear, year, month, day))?;
+        }
+        if first.len() == 4 {
+            let (year, month, day) = (year(first)?, number(second)?, number(third)?);
+            return is_day(day, month).then_some(of(DateOrder::YearMonthDay, year, month, day))?;
+        }
+        let (year, one, two) = (year(third)?, number(first)?, number(second)?);
+        return match (is_day(one, two), is_day(two, one)) {
+            (true, true) => of(DateOrder::DayOrMonthFirst, year, two, one),
+            (true, false) => of(DateOrder::DayMonthYear, year, two, one),
+            (false, true) => of(DateOrder::MonthDayYear, year, one, two),
+            (false, false) => None,
+        };
+    }
+    let words: Vec<&str> = day.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let [first, second, third] = words[..] else { return None };
+    let year = year(third)?;
+    let day_of = |word: &str| number(word.trim_end_matches('.'));
+    match (month(first), month(second)) {
+        (Some(month), None) => {
+            let day = day_of(second)?;
+            is_day(day, month).then_some(of(DateOrder::NameDayYear, year, month, day))?
+        }
+        (None, Some(month)) => {
+            let day = day_of(first)?;
+            is_day(day, month).then_some(of(DateOrder::DayNameYear, year, month, day))?
+        }
+        _ => None,
+    }
+}
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+fn month(word: &str) -> Option<u32> {
+    let lower = word.trim_end_matches(['.', ',']).to_lowercase();
+    let start = lower.get(..3)?;
+    let place = MONTHS.iter().position(|month| *month == start)?;
+    let long = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ][place];
+    (lower.len() == 3 || lower == long || lower == "sept").then_some(place as u32 + 1)
+}
+
+/// Four digits, or two: 70 to 99 are of the twentieth century, as POSIX has it.
+fn year(text: &str) -> Option<u32> {
+    let value = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())??;
+    match (text.len(), value) {
+        (4, 1_000..=2_999) => Some(value),
+        (2, 69..) => Some(1_900 + value),
+        (2, _) => Some(2_000 + value),
+        _ => None,
+    }
+}
+
+fn is_day(day: u32, month: u32) -> bool {
+    let longest = match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=longest).contains(&day)
+}
+
+fn is_time(text: &str) -> bool {
+    let bare = text.trim().trim_end_matches('Z');
+    let bare = bare.rfind(['+', '-']).map_or(bare, |zone| &bare[..zone]);
+    let parts: Vec<&str> = bare.split(':').collect();
+    let number = |text: &str| text.split('.').next().and_then(|whole| whole.parse::<u32>().ok());
+    matches!(parts.len(), 2 | 3)
+        && parts.iter().zip([24, 60, 61]).all(|(part, most)| number(part).is_some_and(|value| value < most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_told_by_the_order_of_their_parts() {
+        for (text, order) in [
+            ("2021-03-04", DateOrder::YearMonthDay),
+            ("2021-03-04T10:20:30Z", DateOrder::YearMonthDay),
+            ("2021/3/4 10:20", DateOrder::YearMonthDay),
+            ("31.12.2021", DateOrder::DayMonthYear),
+            ("12/31/2021", DateOrder::MonthDayYear),
+            ("03/04/2021", DateOrder::DayOrMonthFirst),
+            ("4 March 2021", DateOrder::DayNameYear),
+            ("04-Mar-21", DateOrder::DayNameYear),
+            ("Jun 12 1998", DateOrder::NameDayYear),
+            ("June 12, 1998", DateOrder::NameDayYear),
+        ] {
+            assert_eq!(day_parts(text).map(|parts| parts.order), Some(order), "{text}");
+        }
+        for text in ["2021-13-04", "31.02.2021", "1.2.3", "12/31", "June 1998", "Juniper 12 1998", "3-4-3021"] {
+            assert_eq!(day_parts(text), None, "{text}");
+        }
+    }
+}
