@@ -2,6 +2,7 @@
 
 use crate::Architecture;
 use crate::shape::Plan;
+use lepton_core::thousands;
 use serde::Serialize;
 use std::fmt;
 
@@ -67,11 +68,11 @@ impl fmt::Display for Summary {
                 row.name.clone(),
                 row.kind.to_owned(),
                 shape(&row.output_shape),
-                count(row.parameters),
-                count(row.flops),
+                thousands(row.parameters),
+                thousands(row.flops),
             ]);
         }
-        lines.push(["total".into(), String::new(), String::new(), count(self.parameters), count(self.flops)]);
+        lines.push(["total".into(), String::new(), String::new(), thousands(self.parameters), thousands(self.flops)]);
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
         let [name, kind, output, parameters, flops] = [0, 1, 2, 3, 4].map(width);
         for [a, b, c, d, e] in &lines {
@@ -84,17 +85,4 @@ impl fmt::Display for Summary {
 
 fn shape(sides: &[usize]) -> String {
     sides.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
-}
-
-/// A number with its thousands apart: 692,512.
-fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

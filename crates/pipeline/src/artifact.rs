@@ -2,7 +2,7 @@
 //! cache keeps, so a field added here must change [`crate::cache::LAYOUT`].
 
 use lepton_core::{
-    Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec,
+    Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec, thousands,
 };
 use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
 use lepton_monitor::DriftReport;
@@ -157,19 +157,6 @@ fn rows(parts: &BTreeMap<Split, Part>) -> String {
     parts.iter().map(|(split, part)| format!("{} {split}", thousands(part.rows as u64))).collect::<Vec<_>>().join(", ")
 }
 
-/// `60000` as `60,000`.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 impl Artifact for Collected {
     fn blobs(&self) -> Vec<Digest> {
         part_blobs(&self.parts).collect()
@@ -274,15 +261,5 @@ impl Artifact for Monitored {
             self.drift.drifted().count(),
             self.drift.columns.len() + self.drift.predictions.len()
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

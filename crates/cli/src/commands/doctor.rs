@@ -4,7 +4,7 @@ use super::Session;
 use crate::arguments::TableFile;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
-use lepton_core::{Error, Result};
+use lepton_core::{Error, Result, thousands};
 use lepton_doctor::checks::CheckOptions;
 use lepton_doctor::profile::{ColumnView, Profile};
 use lepton_doctor::{Finding, Severity};
@@ -185,16 +185,4 @@ fn number(value: f64) -> String {
     } else {
         format!("{value:.3e}")
     }
-}
-
-fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -10,6 +10,7 @@ mod values;
 
 use crate::finding::Finding;
 use crate::profile::{ColumnProfile, Profile};
+use lepton_core::thousands;
 
 /// What the checks should know besides the data.
 #[derive(Clone, Debug, Default)]
@@ -75,19 +76,6 @@ pub fn check(profile: &Profile, options: &CheckOptions) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
-}
-
-/// `3,201`
-pub(crate) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `12 cells`, `1 cell`

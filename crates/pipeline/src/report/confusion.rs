@@ -1,7 +1,7 @@
 //! The confusion matrix as a table with shaded cells. Right answers and mistakes have ramps of their own:
 //! on one ramp the few mistakes of a good model would all look like zero.
 
-use super::quantity;
+use lepton_core::thousands;
 use maud::{Markup, html};
 
 /// Above this many classes a table is unreadable; the most frequent mistakes are listed instead.
@@ -27,7 +27,7 @@ pub(super) fn draw(title: &str, labels: &[String], counts: &[Vec<u64>]) -> Marku
                 div.scroll { table {
                     thead { tr { th scope="col" { "truth" } th scope="col" { "predicted" } th.number scope="col" { "rows" } } }
                     tbody { @for &(truth, predicted, rows) in mistakes.iter().take(LISTED) {
-                        tr { td { (name(truth)) } td { (name(predicted)) } td.number { (quantity::count(rows)) } }
+                        tr { td { (name(truth)) } td { (name(predicted)) } td.number { (thousands(rows)) } }
                     } }
                 } }
             }
@@ -50,7 +50,7 @@ pub(super) fn draw(title: &str, labels: &[String], counts: &[Vec<u64>]) -> Marku
                     tr {
                         th scope="row" { (name(truth)) }
                         @for (predicted, &rows) in row.iter().enumerate() { (cell(rows, truth == predicted, all, worst)) }
-                        td.total { (quantity::count(all)) }
+                        td.total { (thousands(all)) }
                     }
                 } }
             } }
@@ -58,7 +58,7 @@ pub(super) fn draw(title: &str, labels: &[String], counts: &[Vec<u64>]) -> Marku
                 p.muted { "Most frequent mistakes: "
                     @for (index, &(truth, predicted, rows)) in mistakes.iter().take(NAMED).enumerate() {
                         @if index > 0 { ", " }
-                        b { (name(truth)) " taken for " (name(predicted)) } " (" (quantity::count(rows)) ")"
+                        b { (name(truth)) " taken for " (name(predicted)) } " (" (thousands(rows)) ")"
                     }
                     "." }
             } @else { p.muted { "No mistakes." } }
@@ -78,7 +78,7 @@ fn cell(rows: u64, right: bool, all: u64, worst: u64) -> Markup {
         (false, true) => "wrong strong",
         (false, false) => "wrong",
     };
-    html! { td class=(class) style={ "--v:" (format!("{:.0}%", 12.0 + 88.0 * strength)) } { (quantity::count(rows)) } }
+    html! { td class=(class) style={ "--v:" (format!("{:.0}%", 12.0 + 88.0 * strength)) } { (thousands(rows)) } }
 }
 
 /// `(truth, predicted, rows)`, most frequent first; ties in the order of the labels.

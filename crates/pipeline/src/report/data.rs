@@ -1,7 +1,7 @@
 //! The data section: how many rows each split has, how the classes are spread, and what the checks found.
 
 use super::{FindingFacts, ReportInput, Section, quantity};
-use lepton_core::Split;
+use lepton_core::{Split, thousands};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
 
@@ -33,10 +33,10 @@ fn rows(input: &ReportInput) -> Markup {
         thead { tr { th scope="col" { "Split" } th.number scope="col" { "collected" } th.number scope="col" { "used" } } }
         tbody { @for (split, rows) in splits { tr {
             th scope="row" { (split) }
-            td.number { (quantity::count(rows.before)) }
-            td.number { (quantity::count(rows.after)) }
+            td.number { (thousands(rows.before)) }
+            td.number { (thousands(rows.after)) }
         } } }
-        tfoot { tr { th scope="row" { "all" } td.number { (quantity::count(before)) } td.number { (quantity::count(after)) } } }
+        tfoot { tr { th scope="row" { "all" } td.number { (thousands(before)) } td.number { (thousands(after)) } } }
     } }
     p.muted.below {
         @if before > after { (quantity::counted(before - after, "row")) " left out. " }
@@ -50,7 +50,7 @@ fn findings(findings: &[FindingFacts]) -> Markup {
         @if findings.is_empty() { p.muted { "The checks found nothing to report." } }
         @if !findings.is_empty() { ul.findings { @for finding in findings {
             li class=(severity(finding)) {
-                p { span.badge { span.sign aria-hidden="true" { (sign(finding)) } " " (finding.severity) } " " b { (quantity::words(&finding.kind)) } " · " (quantity::count(finding.count)) }
+                p { span.badge { span.sign aria-hidden="true" { (sign(finding)) } " " (finding.severity) } " " b { (quantity::words(&finding.kind)) } " · " (thousands(finding.count)) }
                 p { (finding.message) }
                 @if !finding.evidence.is_empty() {
                     details { summary { "Where" } ul.evidence { @for place in &finding.evidence { li { code { (place) } } } } }
@@ -88,7 +88,7 @@ fn classes(input: &ReportInput) -> Markup {
     html! {
         h3 { "Classes" }
         @if labels.len() > MOST_CLASSES {
-            p.muted { (labels.len()) " classes, between " (quantity::count(labels.iter().map(|label| at(first, label)).min().unwrap_or(0)))
+            p.muted { (labels.len()) " classes, between " (thousands(labels.iter().map(|label| at(first, label)).min().unwrap_or(0)))
                 " and " (quantity::counted(most, "row")) " each in the " (first) " split." }
         } @else {
             div.scroll { table.classes {
@@ -96,7 +96,7 @@ fn classes(input: &ReportInput) -> Markup {
                 thead { tr { th scope="col" { "Class" } @for split in &splits { th.number scope="col" { (split) } } th.spread scope="col" { "share of " (first) } } }
                 tbody { @for label in &labels { tr {
                     th scope="row" { (label) }
-                    @for split in &splits { td.number { (quantity::count(at(split, label))) } }
+                    @for split in &splits { td.number { (thousands(at(split, label))) } }
                     td.spread { span.bar aria-hidden="true" style={ "--w:" (format!("{:.1}%", 100.0 * at(first, label) as f64 / most as f64)) } {}
                         span { (format!("{:.1}\u{a0}%", 100.0 * at(first, label) as f64 / input.classes[first].values().sum::<u64>().max(1) as f64)) } }
                 } } }

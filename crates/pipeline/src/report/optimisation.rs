@@ -1,7 +1,7 @@
 //! The optimisation section: whether the exported file is the trained network, and whether INT8 pays here.
 
 use super::{AgreementFacts, ReportInput, Section, quantity};
-use lepton_core::{Int8Verdict, Measurement};
+use lepton_core::{Int8Verdict, Measurement, thousands};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ fn agreement_line(agreement: &AgreementFacts) -> Markup {
         p.verdict.good[same].bad[!same] {
             span.sign aria-hidden="true" { (if same { "✓" } else { "✗" }) } " "
             "The exported file names the same class as the trained network on "
-            b { (quantity::count(agreement.identical_argmax)) " of " (quantity::count(agreement.rows)) }
+            b { (thousands(agreement.identical_argmax)) " of " (thousands(agreement.rows)) }
             " test rows; the largest difference of any output is " b { (format!("{:.2e}", agreement.max_abs_difference)) } "."
         }
     }

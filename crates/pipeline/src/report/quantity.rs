@@ -1,7 +1,7 @@
-//! Quantities as people read them: times, sizes, counts and metric values. One place, so that a page never
+//! Quantities as people read them: times, sizes and metric values. One place, so that a page never
 //! shows the same number in two ways.
 
-use lepton_core::Metric;
+use lepton_core::{Metric, thousands};
 
 /// Between a number and its unit, so that the two never part at a line's end.
 const NO_BREAK: char = '\u{a0}';
@@ -33,19 +33,6 @@ pub(super) fn bytes(value: u64) -> String {
     format!("{value}{NO_BREAK}bytes")
 }
 
-/// A count with commas between thousands.
-pub(super) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A share of one as a percentage with two decimals.
 pub(super) fn share(value: f64) -> String {
     format!("{:.2}{NO_BREAK}%", value * 100.0)
@@ -66,7 +53,7 @@ pub(super) fn words(name: &str) -> String {
 
 /// `1 row`, `2 rows`.
 pub(super) fn counted(value: u64, noun: &str) -> String {
-    format!("{}{NO_BREAK}{noun}{}", count(value), if value == 1 { "" } else { "s" })
+    format!("{}{NO_BREAK}{noun}{}", thousands(value), if value == 1 { "" } else { "s" })
 }
 
 /// The change from `before` to `after` as a factor: `2.6× smaller`. `None` when either is not above zero.
@@ -108,7 +95,6 @@ mod tests {
         }
         assert_eq!(plain(bytes(999)), "999 bytes");
         assert_eq!(plain(bytes(2_774_000)), "2.77 MB");
-        assert_eq!((count(7), count(1234), count(1_234_567)), ("7".into(), "1,234".into(), "1,234,567".into()));
         assert_eq!(plain(metric("accuracy", 0.98712)), "98.71 %");
         assert_eq!(metric("log_loss", 0.041_23), "0.0412");
         assert_eq!(change(8.0, 2.0, "smaller", "larger").as_deref(), Some("4.00× smaller"));

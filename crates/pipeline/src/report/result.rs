@@ -3,7 +3,7 @@
 
 use super::curves::{self, Chart};
 use super::{ReportInput, quantity};
-use lepton_core::{Series, Split};
+use lepton_core::{Series, Split, thousands};
 use maud::{Markup, html};
 
 /// The page's heading.
@@ -85,7 +85,7 @@ fn metrics_table(input: &ReportInput) -> Markup {
                 @for name in &names { th.number scope="col" { (quantity::words(name)) } } } }
             tbody { @for split in splits { tr {
                 th scope="row" { (split.name()) }
-                td.number { (input.rows.get(split.name()).map_or("–".to_owned(), |rows| quantity::count(rows.after))) }
+                td.number { (input.rows.get(split.name()).map_or("–".to_owned(), |rows| thousands(rows.after))) }
                 @for name in &names {
                     td.number { (input.metrics[split.name()].get(*name).map_or("–".to_owned(), |value| quantity::metric(name, *value))) }
                 }
