@@ -1,5 +1,7 @@
 //! From a dirty table to findings, a plan, a repaired file, its change log, and back.
 
+#![allow(clippy::unwrap_used)]
+
 use lepton_core::{Cancel, ErrorCode, Silent};
 use lepton_data::scan::{Ragged, Scan, ScanOptions, Table, Work};
 use lepton_doctor::checks::{CheckOptions, check};

@@ -237,8 +237,8 @@ fn ridge(inputs: &[&Vec<f64>], output: &[f64], rows: &[usize]) -> Vec<f64> {
     for &row in rows {
         for i in 0..size {
             right[i] += value(i, row) * output[row];
-            for j in 0..=i {
-                matrix[i][j] += value(i, row) * value(j, row);
+            for (j, cell) in matrix[i].iter_mut().enumerate().take(i + 1) {
+                *cell += value(i, row) * value(j, row);
             }
         }
     }
