@@ -4,6 +4,7 @@
 //! Nothing here opens a file, a socket or a clock. Types are plain data with public fields in the user's
 //! words; only the outermost crates turn them into text, HTML or HTTP.
 
+mod annotation;
 mod cancel;
 mod decoder;
 mod digest;
@@ -24,6 +25,7 @@ mod split;
 mod task;
 mod tensor;
 
+pub use annotation::{BoundingBox, KeyPoint, Mask};
 pub use cancel::Cancel;
 pub use decoder::{Activation, Decoder};
 pub use digest::{Digest, Hasher};
