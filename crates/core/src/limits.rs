@@ -30,6 +30,14 @@ pub struct Limits {
     pub queue_requests: usize,
     /// Milliseconds that one request may take.
     pub request_ms: u64,
+    /// Bytes of one download, object or query result.
+    pub download_bytes: u64,
+    /// Members of an archive.
+    pub archive_members: u64,
+    /// Bytes of an archive when it is unpacked.
+    pub archive_bytes: u64,
+    /// How many times its packed size an archive may have when it is unpacked.
+    pub archive_ratio: u64,
 }
 
 impl Default for Limits {
@@ -47,6 +55,10 @@ impl Default for Limits {
             graph_nesting: 16,
             queue_requests: 1_000,
             request_ms: 30_000,
+            download_bytes: 10 << 30,
+            archive_members: 100_000,
+            archive_bytes: 4 << 30,
+            archive_ratio: 100,
         }
     }
 }

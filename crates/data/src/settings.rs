@@ -1,6 +1,6 @@
 //! The `[collect]` settings: where data comes from and what its columns are.
 
-use lepton_core::ColumnKind;
+use lepton_core::{ColumnKind, Digest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use std::path::PathBuf;
 pub struct CollectSettings {
     /// A dataset of the catalogue, for example `mnist`.
     pub dataset: Option<String>,
-    /// A file or folder. A folder of idx files and a folder of pictures may hold all parts.
+    /// A file or folder. A folder of idx files and a folder of pictures may hold all parts. Also the URL of a
+    /// download (`https://`) or of an object (`s3://`, `gs://`, `az://`).
     pub path: Option<PathBuf>,
     /// The validation part, where it lies apart.
     pub valid: Option<PathBuf>,
@@ -33,6 +34,27 @@ pub struct CollectSettings {
     pub encoding: Option<String>,
     /// What a picture does that cannot be read.
     pub unreadable: UnreadablePolicy,
+    /// The SHA-256 of what `path` downloads, in hexadecimal digits.
+    pub sha256: Option<Digest>,
+    /// That of `valid`.
+    pub valid_sha256: Option<Digest>,
+    /// That of `test`.
+    pub test_sha256: Option<Digest>,
+    /// A database server, without a password: `postgres://user@host:port/name` or `mysql://user@host:port/name`.
+    /// A SQLite file is a `path`.
+    pub database: Option<String>,
+    /// The rows of the database, as a SELECT.
+    pub query: Option<String>,
+    /// Those of the validation part.
+    pub valid_query: Option<String>,
+    /// Those of the test part.
+    pub test_query: Option<String>,
+    /// A whole table or view of the database, in place of `query`.
+    pub table: Option<String>,
+    /// The variable of the environment that holds the database's password.
+    pub password_env: Option<String>,
+    /// A PEM file with the certificates that a server may be vouched for by, in place of the built-in ones.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A format of source data.
