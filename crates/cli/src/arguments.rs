@@ -189,55 +189,56 @@ pub(crate) enum DataCommand {
         /// Its name, or NAME@ and the beginning of its hash
         name: String,
     },
-    /// Tell what a table holds: types, missing cells, distinct values, quantiles, duplicates
+    /// Tell what a table, or a folder of pictures or sounds, holds: types and missing cells; sizes, modes, classes
     Profile {
         #[command(flatten)]
-        table: TableFile,
+        data: DataPath,
     },
-    /// Find what is wrong with a table, and write a plan that repairs it
+    /// Find what is wrong with a table, or a folder of pictures or sounds, and write a plan that repairs it
     Doctor {
         #[command(flatten)]
-        table: TableFile,
-        /// The column to predict
+        data: DataPath,
+        /// The column to predict, of a table
         #[arg(long, value_name = "COLUMN")]
         target: Option<String>,
         /// Write the proposed repairs to this file, to be edited and given to `lepton data repair`
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
     },
-    /// Repair a table by a plan, as a new file; what was done is logged and can be undone
+    /// Repair by a plan, as a new file or folder; what was done is logged and can be undone
     Repair {
         #[command(flatten)]
-        table: TableFile,
+        data: DataPath,
         /// The plan, from `lepton data doctor --plan`
         #[arg(long, value_name = "FILE")]
         plan: PathBuf,
-        /// The new file
-        #[arg(long, value_name = "FILE")]
+        /// The new file or folder
+        #[arg(long, value_name = "PATH")]
         to: PathBuf,
         /// Write every change to this file, one JSON object per line
         #[arg(long, value_name = "FILE")]
         log: Option<PathBuf>,
     },
-    /// Take repairs of a file back, one of them or all
+    /// Take repairs of a file or folder back, one of them or all
     Undo {
-        /// A file that `lepton data repair` wrote
-        file: PathBuf,
+        /// A file or folder that `lepton data repair` wrote
+        path: PathBuf,
         /// A repair to take back, by its id in the plan; may be given several times [default: all of them]
         #[arg(long, value_name = "ID")]
         repair: Vec<String>,
-        /// The new file
-        #[arg(long, value_name = "FILE")]
+        /// The new file or folder
+        #[arg(long, value_name = "PATH")]
         to: PathBuf,
     },
 }
 
-/// A table, and how it is read.
+/// What is looked at, and how it is read.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct TableFile {
-    /// A CSV, JSON, JSON lines or Parquet file
-    pub(crate) file: PathBuf,
-    /// Format, where the file's name does not say it: csv, json or parquet
+pub(crate) struct DataPath {
+    /// A CSV, JSON, JSON lines or Parquet file; a folder of pictures, of sounds or of idx files, or one of these;
+    /// else the name of a dataset
+    pub(crate) data: PathBuf,
+    /// Format of a table, where the file's name does not say it: csv, json or parquet
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TableFormat>,
     /// Between the fields of a CSV [default: what the header line has of comma, semicolon, tab and bar]

@@ -23,4 +23,4 @@ pub use ipc::{read_ipc, write_ipc};
 pub use loader::{Batch, CACHE_BYTES, Epoch, Loader};
 pub use prepare::{Finding, FindingKind, PrepareReport, PrepareSettings, RowCounts, Severity, prepare};
 pub use settings::{CollectSettings, Format, UnreadablePolicy};
-pub use source::hash_file;
+pub use source::{IdxPictures, hash_file, idx_files, idx_header, idx_labels};

@@ -45,6 +45,34 @@ pub struct Evidence {
     /// Groups of rows that belong together; the first of each is what the others repeat.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Vec<u64>>,
+    /// Pictures or sounds by name, with what shows it in each: all up to 10,000.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEvidence>,
+    /// Groups of pictures or sounds that belong together, by name; the first of each is what the others repeat.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_groups: Vec<Vec<String>>,
+    /// Small pictures for pages that show findings.
+    #[serde(skip)]
+    pub thumbnails: Vec<Thumbnail>,
+}
+
+/// A picture or sound that shows a finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FileEvidence {
+    /// Its name in its collection.
+    pub file: String,
+    /// What is wrong with it or was measured in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A small picture of an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thumbnail {
+    /// The item's name in its collection.
+    pub file: String,
+    /// A PNG of at most 64 by 64 pixels.
+    pub png: Vec<u8>,
 }
 
 /// A value that shows a finding.
@@ -137,6 +165,50 @@ pub enum FindingKind {
     RaggedRows,
     /// Lists or objects in cells.
     NestedValues,
+    /// Pictures or sounds that cannot be read, with the reason of each.
+    BrokenFiles,
+    /// Files whose system would not give their bytes.
+    UnreadableFiles,
+    /// Pictures past the limit of what is decoded.
+    OversizedFiles,
+    /// Files that are in another format than their name says.
+    WrongExtension,
+    /// Files in the folder that are no pictures or sounds of the collection.
+    OtherFiles,
+    /// Files beside the folders of classes.
+    UnlabelledFiles,
+    /// Files with the content of another one.
+    DuplicateFiles,
+    /// Copies that have different labels.
+    ConflictingLabels,
+    /// Copies in several parts, so that a part is tested on what was learned.
+    PartLeak,
+    /// Pictures of which even the bright places are dark.
+    DarkPictures,
+    /// Pictures of which even the dark places are bright.
+    BrightPictures,
+    /// Pictures without anything sharp.
+    BlurredPictures,
+    /// Pictures of nearly one brightness.
+    LowContrast,
+    /// Pictures of another shape than the others.
+    OddAspectRatio,
+    /// Pictures far larger or smaller than the others.
+    OddSize,
+    /// Pictures of another mode than most: grey among colour, with transparency.
+    MixedModes,
+    /// Sounds whose peaks are cut.
+    ClippedAudio,
+    /// Sounds without a sound.
+    SilentAudio,
+    /// Sounds whose middle is not zero.
+    DcOffset,
+    /// Sounds of several rates.
+    MixedRates,
+    /// Sounds of several numbers of channels.
+    MixedChannels,
+    /// Sounds far longer or shorter than the others.
+    OddDuration,
 }
 
 impl FindingKind {
@@ -165,6 +237,28 @@ impl FindingKind {
             FindingKind::PersonalData => "personal_data",
             FindingKind::RaggedRows => "ragged_rows",
             FindingKind::NestedValues => "nested_values",
+            FindingKind::BrokenFiles => "broken_files",
+            FindingKind::UnreadableFiles => "unreadable_files",
+            FindingKind::OversizedFiles => "oversized_files",
+            FindingKind::WrongExtension => "wrong_extension",
+            FindingKind::OtherFiles => "other_files",
+            FindingKind::UnlabelledFiles => "unlabelled_files",
+            FindingKind::DuplicateFiles => "duplicate_files",
+            FindingKind::ConflictingLabels => "conflicting_labels",
+            FindingKind::PartLeak => "part_leak",
+            FindingKind::DarkPictures => "dark_pictures",
+            FindingKind::BrightPictures => "bright_pictures",
+            FindingKind::BlurredPictures => "blurred_pictures",
+            FindingKind::LowContrast => "low_contrast",
+            FindingKind::OddAspectRatio => "odd_aspect_ratio",
+            FindingKind::OddSize => "odd_size",
+            FindingKind::MixedModes => "mixed_modes",
+            FindingKind::ClippedAudio => "clipped_audio",
+            FindingKind::SilentAudio => "silent_audio",
+            FindingKind::DcOffset => "dc_offset",
+            FindingKind::MixedRates => "mixed_rates",
+            FindingKind::MixedChannels => "mixed_channels",
+            FindingKind::OddDuration => "odd_duration",
         }
     }
 }

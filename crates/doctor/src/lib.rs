@@ -1,14 +1,17 @@
-//! Data that can be trusted: what a table holds, what is wrong with it, what would repair it, and the way back.
+//! Data that can be trusted: what a table or a folder of pictures or sounds holds, what is wrong with it, what would
+//! repair it, and the way back.
 //!
 //! - [`profile`]: one streaming pass of bounded memory over a file, and what it keeps of each column and of all rows.
 //! - [`checks`]: from a profile to findings, one file per family of kinds.
+//! - [`media`]: pictures and sounds: their profile, findings and repair.
 //! - [`repair`]: a plan that a person can edit, its application as a new file with a change log, and undo.
 //!
 //! Nothing here writes but to the file or scratch folder that it is handed.
 
 pub mod checks;
 mod finding;
+pub mod media;
 pub mod profile;
 pub mod repair;
 
-pub use finding::{Evidence, Finding, FindingKind, Proposal, Severity, ValueEvidence};
+pub use finding::{Evidence, FileEvidence, Finding, FindingKind, Proposal, Severity, Thumbnail, ValueEvidence};

@@ -22,7 +22,9 @@ mod stages;
 mod tasks;
 
 pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
-pub use doctor::{Examination, ReadSettings, RepairReport, UndoReport, examine, plan_of, repair_file, undo_file};
+pub use doctor::{
+    Examination, Examined, ReadSettings, RepairReport, Subject, UndoReport, examine, repair_data, undo_data,
+};
 pub use engine::{engines, install_onnxruntime};
 pub use evaluate::{Evaluation, evaluate};
 pub use machine::{environment, now_utc};

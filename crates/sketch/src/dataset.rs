@@ -1,6 +1,6 @@
 //! All columns of a table at once.
 
-use crate::image::Look;
+use crate::image::PictureLook;
 use crate::{CategorySketch, ImageSketch, NumberSketch, TextSketch};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
@@ -73,7 +73,7 @@ pub struct Rows<'a> {
 enum Values<'a> {
     Numbers(&'a Float64Array),
     Texts(&'a StringArray),
-    Looks(Vec<Option<Look>>),
+    Looks(Vec<Option<PictureLook>>),
 }
 
 impl DatasetSketch {
@@ -85,6 +85,11 @@ impl DatasetSketch {
             .map(|column| NamedSketch { column: column.name.clone(), sketch: ColumnSketch::new(column.kind) })
             .collect();
         DatasetSketch { rows: 0, columns }
+    }
+
+    /// The summary of columns that were summarised one by one.
+    pub fn of(rows: u64, columns: Vec<NamedSketch>) -> DatasetSketch {
+        DatasetSketch { rows, columns }
     }
 
     /// Adds the rows of a batch. Columns are found by name; those that the schema does not have are ignored.
@@ -187,7 +192,7 @@ fn read_column<'a>(column: &NamedSketch, batch: &'a RecordBatch) -> Result<Value
         (ColumnKind::Category | ColumnKind::Text, DataType::Utf8) => Ok(Values::Texts(array.as_string::<i32>())),
         (ColumnKind::Image, _) => {
             let images = ImageColumn::new(array).map_err(|error| error.at_column(&column.column))?;
-            Ok(Values::Looks((0..images.len()).map(|row| images.get(row).map(Look::of)).collect()))
+            Ok(Values::Looks((0..images.len()).map(|row| images.get(row).map(PictureLook::of)).collect()))
         }
         (kind, found) => Err(wrong(format!("a {kind:?} column cannot hold {found}").to_lowercase())),
     }

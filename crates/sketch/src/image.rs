@@ -20,15 +20,20 @@ pub struct ImageSketch {
 
 /// What a sketch takes from one picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Look {
-    height: f64,
-    width: f64,
-    brightness: f64,
-    contrast: f64,
+pub struct PictureLook {
+    /// Rows of pixels.
+    pub height: f64,
+    /// Pixels per row.
+    pub width: f64,
+    /// Mean over all bytes, 0 black to 1 white.
+    pub brightness: f64,
+    /// Standard deviation over all bytes, 0 to 0.5.
+    pub contrast: f64,
 }
 
-impl Look {
-    pub(crate) fn of(image: ImageRef<'_>) -> Look {
+impl PictureLook {
+    /// What a sketch takes from `image`.
+    pub fn of(image: ImageRef<'_>) -> PictureLook {
         // Whole numbers: exact, and the same in any order of addition.
         let (mut sum, mut squares) = (0u64, 0u64);
         for pixel in image.pixels {
@@ -39,7 +44,7 @@ impl Look {
         let count = image.pixels.len().max(1) as f64;
         let mean = sum as f64 / count;
         let variance = (squares as f64 / count - mean * mean).max(0.0);
-        Look {
+        PictureLook {
             height: image.height as f64,
             width: image.width as f64,
             brightness: mean / 255.0,
@@ -51,10 +56,11 @@ impl Look {
 impl ImageSketch {
     /// Adds a picture, or a missing one.
     pub fn add(&mut self, image: Option<ImageRef<'_>>) {
-        self.add_look(image.map(Look::of));
+        self.add_look(image.map(PictureLook::of));
     }
 
-    pub(crate) fn add_look(&mut self, look: Option<Look>) {
+    /// Adds what was taken from a picture, or a missing one.
+    pub fn add_look(&mut self, look: Option<PictureLook>) {
         self.height.add(look.map(|look| look.height));
         self.width.add(look.map(|look| look.width));
         self.brightness.add(look.map(|look| look.brightness));

@@ -16,7 +16,7 @@ mod text;
 pub use category::CategorySketch;
 pub use dataset::{ColumnSketch, DatasetSketch, NamedSketch, Rows};
 pub use distinct::DistinctSketch;
-pub use image::ImageSketch;
+pub use image::{ImageSketch, PictureLook};
 pub use number::NumberSketch;
 pub use prediction::PredictionSketch;
 pub use quantiles::QuantileSketch;

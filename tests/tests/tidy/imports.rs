@@ -13,7 +13,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("onnx", &["core"]),
     ("nn", &["core", "onnx"]),
     ("data", &["core", "recipe", "sketch"]),
-    ("doctor", &["core", "data", "sketch"]),
+    ("doctor", &["core", "data", "recipe", "sketch"]),
     ("train", &["core", "data", "nn", "recipe"]),
     ("runtime", &["core", "onnx", "recipe"]),
     ("optimize", &["core", "onnx", "runtime", "train"]),

@@ -1,4 +1,4 @@
-//! `lepton data list|fetch|show`; what looks into tables is in `doctor`.
+//! `lepton data list|fetch|show`; what looks into data is in `doctor`.
 
 use super::{Session, doctor};
 use crate::arguments::DataCommand;
@@ -15,12 +15,12 @@ pub(super) fn data(session: &Session, command: &DataCommand) -> Result<u8> {
         DataCommand::List => list(session)?,
         DataCommand::Fetch { name } => fetch(session, name)?,
         DataCommand::Show { name } => show(session, name)?,
-        DataCommand::Profile { table } => doctor::profile(session, table)?,
-        DataCommand::Doctor { table, target, plan } => {
-            doctor::doctor(session, table, target.as_deref(), plan.as_deref())?;
+        DataCommand::Profile { data } => doctor::profile(session, data)?,
+        DataCommand::Doctor { data, target, plan } => {
+            doctor::doctor(session, data, target.as_deref(), plan.as_deref())?;
         }
-        DataCommand::Repair { table, plan, to, log } => doctor::repair(session, table, plan, to, log.as_deref())?,
-        DataCommand::Undo { file, repair, to } => doctor::undo(session, file, repair, to)?,
+        DataCommand::Repair { data, plan, to, log } => doctor::repair(session, data, plan, to, log.as_deref())?,
+        DataCommand::Undo { path, repair, to } => doctor::undo(session, path, repair, to)?,
     }
     Ok(0)
 }

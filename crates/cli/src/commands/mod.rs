@@ -6,6 +6,7 @@ mod engine;
 mod model;
 mod monitor;
 mod predict;
+mod profile;
 mod run;
 mod runs;
 mod serve;

@@ -5,7 +5,7 @@ use super::{Context, picture_schema, read_file};
 use crate::dataset::{Dataset, SourceFile};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use lepton_core::image::{ImageBuilder, ImageRef};
-use lepton_core::{Error, ErrorCode, Result, Split};
+use lepton_core::{Error, ErrorCode, Limits, Result, Split};
 use lepton_recipe::raw;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,11 @@ const SUFFIXES: [[&str; 2]; 3] = [
 ];
 
 /// The idx pairs of a folder, by part.
-pub(crate) fn files_in(folder: &Path) -> Result<BTreeMap<Split, Pair>> {
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] for pictures without labels or labels without pictures, [`ErrorCode::BadData`] for two pairs of
+/// one part.
+pub fn files_in(folder: &Path) -> Result<BTreeMap<Split, [PathBuf; 2]>> {
     let mut found = BTreeMap::new();
     for (prefix, split) in PREFIXES {
         for [images, labels] in SUFFIXES {
@@ -112,23 +116,7 @@ fn read_pictures(context: &Context<'_>, path: &Path, source: &mut Vec<SourceFile
     let (bytes, file) = read_file(path)?;
     source.push(file);
     let (sides, body) = parse(&bytes).map_err(|error| error.in_file(path))?;
-    let (rows, height, width, channels) = match sides[..] {
-        [rows, height, width] => (rows, height, width, 1),
-        [rows, height, width, channels @ (1 | 3)] => (rows, height, width, channels),
-        _ => {
-            let message = format!("idx sides {sides:?} are not those of pictures (rows, height, width)");
-            return Err(Error::new(ErrorCode::BadData, message).in_file(path));
-        }
-    };
-    let pixels = height as u64 * width as u64;
-    if pixels > context.limits.image_pixels {
-        let limit = context.limits.image_pixels;
-        let message = format!("pictures of {height}x{width} pixels, the limit image_pixels is {limit}");
-        return Err(Error::new(ErrorCode::TooLarge, message).in_file(path));
-    }
-    if rows == 0 || pixels == 0 {
-        return Err(Error::new(ErrorCode::BadData, "the idx file holds no pictures").in_file(path));
-    }
+    let [rows, height, width, channels] = picture_sides(&sides, context.limits).map_err(|error| error.in_file(path))?;
     let mut builder = ImageBuilder::default();
     for pixels in body.chunks_exact(height * width * channels) {
         builder.push(Some(ImageRef { height, width, channels, pixels }));
@@ -140,19 +128,19 @@ fn read_labels(path: &Path, picture_rows: usize, images: &Path, source: &mut Vec
     let (bytes, file) = read_file(path)?;
     source.push(file);
     let (sides, body) = parse(&bytes).map_err(|error| error.in_file(path))?;
-    if sides.len() != 1 {
-        let message = format!("idx sides {sides:?} are not those of labels (rows)");
-        return Err(Error::new(ErrorCode::BadData, message).in_file(path));
-    }
-    if body.len() != picture_rows {
-        let message = format!("{} labels for the {picture_rows} pictures of {}", body.len(), images.display());
-        return Err(Error::new(ErrorCode::BadData, message).in_file(path));
-    }
+    label_rows(&sides, picture_rows, images).map_err(|error| error.in_file(path))?;
     Ok(Arc::new(body.iter().map(|label| Some(label.to_string())).collect::<StringArray>()))
 }
 
 /// The sides and the body of an idx file of unsigned bytes; the body is exactly as long as the sides say.
 fn parse(bytes: &[u8]) -> Result<(Vec<usize>, &[u8])> {
+    let (sides, body) = header(bytes, bytes.len() as u64)?;
+    Ok((sides, &bytes[body..]))
+}
+
+/// The sides of an idx file of unsigned bytes, and where its body starts, of its first bytes (at least 20 where there
+/// are so many) and its length.
+pub(super) fn header(bytes: &[u8], length: u64) -> Result<(Vec<usize>, usize)> {
     let wrong = |message: String| Error::new(ErrorCode::BadData, message);
     if bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(wrong("the file is gzipped".to_owned()).fix("unpack it with gunzip first"));
@@ -171,18 +159,52 @@ fn parse(bytes: &[u8]) -> Result<(Vec<usize>, &[u8])> {
     }
     let header = 4 + 4 * rank;
     let truncated = |expected: u128| {
-        wrong(format!("the idx file is truncated: {expected} bytes expected, {} there", bytes.len()))
+        wrong(format!("the idx file is truncated: {expected} bytes expected, {length} there"))
             .fix("copy or download the file again")
     };
     let sides_bytes = bytes.get(4..header).ok_or_else(|| truncated(header as u128))?;
     let sides: Vec<u32> = sides_bytes.as_chunks::<4>().0.iter().map(|side| u32::from_be_bytes(*side)).collect();
     // Four 32-bit sides fit in 128 bits.
     let expected = header as u128 + sides.iter().map(|&side| u128::from(side)).product::<u128>();
-    match (bytes.len() as u128).cmp(&expected) {
+    match u128::from(length).cmp(&expected) {
         std::cmp::Ordering::Less => Err(truncated(expected)),
         std::cmp::Ordering::Greater => {
-            Err(wrong(format!("the idx file is too long: {expected} bytes expected, {} there", bytes.len())))
+            Err(wrong(format!("the idx file is too long: {expected} bytes expected, {length} there")))
         }
-        std::cmp::Ordering::Equal => Ok((sides.into_iter().map(|side| side as usize).collect(), &bytes[header..])),
+        std::cmp::Ordering::Equal => Ok((sides.into_iter().map(|side| side as usize).collect(), header)),
     }
+}
+
+/// Refuses sides of labels that do not go with `picture_rows` pictures of the file `images`.
+pub(super) fn label_rows(sides: &[usize], picture_rows: usize, images: &Path) -> Result<()> {
+    match *sides {
+        [rows] if rows == picture_rows => Ok(()),
+        [rows] => {
+            let message = format!("{rows} labels for the {picture_rows} pictures of {}", images.display());
+            Err(Error::new(ErrorCode::BadData, message))
+        }
+        _ => Err(Error::new(ErrorCode::BadData, format!("idx sides {sides:?} are not those of labels (rows)"))),
+    }
+}
+
+/// The sides of pictures: rows, height, width, channels.
+pub(super) fn picture_sides(sides: &[usize], limits: &Limits) -> Result<[usize; 4]> {
+    let (rows, height, width, channels) = match *sides {
+        [rows, height, width] => (rows, height, width, 1),
+        [rows, height, width, channels @ (1 | 3)] => (rows, height, width, channels),
+        _ => {
+            let message = format!("idx sides {sides:?} are not those of pictures (rows, height, width)");
+            return Err(Error::new(ErrorCode::BadData, message));
+        }
+    };
+    let pixels = height as u64 * width as u64;
+    if pixels > limits.image_pixels {
+        let limit = limits.image_pixels;
+        let message = format!("pictures of {height}x{width} pixels, the limit image_pixels is {limit}");
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    if rows == 0 || pixels == 0 {
+        return Err(Error::new(ErrorCode::BadData, "the idx file holds no pictures"));
+    }
+    Ok([rows, height, width, channels])
 }

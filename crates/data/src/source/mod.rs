@@ -1,9 +1,13 @@
 //! Readers of source data, one module per format, and what they share.
 
 pub(crate) mod idx;
+mod idx_rows;
 pub(crate) mod image_folder;
 mod infer;
 pub(crate) mod table;
+
+pub use idx::files_in as idx_files;
+pub use idx_rows::{IdxPictures, idx_header, idx_labels};
 
 use crate::dataset::SourceFile;
 use crate::settings::CollectSettings;

@@ -254,6 +254,14 @@ fn act(sheet: &mut Sheet<'_>, step: &Step, plan: &Plan) -> Result<()> {
             }
             Ok(())
         }
+        Action::DropFiles { .. }
+        | Action::RelabelFiles { .. }
+        | Action::RenameFiles { .. }
+        | Action::ResizePictures { .. }
+        | Action::ConvertPictures { .. } => {
+            let message = format!("{} is for folders of pictures or sounds; this is a table", step.action.name());
+            Err(Error::new(ErrorCode::Config, message).fix("delete this step of the plan"))
+        }
         Action::DropColumn { column: name } => {
             let place = column(sheet, name)?;
             sheet.drop_column(place, id);

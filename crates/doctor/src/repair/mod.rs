@@ -16,4 +16,4 @@ mod write;
 
 pub use apply::{Outcome, Repaired, repair};
 pub use log::{Change, read_log, undo, write_log};
-pub use plan::{Action, Imputation, Mask, Plan, Step, Survivor};
+pub use plan::{Action, CommonMode, Imputation, Mask, Plan, Step, Survivor};

@@ -118,6 +118,43 @@ pub enum Action {
         /// The column.
         column: String,
     },
+    /// Files of a folder, or pictures of idx files, are left out.
+    DropFiles {
+        /// By name.
+        files: Vec<String>,
+    },
+    /// Files go to the folder of another class; pictures of idx files get another label.
+    RelabelFiles {
+        /// By name, with the new label.
+        labels: BTreeMap<String, String>,
+    },
+    /// Files get another name in the folder where they are.
+    RenameFiles {
+        /// By name, with the new last part of it.
+        names: BTreeMap<String, String>,
+    },
+    /// Pictures are brought to one size.
+    ResizePictures {
+        /// Rows of pixels.
+        height: u32,
+        /// Pixels per row.
+        width: u32,
+    },
+    /// Pictures are brought to one mode.
+    ConvertPictures {
+        /// Which.
+        mode: CommonMode,
+    },
+}
+
+/// What all pictures can be brought to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommonMode {
+    /// Brightness alone, the luma of ITU-R BT.601; transparency is dropped.
+    Grey,
+    /// Red, green and blue; transparency is dropped.
+    Rgb,
 }
 
 /// Which cell survives when rows are merged.
@@ -220,6 +257,11 @@ impl Action {
             Action::Impute { .. } => 8,
             Action::Mask { .. } => 9,
             Action::DropColumn { .. } => 10,
+            Action::DropFiles { .. } => 0,
+            Action::RelabelFiles { .. } => 1,
+            Action::RenameFiles { .. } => 2,
+            Action::ConvertPictures { .. } => 3,
+            Action::ResizePictures { .. } => 4,
         }
     }
 
@@ -240,9 +282,15 @@ impl Action {
             | Action::Mask { column, .. }
             | Action::DropRowsWithMissing { column }
             | Action::DropColumn { column } => Some(column),
-            Action::DropDuplicates | Action::MergeRows { .. } | Action::DropRows { .. } | Action::DropRaggedRows => {
-                None
-            }
+            Action::DropDuplicates
+            | Action::MergeRows { .. }
+            | Action::DropRows { .. }
+            | Action::DropRaggedRows
+            | Action::DropFiles { .. }
+            | Action::RelabelFiles { .. }
+            | Action::RenameFiles { .. }
+            | Action::ResizePictures { .. }
+            | Action::ConvertPictures { .. } => None,
         }
     }
 
@@ -267,6 +315,11 @@ impl Action {
             Action::DropRowsWithMissing { .. } => "drop_rows_with_missing",
             Action::DropRaggedRows => "drop_ragged_rows",
             Action::DropColumn { .. } => "drop_column",
+            Action::DropFiles { .. } => "drop_files",
+            Action::RelabelFiles { .. } => "relabel_files",
+            Action::RenameFiles { .. } => "rename_files",
+            Action::ResizePictures { .. } => "resize_pictures",
+            Action::ConvertPictures { .. } => "convert_pictures",
         }
     }
 }
@@ -302,7 +355,7 @@ impl Plan {
         Ok(format!(
             "# What may be done about the findings in {file}, in this order.\n\
              # Steps with `enabled = true` are done. Change, move or delete any step; then:\n\
-             #     lepton data repair {file} --plan THIS_FILE -o REPAIRED_FILE\n\n{body}"
+             #     lepton data repair {file} --plan THIS_FILE --to NEW\n\n{body}"
         ))
     }
 

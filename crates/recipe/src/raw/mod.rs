@@ -9,7 +9,7 @@ mod picture;
 pub use builder::{ColumnBuilder, number_text};
 pub use csv::rows_from_csv;
 pub use json::rows_from_json;
-pub use picture::{decode_picture, rows_from_pictures};
+pub use picture::{PictureFormat, PictureHeader, decode_picture, picture_header, rows_from_pictures};
 
 use lepton_core::{ColumnKind, Error, ErrorCode, Limits, Result, Schema};
 use std::sync::Arc;

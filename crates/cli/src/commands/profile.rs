@@ -1,0 +1,154 @@
+//! How the profile of a table or of a collection is printed.
+
+use crate::terminal::{self, Table};
+use lepton_core::thousands;
+use lepton_doctor::media::pictures::{ClassCount, Numbers, PictureProfile, PictureView};
+use lepton_doctor::profile::{ColumnView, Profile};
+use lepton_pipeline::{Examination, Examined};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The profile as JSON.
+pub(super) fn profile_object(examination: &Examination) -> Value {
+    match &examination.content {
+        Examined::Table(profile) => json!({
+            "file": examination.name, "kind": "table", "sha256": profile.source.sha256, "bytes": profile.source.bytes,
+            "format": profile.format.name(), "delimiter": profile.delimiter, "rows": profile.rows,
+            "columns": profile.view(), "duplicate_rows": profile.duplicates.count, "ragged_rows": profile.ragged.count,
+        }),
+        Examined::Pictures(profile) => json!({
+            "file": examination.name, "kind": "pictures", "sha256": profile.survey.sha256,
+            "bytes": profile.survey.bytes, "rows": examination.rows(), "pictures": profile.view(),
+        }),
+    }
+}
+
+/// The profile as tables.
+pub(super) fn profile_text(examination: &Examination) -> String {
+    let mut text = head(examination);
+    match &examination.content {
+        Examined::Table(profile) => {
+            let headings = ["column", "type", "missing", "distinct", "min", "median", "max", "most frequent"];
+            let mut table = Table::new(&headings);
+            for column in &profile.view() {
+                table.row(row(column, profile.rows));
+            }
+            text.push_str(&table.text());
+        }
+        Examined::Pictures(profile) => text.push_str(&pictures_text(&profile.view())),
+    }
+    text
+}
+
+/// The first line of a profile and of findings.
+pub(super) fn head(examination: &Examination) -> String {
+    match &examination.content {
+        Examined::Table(profile) => table_head(profile),
+        Examined::Pictures(profile) => pictures_head(profile),
+    }
+}
+
+fn pictures_head(profile: &PictureProfile) -> String {
+    let view = profile.view();
+    format!(
+        "{} pictures of {} in {} classes; {} cannot be read; sha256:{}\n\n",
+        thousands(view.count),
+        terminal::bytes(profile.survey.bytes),
+        view.classes.len(),
+        thousands(view.broken),
+        profile.survey.sha256.short(),
+    )
+}
+
+fn pictures_text(view: &PictureView) -> String {
+    let list = |counts: &BTreeMap<&'static str, u64>| {
+        counts.iter().map(|(name, count)| format!("{} {name}", thousands(*count))).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = String::new();
+    if !view.formats.is_empty() {
+        text.push_str(&format!("formats  {}\n", list(&view.formats)));
+    }
+    text.push_str(&format!("modes    {}\n", list(&view.modes)));
+    let sizes =
+        view.sizes.iter().take(5).map(|[height, width, count]| format!("{} of {height}x{width}", thousands(*count)));
+    let more = if view.distinct_sizes > 5 { format!(", {} more", view.distinct_sizes - 5) } else { String::new() };
+    text.push_str(&format!("sizes    {}{more}\n\n", sizes.collect::<Vec<_>>().join(", ")));
+    text.push_str(&measures_text(&view.measures));
+    text.push_str(&classes_text(&view.classes, view.count));
+    text
+}
+
+fn measures_text(measures: &BTreeMap<&'static str, Numbers>) -> String {
+    let mut table = Table::new(&["measure", "min", "5 %", "median", "95 %", "max", "mean"]);
+    for (name, numbers) in measures {
+        let cells = numbers.quantiles.iter().chain([&numbers.mean]).map(|value| number(*value));
+        table.row(std::iter::once((*name).to_owned()).chain(cells));
+    }
+    table.text()
+}
+
+/// The twenty most frequent classes.
+fn classes_text(classes: &[ClassCount], all: u64) -> String {
+    if classes.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["class", "count", "share", "parts"]);
+    for class in classes.iter().take(20) {
+        let parts = class.parts.iter().map(|(part, count)| format!("{} {part}", thousands(*count)));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        let share = format!("{:.1} %", 100.0 * class.count as f64 / all.max(1) as f64);
+        table.row([
+            class.label.clone(),
+            thousands(class.count),
+            share,
+            if parts.is_empty() { "-".into() } else { parts },
+        ]);
+    }
+    let more = classes.len().saturating_sub(20);
+    let rest = if more > 0 { format!("... and {more} more\n") } else { String::new() };
+    format!("\n{}{rest}", table.text())
+}
+
+fn table_head(profile: &Profile) -> String {
+    format!(
+        "{} rows, {} columns, {} of {}; {} repeat an earlier row; sha256:{}\n\n",
+        thousands(profile.rows),
+        profile.columns.len(),
+        terminal::bytes(profile.source.bytes),
+        profile.format.name(),
+        thousands(profile.duplicates.count),
+        profile.source.sha256.short(),
+    )
+}
+
+fn row(column: &ColumnView, rows: u64) -> [String; 8] {
+    let missing = match column.missing {
+        0 => "-".to_owned(),
+        missing => format!("{} ({:.1} %)", thousands(missing), 100.0 * missing as f64 / rows.max(1) as f64),
+    };
+    let about = if column.distinct_is_exact { "" } else { "~" };
+    let quantile = |place: usize| column.numbers.as_ref().map_or("-".to_owned(), |view| number(view.quantiles[place]));
+    let top = column.top.first().map_or_else(
+        || "-".to_owned(),
+        |value| {
+            let mut text: String = value.value.chars().take(24).collect();
+            text = text.replace(['\n', '\r', '\t'], " ");
+            format!("{text} ({})", thousands(value.count))
+        },
+    );
+    let distinct = format!("{about}{}", thousands(column.distinct));
+    let (low, middle, high) = (quantile(0), quantile(3), quantile(6));
+    [column.name.clone(), column.semantic.name().to_owned(), missing, distinct, low, middle, high, top]
+}
+
+/// A number with as many digits as a person reads.
+fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    if value.fract() == 0.0 && magnitude < 1e15 {
+        format!("{value}")
+    } else if (1e-3..1e9).contains(&magnitude) {
+        format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.3e}")
+    }
+}

@@ -1,0 +1,18 @@
+//! Pictures: what is kept of each ([`PictureFacts`]), the profile of all ([`PictureProfile`]), findings (`checks`),
+//! perceptual hashes (`hash`) and the search for pictures that look the same (`near`).
+
+mod checks;
+mod facts;
+mod hash;
+mod near;
+mod profile;
+mod resize;
+mod thumbnail;
+
+pub use checks::{PictureChecks, check_pictures};
+pub use facts::{PictureFacts, PictureMode};
+pub use hash::{difference_hash, perceptual_hash};
+pub use near::{NearOptions, NearPair, near_duplicates};
+pub use profile::{ClassCount, Numbers, PictureProfile, PictureView, profile_pictures};
+pub use resize::{Luma, resize_lanczos};
+pub use thumbnail::{THUMBNAIL_SIDE, thumbnail};
