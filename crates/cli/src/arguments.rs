@@ -205,6 +205,19 @@ pub(crate) enum DataCommand {
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
     },
+    /// Hold a table, a project or a dataset against rules; the exit code is 1 when one is broken
+    Check {
+        /// A table file, a folder with a lepton.toml, or a dataset of this machine
+        target: String,
+        #[command(flatten)]
+        reading: Reading,
+        /// A file of rules [default: those of the project's lepton.toml]
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+        /// Print rules that the table file keeps today, as a file of rules to edit
+        #[arg(long, conflicts_with = "rules")]
+        suggest: bool,
+    },
     /// Repair by a plan, as a new file or folder; what was done is logged and can be undone
     Repair {
         #[command(flatten)]
@@ -238,6 +251,13 @@ pub(crate) struct DataPath {
     /// A CSV, JSON, JSON lines or Parquet file; a folder of pictures, of sounds or of idx files, or one of these;
     /// else the name of a dataset
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How it is read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Reading {
     /// Format of a table, where the file's name does not say it: csv, json or parquet
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TableFormat>,

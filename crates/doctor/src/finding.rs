@@ -2,7 +2,7 @@
 
 use crate::profile::{DuplicateGroup, MeaningExample, RowList, ValueCount};
 use crate::repair::Action;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Something that a person should know about their data.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -264,7 +264,7 @@ impl FindingKind {
 }
 
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.

@@ -4,6 +4,7 @@
 //! - [`profile`]: one streaming pass of bounded memory over a file, and what it keeps of each column and of all rows.
 //! - [`checks`]: from a profile to findings, one file per family of kinds.
 //! - [`media`]: pictures and sounds: their profile, findings and repair.
+//! - [`rules`]: what a person expects of a table, and whether it is so.
 //! - [`repair`]: a plan that a person can edit, its application as a new file with a change log, and undo.
 //!
 //! Nothing here writes but to the file or scratch folder that it is handed.
@@ -13,5 +14,6 @@ mod finding;
 pub mod media;
 pub mod profile;
 pub mod repair;
+pub mod rules;
 
 pub use finding::{Evidence, FileEvidence, Finding, FindingKind, Proposal, Severity, Thumbnail, ValueEvidence};

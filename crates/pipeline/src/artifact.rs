@@ -5,6 +5,7 @@ use lepton_core::{
     Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec, thousands,
 };
 use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
+use lepton_doctor::rules::CheckReport;
 use lepton_monitor::DriftReport;
 use lepton_optimize::Agreement;
 use lepton_train::EpochRecord;
@@ -60,6 +61,8 @@ pub struct Prepared {
     pub parts: BTreeMap<Split, Part>,
     /// What was found and done.
     pub report: PrepareReport,
+    /// How the collected rows keep the project's rules.
+    pub checks: CheckReport,
     /// The fitted recipe, as JSON.
     pub recipe: Digest,
     /// The tensor that the recipe gives.

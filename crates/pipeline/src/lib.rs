@@ -6,6 +6,7 @@
 
 mod artifact;
 mod cache;
+mod check;
 mod doctor;
 mod engine;
 mod evaluate;
@@ -22,16 +23,17 @@ mod stages;
 mod tasks;
 
 pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
+pub use check::{Checked, check_data, suggest_rules};
 pub use doctor::{
     Examination, Examined, ReadSettings, RepairReport, Subject, UndoReport, examine, repair_data, undo_data,
 };
 pub use engine::{engines, install_onnxruntime};
 pub use evaluate::{Evaluation, evaluate};
-pub use machine::{environment, now_utc};
+pub use machine::{environment, now, now_utc};
 pub use model::{LoadedModel, export, load_model, open_package};
 pub use monitor_report::{MonitorReport, monitor_report};
 pub use predict::{PredictInput, predict};
-pub use project::{DeploySettings, MonitorStageSettings, Project, ProjectSettings, Settings};
+pub use project::{DeploySettings, MonitorStageSettings, Project, ProjectSettings, Settings, read_rules};
 pub use run::{RunOptions, RunResult, StageResult, run};
 pub use scaffold::scaffold;
 pub use stage::Stage;

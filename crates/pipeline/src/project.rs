@@ -4,6 +4,7 @@
 
 use lepton_core::{Error, ErrorCode, Limits, ModelName, Result, Seed, TaskKind, nearest};
 use lepton_data::{AugmentSettings, CollectSettings, PrepareSettings};
+use lepton_doctor::rules::{CheckSettings, Rule, RuleSettings, RulesFile};
 use lepton_monitor::MonitorSettings;
 use lepton_optimize::OptimizeSettings;
 use lepton_train::{RecipeSettings, TrainSettings};
@@ -47,6 +48,9 @@ pub struct Settings {
     /// Stage 1.
     #[serde(default)]
     pub collect: CollectSettings,
+    /// What the collected rows must keep before they are prepared.
+    #[serde(default)]
+    pub check: CheckSettings,
     /// Stage 2: splitting and cleaning.
     #[serde(default)]
     pub prepare: PrepareSettings,
@@ -114,14 +118,47 @@ impl Project {
     pub fn model_name(&self) -> &ModelName {
         self.settings.deploy.name.as_ref().unwrap_or(&self.settings.project.name)
     }
+
+    /// The rules of `[check]` and of the file that it names, in this order, as they are written and as they were
+    /// understood.
+    ///
+    /// # Errors
+    /// Those of [`read_rules`]; [`ErrorCode::Config`] and [`ErrorCode::Unsupported`] with the key of a wrong rule.
+    pub fn rules(&self) -> Result<(Vec<RuleSettings>, Vec<Rule>)> {
+        let check = &self.settings.check;
+        let mut settings = check.rules.clone();
+        let mut rules = Rule::all(&settings, "check.rules").map_err(|error| error.in_file(&self.file))?;
+        if let Some(file) = &check.file {
+            let (more, understood) = read_rules(&self.folder.join(file))?;
+            settings.extend(more);
+            rules.extend(understood);
+        }
+        Ok((settings, rules))
+    }
+}
+
+/// A file of rules: `[[rules]]`, as they are written and as they were understood.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] without the file; [`ErrorCode::Config`] and [`ErrorCode::Unsupported`] with line or key.
+pub fn read_rules(file: &Path) -> Result<(Vec<RuleSettings>, Vec<Rule>)> {
+    let text = std::fs::read_to_string(file).map_err(|source| Error::io("read the rules", file, source))?;
+    let settings = typed::<RulesFile>(&text, file)?.rules;
+    let rules = Rule::all(&settings, "rules").map_err(|error| error.in_file(file))?;
+    Ok((settings, rules))
+}
+
+/// A TOML text as a value, its mistakes with line and key.
+fn typed<T: serde::de::DeserializeOwned>(text: &str, file: &Path) -> Result<T> {
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| explain(&error, None, text, file))?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        explain(error.inner(), Some(&path), text, file)
+    })
 }
 
 fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Settings> {
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| explain(&error, None, text, file))?;
-    let settings: Settings = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        explain(error.inner(), Some(&path), text, file)
-    })?;
+    let settings: Settings = typed(text, file)?;
     if overrides.is_empty() {
         return validate(settings, file);
     }
@@ -142,6 +179,7 @@ fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Settings> {
 
 fn validate(settings: Settings, file: &Path) -> Result<Settings> {
     settings.train.validate().map_err(|error| error.in_file(file))?;
+    Rule::all(&settings.check.rules, "check.rules").map_err(|error| error.in_file(file))?;
     for (metric, value) in &settings.deploy.require {
         let names = lepton_core::Metric::ALL.map(lepton_core::Metric::name);
         if !names.contains(&metric.as_str()) {

@@ -28,6 +28,8 @@ pub struct RunOptions {
     pub command: Vec<String>,
     /// A `libonnxruntime` to prefer over the installed one.
     pub onnxruntime: Option<PathBuf>,
+    /// What the clock says, in seconds since 1970, for rules about freshness; the machine's clock where nothing is set.
+    pub now: Option<f64>,
 }
 
 /// One stage of a finished run.
@@ -151,7 +153,9 @@ impl Walk<'_> {
             self.context.progress.event(Event::StageStarted { stage: stage.to_string() });
             match stage {
                 Stage::Collect => artifacts.collected = Some(self.step(stages::collect::Collect::new(self.context)?)?),
-                Stage::Prepare => artifacts.prepared = Some(self.step(stages::prepare::Prepare::new(artifacts)?)?),
+                Stage::Prepare => {
+                    artifacts.prepared = Some(self.step(stages::prepare::Prepare::new(self.context, artifacts)?)?)
+                }
                 Stage::Augment => artifacts.augmented = Some(self.step(stages::augment::Augment::new(artifacts)?)?),
                 Stage::Train => artifacts.trained = Some(self.step(stages::train::Train::new(artifacts)?)?),
                 Stage::Optimize => {
@@ -182,7 +186,10 @@ impl Walk<'_> {
         let from_cache = cached.is_some();
         let output = match cached {
             Some(output) => output,
-            None => work.compute(context, &key)?,
+            None => match work.compute(context, &key) {
+                Ok(output) => output,
+                Err(error) => return Err(self.failed(W::STAGE, key, started, error)),
+            },
         };
         let seconds = started.elapsed().as_secs_f64();
         let summary = output.summary();
@@ -212,6 +219,24 @@ impl Walk<'_> {
         });
         self.results.push(result);
         Ok(output)
+    }
+
+    /// Keeps with the run which stage ended it, and why. The stage's error goes on; a second one would hide it.
+    fn failed(&self, stage: Stage, key: Digest, started: Instant, error: Error) -> Error {
+        let (run, progress) = (&self.context.run, self.context.progress);
+        let status = if error.code() == ErrorCode::Cancelled { StageStatus::Cancelled } else { StageStatus::Failed };
+        let record = StageRecord {
+            stage: stage.to_string(),
+            status,
+            seconds: started.elapsed().as_secs_f64(),
+            cached: false,
+            key: Some(key),
+            summary: error.headline().lines().next().unwrap_or_default().to_owned(),
+        };
+        if let Err(second) = self.context.store.record_stage(run, &record) {
+            progress.event(Event::Warning { text: format!("the failure was not recorded: {second}") });
+        }
+        error
     }
 }
 

@@ -1,6 +1,6 @@
 //! `lepton data list|fetch|show`; what looks into data is in `doctor`.
 
-use super::{Session, doctor};
+use super::{Session, check, doctor};
 use crate::arguments::DataCommand;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
@@ -18,6 +18,9 @@ pub(super) fn data(session: &Session, command: &DataCommand) -> Result<u8> {
         DataCommand::Profile { data } => doctor::profile(session, data)?,
         DataCommand::Doctor { data, target, plan } => {
             doctor::doctor(session, data, target.as_deref(), plan.as_deref())?;
+        }
+        DataCommand::Check { target, reading, rules, suggest } => {
+            return check::check(session, target, reading, rules.as_deref(), *suggest);
         }
         DataCommand::Repair { data, plan, to, log } => doctor::repair(session, data, plan, to, log.as_deref())?,
         DataCommand::Undo { path, repair, to } => doctor::undo(session, path, repair, to)?,

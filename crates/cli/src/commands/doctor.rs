@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::profile::{head, profile_object, profile_text};
-use crate::arguments::DataPath;
+use crate::arguments::{DataPath, Reading};
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{Bars, Table};
 use lepton_core::{Error, Result, thousands};
@@ -12,18 +12,18 @@ use lepton_pipeline::{Examination, Examined, ReadSettings, Subject, examine, rep
 use serde_json::json;
 use std::path::Path;
 
-fn settings(data: &DataPath) -> ReadSettings {
+pub(super) fn settings(reading: &Reading) -> ReadSettings {
     ReadSettings {
-        format: data.format,
-        delimiter: data.delimiter,
-        encoding: data.encoding.clone(),
-        threads: data.threads.map_or(0, std::num::NonZeroUsize::get),
+        format: reading.format,
+        delimiter: reading.delimiter,
+        encoding: reading.encoding.clone(),
+        threads: reading.threads.map_or(0, std::num::NonZeroUsize::get),
         ..ReadSettings::default()
     }
 }
 
 fn look(session: &Session, data: &DataPath, target: Option<&str>) -> Result<Examination> {
-    let (settings, options) = (settings(data), CheckOptions { target: target.map(str::to_owned) });
+    let (settings, options) = (settings(&data.reading), CheckOptions { target: target.map(str::to_owned) });
     let subject = Subject::find(&session.store, &data.data, &settings.limits)?;
     examine(&session.store, subject, &settings, &options, &Bars::new(), &cancel_on_signal()?)
 }
@@ -127,7 +127,7 @@ fn line(finding: &Finding) -> [String; 6] {
 }
 
 pub(super) fn repair(session: &Session, data: &DataPath, plan: &Path, to: &Path, log: Option<&Path>) -> Result<()> {
-    let (settings, cancel) = (settings(data), cancel_on_signal()?);
+    let (settings, cancel) = (settings(&data.reading), cancel_on_signal()?);
     let subject = Subject::find(&session.store, &data.data, &settings.limits)?;
     let is_table = matches!(subject, Subject::Table { .. });
     let report = repair_data(&session.store, subject, plan, to, &settings, &Bars::new(), &cancel)?;

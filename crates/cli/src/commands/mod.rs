@@ -1,5 +1,6 @@
 //! One file per noun: flags to one library call to a printed answer.
 
+mod check;
 mod data;
 mod doctor;
 mod engine;

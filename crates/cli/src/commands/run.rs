@@ -15,6 +15,7 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
         until: arguments.until,
         command: std::env::args().collect(),
         onnxruntime: session.onnxruntime.clone(),
+        now: None,
     };
     let cancel = cancel_on_signal()?;
     let result = lepton_pipeline::run(&project, &options, &session.store, &Bars::new(), &cancel)?;

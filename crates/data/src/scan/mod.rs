@@ -7,7 +7,7 @@
 //!
 //! - `blocks`: the file's bytes, unpacked, decoded, hashed and cut where records end.
 //! - `csv`, `json`, `parquet`: one piece to one [`Chunk`].
-//! - `chunk`: the cells. `table`: all chunks of a file, by row.
+//! - `chunk`: the cells. `table`: all chunks of a file, by row. `typed`: a dataset's rows as chunks.
 
 mod blocks;
 mod chunk;
@@ -20,12 +20,15 @@ mod parquet;
 mod table;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 pub use chunk::{Cell, CellKind, Chunk, Column, RaggedRow};
 pub use fold::{Position, Work};
 pub use json::json_entries;
+pub use lepton_recipe::raw::number_text;
 pub use number::parse_number;
 pub use table::Table;
+pub use typed::typed_chunks;
 
 use crate::dataset::SourceFile;
 use blocks::Blocks;

@@ -36,7 +36,7 @@ pub struct DuplicateGroup {
 }
 
 /// The hashes of all rows so far.
-pub(super) struct RowHashes<'a> {
+pub(crate) struct RowHashes<'a> {
     partitions: Vec<Vec<Entry>>,
     held: usize,
     most: usize,
@@ -45,7 +45,7 @@ pub(super) struct RowHashes<'a> {
 }
 
 impl<'a> RowHashes<'a> {
-    pub(super) fn new(scratch: &'a Path, memory: usize) -> RowHashes<'a> {
+    pub(crate) fn new(scratch: &'a Path, memory: usize) -> RowHashes<'a> {
         let most = (memory / ENTRY_BYTES).max(PARTITIONS);
         RowHashes { partitions: vec![Vec::new(); PARTITIONS], held: 0, most, scratch, files: Vec::new() }
     }
@@ -54,6 +54,15 @@ impl<'a> RowHashes<'a> {
     pub(super) fn add(&mut self, first: u64, hashes: &[[u64; 2]]) -> Result<()> {
         for (row, hash) in (first..).zip(hashes) {
             self.partitions[(hash[0] >> 58) as usize].push([hash[0], hash[1], row]);
+        }
+        self.held += hashes.len();
+        if self.held >= self.most { self.spill() } else { Ok(()) }
+    }
+
+    /// Adds some rows of a chunk that begins at row `first`, by their place in it.
+    pub(crate) fn add_listed(&mut self, first: u64, hashes: &[(u32, [u64; 2])]) -> Result<()> {
+        for (row, hash) in hashes {
+            self.partitions[(hash[0] >> 58) as usize].push([hash[0], hash[1], first + u64::from(*row)]);
         }
         self.held += hashes.len();
         if self.held >= self.most { self.spill() } else { Ok(()) }
@@ -78,7 +87,7 @@ impl<'a> RowHashes<'a> {
     }
 
     /// The rows that repeat others.
-    pub(super) fn find(mut self, threads: usize) -> Result<Duplicates> {
+    pub(crate) fn find(mut self, threads: usize) -> Result<Duplicates> {
         if !self.files.is_empty() {
             self.spill()?;
         }

@@ -18,6 +18,7 @@ pub(crate) use amount::{UNITS, measure, written_number};
 pub use column::{Characters, ColumnProfile};
 pub use date::DateOrder;
 pub(crate) use date::day_parts;
+pub(crate) use duplicates::RowHashes;
 pub use duplicates::{DuplicateGroup, Duplicates};
 pub use extremes::{Extreme, Extremes};
 pub use meaning::{Meaning, MeaningCount, MeaningExample};
@@ -27,7 +28,6 @@ pub use values::ValueCount;
 pub use view::{ColumnView, Histogram, NumberView, SemanticType};
 
 use column::{Column, Room};
-use duplicates::RowHashes;
 use lepton_core::{Cancel, Limits, Progress, Result};
 use lepton_data::SourceFile;
 use lepton_data::scan::{Chunk, Position, Ragged, RaggedRow, Scan, ScanOptions, TableFormat, Work, check_columns};

@@ -39,7 +39,7 @@ pub struct ReadSettings {
 }
 
 impl ReadSettings {
-    fn scan(&self) -> Result<ScanOptions> {
+    pub(crate) fn scan(&self) -> Result<ScanOptions> {
         let delimiter = self.delimiter.map(|delimiter| {
             u8::try_from(delimiter).ok().filter(u8::is_ascii).ok_or_else(|| {
                 Error::new(ErrorCode::Usage, format!("{delimiter:?} cannot separate fields"))
@@ -71,7 +71,7 @@ impl ReadSettings {
         }
     }
 
-    fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             threads => threads,

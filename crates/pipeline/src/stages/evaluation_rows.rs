@@ -37,15 +37,20 @@ pub(crate) fn of_project(
 ) -> Result<EvaluationRows> {
     let project = Project::load(folder, &[])?;
     let settings = &project.settings;
+    let dataset = collected(store, &project, progress, cancel)?;
+    let digest = dataset.digest()?;
+    let (prepared, _) = lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, progress, cancel)?;
+    rows(prepared, digest, Split::Test)
+}
+
+/// What a project's `[collect]` names, read anew. Nothing is downloaded.
+pub(crate) fn collected(store: &Store, project: &Project, progress: &dyn Progress, cancel: &Cancel) -> Result<Dataset> {
+    let settings = &project.settings;
     let files = match settings.collect.dataset.as_deref().map(catalogue::find).transpose()? {
         Some(entry) => Some(super::collect::files_of(store, entry)?),
         None => None,
     };
-    let dataset =
-        lepton_data::collect(&settings.collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)?;
-    let digest = dataset.digest()?;
-    let (prepared, _) = lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, progress, cancel)?;
-    rows(prepared, digest, Split::Test)
+    lepton_data::collect(&settings.collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)
 }
 
 /// Every row of a file or folder; its test part where the format has one.

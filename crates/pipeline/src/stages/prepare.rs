@@ -1,24 +1,29 @@
-//! Stage 2, prepare: splits, checks, removes exact duplicates from the training split, and fits the recipe
+//! Stage 2, prepare: holds the collected rows against the project's rules, splits, checks, removes exact duplicates from the training split, and fits the recipe
 //! on the training split only.
 
 use super::{Artifacts, Work, earlier, parts};
 use crate::Stage;
 use crate::artifact::{Collected, Prepared};
 use crate::cache;
+use crate::check::check_dataset;
 use crate::run::Context;
 use crate::tasks::task;
-use lepton_core::{Digest, Error, Event, Result, Split};
+use lepton_core::{Digest, Error, ErrorCode, Event, Result, Split, thousands};
 use lepton_data::Dataset;
+use lepton_doctor::rules::{CheckReport, Rule, RuleOutcome, RuleSettings, Verdict};
 use std::collections::BTreeMap;
 
 /// The work of this stage.
 pub(crate) struct Prepare<'a> {
     collected: &'a Collected,
+    rule_settings: Vec<RuleSettings>,
+    rules: Vec<Rule>,
 }
 
 impl<'a> Prepare<'a> {
-    pub(crate) fn new(artifacts: &'a Artifacts) -> Result<Prepare<'a>> {
-        Ok(Prepare { collected: earlier(&artifacts.collected, Stage::Collect)? })
+    pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Prepare<'a>> {
+        let (rule_settings, rules) = context.project.rules()?;
+        Ok(Prepare { collected: earlier(&artifacts.collected, Stage::Collect)?, rule_settings, rules })
     }
 }
 
@@ -30,27 +35,22 @@ impl Work for Prepare<'_> {
         let settings = &context.project.settings;
         cache::key(
             Self::STAGE,
-            (&settings.prepare, &settings.recipe, settings.project.task, settings.project.seed),
+            (&settings.prepare, &self.rule_settings, &settings.recipe, settings.project.task, settings.project.seed),
             (self.collected.digest, &self.collected.dataset, &self.collected.target, &self.collected.parts),
         )
+    }
+
+    /// What was fresh yesterday may be stale today.
+    fn still_good(&self, _: &Context<'_>, _: &Prepared) -> bool {
+        !self.rules.iter().any(Rule::needs_clock)
     }
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Prepared> {
         let (settings, collected) = (&context.project.settings, self.collected);
         let task = task(settings.project.task);
         task.check(&collected.schema, &collected.target)?;
-        let mut loaded = BTreeMap::new();
-        for split in collected.parts.keys() {
-            loaded.insert(*split, parts::load(context.store, &collected.parts, *split)?);
-        }
-        let dataset = Dataset {
-            name: collected.dataset.clone(),
-            schema: collected.schema.clone(),
-            target: collected.target.clone(),
-            parts: loaded,
-            source: collected.source.clone(),
-            unreadable: collected.unreadable.clone(),
-        };
+        let dataset = collected.load(context.store)?;
+        let checks = self.gate(context, &dataset)?;
         let (prepared, report) =
             lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, context.progress, context.cancel)?;
         for finding in &report.findings {
@@ -68,11 +68,71 @@ impl Work for Prepare<'_> {
             digest: prepared.digest()?,
             parts: parts::save(context.store, &prepared.parts)?,
             report,
+            checks,
             recipe: context.store.blobs().put_bytes(&recipe.to_json()?)?,
             features: recipe.output(),
             labels: recipe.labels().to_vec(),
             schema: prepared.schema,
             target: prepared.target,
+        })
+    }
+}
+
+impl Prepare<'_> {
+    /// Refuses data that break a rule. What was found is kept with the run either way.
+    fn gate(&self, context: &Context<'_>, dataset: &Dataset) -> Result<CheckReport> {
+        if self.rules.is_empty() {
+            return Ok(CheckReport::default());
+        }
+        let report =
+            check_dataset(context.store, dataset, &self.rules, context.options.now.unwrap_or_else(crate::now))?;
+        let bytes = serde_json::to_vec_pretty(&report)
+            .map_err(|source| Error::internal(format!("the checks cannot be recorded: {source}")))?;
+        let kept = context.store.save_report(&context.run, "checks.json", &bytes)?;
+        for rule in report.rules.iter().filter(|rule| rule.verdict == Verdict::Warned) {
+            context.progress.event(Event::Warning { text: sentence(rule) });
+        }
+        let broken: Vec<String> = report.failed().map(sentence).collect();
+        if broken.is_empty() {
+            return Ok(report);
+        }
+        let what = if broken.len() == 1 { "1 rule is".to_owned() } else { format!("{} rules are", broken.len()) };
+        let message = format!("{what} broken by the collected data:\n  {}", broken.join("\n  "));
+        Err(Error::new(ErrorCode::GateFailed, message)
+            .at_key("check.rules")
+            .fix(format!("repair the data, or change the rules; all verdicts are in {}", kept.display())))
+    }
+}
+
+/// `age: from 0 to 120: 3 of 891 values (row 3: "150")`
+fn sentence(rule: &RuleOutcome) -> String {
+    let column = if rule.columns.is_empty() { String::new() } else { format!("{}: ", rule.column_text()) };
+    match &rule.observed {
+        Some(observed) => format!("{column}{}: {observed}", rule.expected),
+        None => format!(
+            "{column}{}: broken by {} of {} ({})",
+            rule.expected,
+            thousands(rule.failed),
+            thousands(rule.checked),
+            rule.evidence_text()
+        ),
+    }
+}
+
+impl Collected {
+    /// The dataset with all its rows.
+    pub(crate) fn load(&self, store: &lepton_store::Store) -> Result<Dataset> {
+        let mut loaded = BTreeMap::new();
+        for split in self.parts.keys() {
+            loaded.insert(*split, parts::load(store, &self.parts, *split)?);
+        }
+        Ok(Dataset {
+            name: self.dataset.clone(),
+            schema: self.schema.clone(),
+            target: self.target.clone(),
+            parts: loaded,
+            source: self.source.clone(),
+            unreadable: self.unreadable.clone(),
         })
     }
 }
