@@ -11,6 +11,7 @@ mod dataset;
 mod ipc;
 mod loader;
 mod moment;
+mod one_to_one;
 mod prepare;
 mod rows;
 pub mod scan;
@@ -23,6 +24,9 @@ pub use dataset::{Dataset, SourceFile, Unreadable};
 pub use ipc::{read_ipc, write_ipc};
 pub use loader::{Batch, CACHE_BYTES, Epoch, Loader};
 pub use moment::{moment_text, parse_moment};
-pub use prepare::{Finding, FindingKind, PrepareReport, PrepareSettings, RowCounts, Severity, prepare};
+pub use one_to_one::{OneToOne, SameInOtherWords};
+pub use prepare::{
+    Finding, FindingKind, LeakPolicy, PrepareReport, PrepareSettings, RowCounts, Severity, SplitMethod, prepare,
+};
 pub use settings::{CollectSettings, Format, UnreadablePolicy};
 pub use source::{IdxPictures, hash_file, idx_files, idx_header, idx_labels};

@@ -57,12 +57,12 @@ impl<'a> TypedColumn<'a> {
     }
 }
 
-/// One digest per row over the schema's columns, without the column `skip`; computed on all threads.
-pub(crate) fn row_digests(batch: &RecordBatch, schema: &Schema, skip: Option<&str>) -> Result<Vec<Digest>> {
+/// One digest per row over those of the schema's columns that `takes` names; computed on all threads.
+pub(crate) fn row_digests(batch: &RecordBatch, schema: &Schema, takes: impl Fn(&str) -> bool) -> Result<Vec<Digest>> {
     let columns = schema
         .columns
         .iter()
-        .filter(|column| Some(column.name.as_str()) != skip)
+        .filter(|column| takes(&column.name))
         .map(|column| TypedColumn::new(batch, &column.name, column.kind))
         .collect::<Result<Vec<_>>>()?;
     let digest = |row| {

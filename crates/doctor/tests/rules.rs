@@ -91,8 +91,8 @@ fn each_rule_passes_where_it_is_kept_and_fails_where_it_is_broken() {
 
 #[test]
 fn freshness_is_held_against_the_clock_that_is_handed_in() {
-    let (checked, failed, text, verdict) = one("rule = 'fresh_within'\ncolumn = 'joined'\nwithin = '4d'");
-    assert_eq!((checked, failed, verdict), (1, 0, Verdict::Passed));
+    let (looked, failed, text, verdict) = one("rule = 'fresh_within'\ncolumn = 'joined'\nwithin = '4d'");
+    assert_eq!((looked, failed, verdict), (1, 0, Verdict::Passed));
     assert_eq!(text, "the newest is 2026-11-21T00:00:00Z, the clock says 2026-11-24T12:00:00Z; 1 are no ISO date");
     let (_, failed, _, verdict) = one("rule = 'fresh_within'\ncolumn = 'joined'\nwithin = '72h'");
     assert_eq!((failed, verdict), (1, Verdict::Failed));

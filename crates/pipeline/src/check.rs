@@ -78,7 +78,8 @@ pub fn check_data(
             }
         }
     };
-    Ok(Checked { target: target.to_owned(), sha256, passed: report.failed().next().is_none(), report })
+    let passed = report.failed().next().is_none();
+    Ok(Checked { target: target.to_owned(), sha256, passed, report })
 }
 
 /// Rules that a file keeps today, as the text of a rules file.

@@ -15,14 +15,14 @@ pub(super) struct Repeats {
     conflicts: Vec<(usize, usize)>,
 }
 
-/// Finds repeats among the training rows; the first of each stays. A row whose input was seen with another label
+/// Finds repeats among these rows of the source's training part; the first of each stays. A row whose input was seen with another label
 /// only is no duplicate: which label is right is not known, so both stay and the conflict is reported.
-pub(super) fn within_train(content: &Content) -> Repeats {
+pub(super) fn within_train(content: &Content, rows: &[usize]) -> Repeats {
     let (inputs, labels) = (&content.inputs[&Split::Train], &content.labels[&Split::Train]);
-    let mut seen: HashMap<Digest, Vec<usize>> = HashMap::with_capacity(inputs.len());
+    let mut seen: HashMap<Digest, Vec<usize>> = HashMap::with_capacity(rows.len());
     let mut repeats = Repeats { removable: BTreeSet::new(), pairs: Vec::new(), conflicts: Vec::new() };
-    for (row, input) in inputs.iter().enumerate() {
-        let firsts = seen.entry(*input).or_default();
+    for &row in rows {
+        let firsts = seen.entry(inputs[row]).or_default();
         match firsts.iter().find(|&&first| labels[first] == labels[row]) {
             Some(&first) => {
                 repeats.removable.insert(row);
@@ -67,9 +67,11 @@ impl Repeats {
 }
 
 /// Reports rows outside training whose input stands in training: they make a part look easier than it is. They
-/// are not removed, because an official part must stay comparable with what others measured on it.
-pub(super) fn across_parts(parts: &BTreeMap<Split, Part>, content: &Content) -> Vec<Finding> {
-    let Some(train) = parts.get(&Split::Train) else { return Vec::new() };
+/// are not removed, because an official part must stay comparable with what others measured on it. Gives how many
+/// of each part there are, too.
+pub(super) fn across_parts(parts: &BTreeMap<Split, Part>, content: &Content) -> (BTreeMap<Split, u64>, Vec<Finding>) {
+    let (mut counts, mut findings) = (BTreeMap::new(), Vec::new());
+    let Some(train) = parts.get(&Split::Train) else { return (counts, findings) };
     let inputs = |part: &Part| -> Vec<(usize, Digest)> {
         part.rows.iter().map(|&row| (row, content.inputs[&part.origin][row])).collect()
     };
@@ -77,7 +79,6 @@ pub(super) fn across_parts(parts: &BTreeMap<Split, Part>, content: &Content) -> 
     for (row, input) in inputs(train) {
         known.entry(input).or_insert(row);
     }
-    let mut findings = Vec::new();
     for (split, part) in parts.iter().filter(|(split, _)| **split != Split::Train) {
         let crossing: Vec<String> = inputs(part)
             .into_iter()
@@ -85,6 +86,7 @@ pub(super) fn across_parts(parts: &BTreeMap<Split, Part>, content: &Content) -> 
             .map(|(row, first)| format!("{} row {} is train row {}", part.origin, row + 1, first + 1))
             .collect();
         if !crossing.is_empty() {
+            counts.insert(*split, crossing.len() as u64);
             findings.push(Finding::new(
                 FindingKind::CrossingDuplicates,
                 Severity::Warning,
@@ -94,5 +96,5 @@ pub(super) fn across_parts(parts: &BTreeMap<Split, Part>, content: &Content) -> 
             ));
         }
     }
-    findings
+    (counts, findings)
 }

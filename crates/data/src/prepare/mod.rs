@@ -1,51 +1,22 @@
 //! Stage two: validate what was collected, remove exact duplicates from training, cut the parts that the source
-//! does not have, and report what a person should know.
+//! does not have, look for leaks between parts and from the target, and report what a person should know.
 
 mod duplicates;
+mod groups;
+mod leaks;
 mod report;
+mod settings;
 mod split;
+mod steering;
 mod validate;
 
 pub use report::{Finding, FindingKind, PrepareReport, RowCounts, Severity};
+pub use settings::{LeakPolicy, PrepareSettings, SplitMethod};
 
 use crate::dataset::Dataset;
 use crate::rows::{TypedColumn, row_digests, take_rows};
 use lepton_core::{Cancel, ColumnKind, Digest, Error, ErrorCode, Event, Progress, Result, Seed, Split};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The `[prepare]` settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PrepareSettings {
-    /// The share of training rows that becomes the validation part, where the source has none; above 0, below 1.
-    pub valid_fraction: f64,
-    /// The share of rows that becomes the test part, where the source has none; above 0, below 1. Taken before
-    /// the validation part.
-    pub test_fraction: f64,
-    /// Whether training rows that repeat an earlier one (same input, same label) are removed.
-    pub remove_duplicates: bool,
-}
-
-impl Default for PrepareSettings {
-    fn default() -> PrepareSettings {
-        PrepareSettings { valid_fraction: 0.1, test_fraction: 0.2, remove_duplicates: true }
-    }
-}
-
-impl PrepareSettings {
-    fn check(&self) -> Result<()> {
-        let fractions =
-            [("prepare.valid_fraction", self.valid_fraction), ("prepare.test_fraction", self.test_fraction)];
-        for (key, fraction) in fractions {
-            if !(fraction > 0.0 && fraction < 1.0) {
-                let message = format!("{fraction} is not above 0 and below 1");
-                return Err(Error::new(ErrorCode::Config, message).at_key(key));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A part under preparation: which of the source's rows it has, and the digests of their inputs.
 pub(crate) struct Part {
@@ -65,13 +36,14 @@ pub(crate) struct Content {
 ///
 /// The order: every value is checked; training rows that repeat an earlier one are removed, so that no copy can
 /// reach another part; the test part is cut from training where the source has none, then the validation part,
-/// each with every class in proportion; then the parts are compared. Rows keep their order. Rows in errors and
-/// findings are counted from 1 in the source's part.
+/// as the settings say; then the parts are compared. Rows keep their order. Rows in errors and findings are counted
+/// from 1 in the source's part. Columns that say how rows are split are not in the answer.
 ///
 /// # Errors
 /// [`ErrorCode::BadData`] with the row for a missing label, a number that is not finite, a label outside training
 /// that training lacks, and for a class with under two training rows; [`ErrorCode::Config`] for fractions out of
-/// range.
+/// range and columns that cannot say how rows are split; [`ErrorCode::GateFailed`] for a leak, unless the settings
+/// make it a warning.
 pub fn prepare(
     dataset: Dataset,
     settings: &PrepareSettings,
@@ -79,7 +51,7 @@ pub fn prepare(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<(Dataset, PrepareReport)> {
-    settings.check()?;
+    settings.check(&dataset.schema, &dataset.target)?;
     if dataset.rows(Split::Train) == 0 {
         return Err(Error::new(ErrorCode::BadData, "the dataset has no training rows"));
     }
@@ -94,35 +66,49 @@ pub fn prepare(
         cancel.check()?;
         validate::values(part, &dataset.schema, split)?;
         content.labels.insert(split, labels(&dataset, split)?);
-        content.inputs.insert(split, row_digests(part, &dataset.schema, Some(&dataset.target))?);
+        let is_input = |name: &str| name != dataset.target && !settings.steers(name);
+        content.inputs.insert(split, row_digests(part, &dataset.schema, is_input)?);
         done += part.num_rows();
         advanced(done);
     }
     cancel.check()?;
 
-    let mut findings = validate::findings(&dataset)?;
-    let mut kept: Vec<usize> = (0..dataset.rows(Split::Train)).collect();
-    let repeats = duplicates::within_train(&content);
+    let features = settings.features(&dataset.schema);
+    let mut findings = validate::findings(&dataset, &features)?;
+    let steering = steering::Steering::read(&dataset, settings)?;
+    let mut given = steering::given(&dataset, settings)?;
+    let before: BTreeMap<Split, usize> = given.iter().map(|(split, part)| (*split, part.rows.len())).collect();
+    let train = given.get_mut(&Split::Train).ok_or_else(|| Error::internal("no training part"))?;
+    let repeats = duplicates::within_train(&content, &train.rows);
     findings.extend(repeats.findings(settings.remove_duplicates));
     if settings.remove_duplicates {
-        kept.retain(|row| !repeats.removable.contains(row));
+        train.rows.retain(|row| !repeats.removable.contains(row));
     }
-    let parts = split::parts(&dataset, &content, kept, settings, seed)?;
+    let parts = split::parts(given, &content, &steering, &dataset.target, settings, seed)?;
     validate::labels(&parts, &content, &dataset.target)?;
-    findings.extend(duplicates::across_parts(&parts, &content));
+    let leaks = leaks::find(&dataset, &features, &parts, &content, &steering, settings)?;
+    findings.extend(leaks::judge(leaks, settings.leaks)?);
+    let (crossing, crossing_findings) = duplicates::across_parts(&parts, &content);
+    findings.extend(crossing_findings);
     findings.extend(validate::imbalance(&parts, &content));
     cancel.check()?;
 
     let report = PrepareReport {
-        rows: report::row_counts(&dataset, &parts),
+        rows: report::row_counts(&before, &parts),
+        crossing,
         classes: report::class_counts(&parts, &content),
         findings,
     };
-    let mut prepared = Dataset { parts: BTreeMap::new(), ..dataset.clone() };
+    let kept: Vec<usize> = (0..dataset.schema.columns.len())
+        .filter(|&place| !settings.steers(&dataset.schema.columns[place].name))
+        .collect();
+    let mut prepared = Dataset { parts: BTreeMap::new(), schema: features, ..dataset.clone() };
     for (split, part) in &parts {
         let source = dataset.parts.get(&part.origin).ok_or_else(|| Error::internal("a part without a source"))?;
         let whole = part.rows.len() == source.num_rows();
         let rows = if whole { source.clone() } else { take_rows(source, &part.rows)? };
+        let rows =
+            rows.project(&kept).map_err(|source| Error::internal(format!("columns cannot be left out: {source}")))?;
         prepared.parts.insert(*split, rows);
     }
     Ok((prepared, report))

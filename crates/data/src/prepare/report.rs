@@ -1,7 +1,6 @@
 //! What preparing found and did, for the person and for report.html.
 
 use super::{Content, Part};
-use crate::dataset::Dataset;
 use lepton_core::Split;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +13,9 @@ pub struct PrepareReport {
     pub rows: BTreeMap<Split, RowCounts>,
     /// Rows of each class, by part, after preparing.
     pub classes: BTreeMap<Split, BTreeMap<String, u64>>,
+    /// Rows outside training, by part, that have exactly the input of a training row.
+    #[serde(default)]
+    pub crossing: BTreeMap<Split, u64>,
     /// What a person should know.
     pub findings: Vec<Finding>,
 }
@@ -22,7 +24,7 @@ pub struct PrepareReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowCounts {
-    /// In the source; 0 for a part that was cut from training.
+    /// In the source, or by its `split_column`; 0 for a part that was cut from training.
     pub before: u64,
     /// After duplicates were removed and parts were cut.
     pub after: u64,
@@ -54,6 +56,12 @@ pub enum FindingKind {
     ConflictingLabels,
     /// Rows outside training whose input stands in training too.
     CrossingDuplicates,
+    /// A feature that is the target in other words.
+    TargetCopied,
+    /// Groups with rows in training and in another part.
+    SharedGroups,
+    /// Rows outside training that do not lie after all training rows.
+    TimeOverlap,
     /// Files that could not be read and were left out.
     UnreadableFiles,
     /// A column with missing values.
@@ -98,9 +106,10 @@ impl Finding {
     }
 }
 
-pub(super) fn row_counts(dataset: &Dataset, parts: &BTreeMap<Split, Part>) -> BTreeMap<Split, RowCounts> {
+pub(super) fn row_counts(before: &BTreeMap<Split, usize>, parts: &BTreeMap<Split, Part>) -> BTreeMap<Split, RowCounts> {
     let counts = |(&split, part): (&Split, &Part)| {
-        (split, RowCounts { before: dataset.rows(split) as u64, after: part.rows.len() as u64 })
+        let before = before.get(&split).copied().unwrap_or(0) as u64;
+        (split, RowCounts { before, after: part.rows.len() as u64 })
     };
     parts.iter().map(counts).collect()
 }

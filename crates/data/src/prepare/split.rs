@@ -1,35 +1,32 @@
-//! Cutting the test and validation parts from training, every class in proportion, by seed.
+//! Cutting the test and validation parts from training: by class, by chance, by group or by time; all by seed.
 
-use super::{Content, Part, PrepareSettings};
-use crate::dataset::Dataset;
+use super::steering::Steering;
+use super::{Content, Part, PrepareSettings, SplitMethod, groups};
 use crate::loader::shuffle_rows;
 use lepton_core::{Error, ErrorCode, Result, Seed, Split};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The parts after cutting; `kept` are the training rows that remain of the source's.
+/// The parts after cutting; `given` is what the source has, with the training rows that are kept.
 pub(super) fn parts(
-    dataset: &Dataset,
+    mut given: BTreeMap<Split, Part>,
     content: &Content,
-    kept: Vec<usize>,
+    steering: &Steering,
+    target: &str,
     settings: &PrepareSettings,
     seed: Seed,
 ) -> Result<BTreeMap<Split, Part>> {
     let labels = &content.labels[&Split::Train];
+    let mut train = given.remove(&Split::Train).map(|part| part.rows).unwrap_or_default();
+    check_classes(&train, labels, target)?;
     let mut parts = BTreeMap::new();
-    let mut train = kept;
-    check_classes(&train, labels, &dataset.target)?;
     for (split, fraction) in [(Split::Test, settings.test_fraction), (Split::Valid, settings.valid_fraction)] {
-        let part = match dataset.parts.get(&split) {
-            Some(rows) if rows.num_rows() == 0 => {
+        let part = match given.remove(&split) {
+            Some(part) if part.rows.is_empty() => {
                 return Err(Error::new(ErrorCode::BadData, format!("the {split} part of the source has no rows")));
             }
-            Some(rows) => Part { origin: split, rows: (0..rows.num_rows()).collect() },
+            Some(part) => part,
             None => {
-                let cut = stratified(&train, labels, fraction, split, seed);
-                if cut.is_empty() {
-                    let message = format!("{} rows are too few to cut a {split} part from", train.len());
-                    return Err(Error::new(ErrorCode::BadData, message));
-                }
+                let cut = cut(&train, labels, steering, fraction, split, settings, seed)?;
                 train.retain(|row| !cut.contains(row));
                 Part { origin: Split::Train, rows: cut.into_iter().collect() }
             }
@@ -38,6 +35,57 @@ pub(super) fn parts(
     }
     parts.insert(Split::Train, Part { origin: Split::Train, rows: train });
     Ok(parts)
+}
+
+fn cut(
+    train: &[usize],
+    labels: &[String],
+    steering: &Steering,
+    fraction: f64,
+    split: Split,
+    settings: &PrepareSettings,
+    seed: Seed,
+) -> Result<BTreeSet<usize>> {
+    let by_class = settings.split.unwrap_or_default() == SplitMethod::Stratified;
+    let few =
+        |what: &str| Err(Error::new(ErrorCode::BadData, format!("{} {what} to cut a {split} part from", train.len())));
+    if let Some(times) = steering.times.get(&Split::Train) {
+        return match last_rows(train, times, fraction) {
+            Some(cut) => Ok(cut),
+            None => few("rows with one and the same time cannot be told apart").map_err(|error: Error| {
+                error.at_column(settings.time.as_deref().unwrap_or_default()).at_key("prepare.time")
+            }),
+        };
+    }
+    if let Some(names) = steering.groups.get(&Split::Train) {
+        let cut = groups::cut(train, names, labels, fraction, by_class, split, seed);
+        if !cut.is_empty() {
+            return Ok(cut);
+        }
+        return few("rows have no group that is small enough, and that leaves every class in training,").map_err(
+            |error: Error| error.at_column(settings.group.as_deref().unwrap_or_default()).at_key("prepare.group"),
+        );
+    }
+    let cut = if by_class {
+        stratified(train, labels, fraction, split, seed)
+    } else {
+        let mut rows = train.to_vec();
+        shuffle_rows(&mut rows, &mut seed.rng(&format!("split {split} random"), &[]));
+        rows.truncate(((train.len() as f64 * fraction).round() as usize).max(1).min(train.len().saturating_sub(1)));
+        rows.into_iter().collect()
+    };
+    if cut.is_empty() { few("rows are too few") } else { Ok(cut) }
+}
+
+/// The last rows by time, about `fraction` of them. The cut lies between two different times, at the one that is
+/// nearest to that share, so that no moment is on both sides; `None` where all times are equal.
+fn last_rows(rows: &[usize], times: &[f64], fraction: f64) -> Option<BTreeSet<usize>> {
+    let mut order = rows.to_vec();
+    order.sort_by(|&left, &right| times[left].total_cmp(&times[right]).then(left.cmp(&right)));
+    let wanted = order.len() - ((order.len() as f64 * fraction).round() as usize).max(1);
+    let changes = (1..order.len()).filter(|&place| times[order[place - 1]] < times[order[place]]);
+    let place = changes.min_by_key(|place| place.abs_diff(wanted))?;
+    Some(order.split_off(place).into_iter().collect())
 }
 
 /// A class needs two rows: one to learn from and one to be told apart by.

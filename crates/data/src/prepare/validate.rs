@@ -58,7 +58,7 @@ pub(super) fn labels(parts: &BTreeMap<Split, Part>, content: &Content, target: &
 }
 
 /// Findings about columns and files of the source.
-pub(super) fn findings(dataset: &Dataset) -> Result<Vec<Finding>> {
+pub(super) fn findings(dataset: &Dataset, features: &Schema) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if !dataset.unreadable.is_empty() {
         let count = dataset.unreadable.len();
@@ -66,7 +66,7 @@ pub(super) fn findings(dataset: &Dataset) -> Result<Vec<Finding>> {
         let message = format!("{count} files could not be read and were left out");
         findings.push(Finding::new(FindingKind::UnreadableFiles, Severity::Warning, count, message, evidence));
     }
-    for column in dataset.schema.columns.iter().filter(|column| column.name != dataset.target) {
+    for column in features.columns.iter().filter(|column| column.name != dataset.target) {
         let mut missing = 0;
         for part in dataset.parts.values() {
             missing += part.column_by_name(&column.name).map_or(0, |array| array.null_count());

@@ -15,6 +15,7 @@ pub(super) fn section(input: &ReportInput) -> Option<Section> {
         about: "What went in, and what the checks found.",
         content: html! {
             (rows(input))
+            @if let Some(figure) = &input.rules { (super::draw(figure)) }
             (findings(&input.findings))
             (classes(input))
             @if let Some(figure) = &input.augmented { (super::draw(figure)) }

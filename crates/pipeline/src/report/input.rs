@@ -47,6 +47,10 @@ pub struct ReportInput {
     pub drift: Option<Figure>,
     /// What the data checks found.
     pub findings: Vec<FindingFacts>,
+    /// The project's rules and whether the collected rows keep them, as a table.
+    pub rules: Option<Figure>,
+    /// Rows by split name that have exactly the input of a training row.
+    pub crossing: BTreeMap<String, u64>,
     /// Rows by split name, before and after preparation.
     pub rows: BTreeMap<String, RowCounts>,
     /// Rows by split name, then label, after preparation.

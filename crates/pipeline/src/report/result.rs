@@ -69,6 +69,9 @@ fn note(input: &ReportInput, split: Split) -> Markup {
             Split::Valid => " that decided when to stop; no test split was measured",
             Split::Train => " that were learned from; nothing else was measured",
         }
+        @if let Some(crossing) = input.crossing.get(split.name()) {
+            "; " b { (quantity::counted(*crossing, "row")) } " of them " @if *crossing == 1 { "has" } @else { "have" } " exactly the input of a training row"
+        }
     }
 }
 

@@ -107,6 +107,19 @@ pub(super) fn run() -> ReportInput {
             finding("duplicate_rows", "info", 12, "12 training rows repeat an earlier one and were left out", &["train row 5,012 = row 17", "train row 9,921 = row 412"]),
             finding("duplicates_across_splits", "warning", 3, "3 test pictures also stand in the training split", &["test row 71 = train row 4,100"]),
         ],
+        rules: Some(Figure::Table {
+            title: "Rules".into(),
+            columns: ["column", "expected", "checked", "broken by", "seen", "verdict"].map(str::to_owned).to_vec(),
+            rows: vec![vec![
+                LabelledCell { text: "label".into(), good: None },
+                LabelledCell { text: "one of 0, 1, 2".into(), good: None },
+                LabelledCell { text: "70,000".into(), good: None },
+                LabelledCell { text: "0".into(), good: None },
+                LabelledCell { text: String::new(), good: None },
+                LabelledCell { text: "passed".into(), good: Some(true) },
+            ]],
+        }),
+        crossing: [("test".to_owned(), 3)].into(),
         rows: [("train", 54_012, 54_000), ("valid", 6_000, 6_000), ("test", 10_000, 10_000)]
             .map(|(split, before, after)| (split.to_owned(), RowCounts { before, after }))
             .into(),

@@ -48,7 +48,7 @@ impl Work for Prepare<'_> {
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Prepared> {
         let (settings, collected) = (&context.project.settings, self.collected);
         let task = task(settings.project.task);
-        task.check(&collected.schema, &collected.target)?;
+        task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
         let dataset = collected.load(context.store)?;
         let checks = self.gate(context, &dataset)?;
         let (prepared, report) =

@@ -7,7 +7,8 @@ use crate::report::{
 };
 use crate::run::{Context, RunResult};
 use crate::tasks::task;
-use lepton_core::{Figure, LabelledCell, Limits, Metric, Result};
+use lepton_core::{Figure, LabelledCell, Limits, Metric, Result, thousands};
+use lepton_doctor::rules::{CheckReport, Verdict};
 
 /// Collects everything that the page shows; what the run did not reach stays empty.
 pub(crate) fn report_input(
@@ -53,6 +54,8 @@ pub(crate) fn report_input(
         augmented: artifacts.augmented.as_ref().and_then(|augmented| augmented.preview.clone()),
         drift: artifacts.monitored.as_ref().map(|monitored| drift_table(&monitored.drift)),
         findings: Vec::new(),
+        rules: None,
+        crossing: Default::default(),
         rows: Default::default(),
         classes: Default::default(),
         architecture: None,
@@ -117,6 +120,10 @@ fn prepared(input: &mut ReportInput, artifacts: &Artifacts) {
             evidence: finding.evidence.clone(),
         })
         .collect();
+    input.rules = rules_table(&prepared.checks);
+    for (split, count) in &report.crossing {
+        input.crossing.insert(split.to_string(), *count);
+    }
     for (split, counts) in &report.rows {
         input.rows.insert(split.to_string(), RowCounts { before: counts.before, after: counts.after });
     }
@@ -149,6 +156,28 @@ fn package(input: &mut ReportInput, folder: &std::path::Path) -> Result<()> {
         ];
     }
     Ok(())
+}
+
+fn rules_table(checks: &CheckReport) -> Option<Figure> {
+    let cell = |text: String, good| LabelledCell { text, good };
+    let rows = checks.rules.iter().map(|rule| {
+        let good = Some(rule.verdict == Verdict::Passed);
+        let whole = rule.observed.is_some();
+        let count = |count: u64| if whole { "–".to_owned() } else { thousands(count) };
+        vec![
+            cell(rule.column_text(), None),
+            cell(rule.expected.clone(), None),
+            cell(count(rule.checked), None),
+            cell(count(rule.failed), None),
+            cell(rule.evidence_text(), None),
+            cell(rule.verdict.name().to_owned(), good),
+        ]
+    });
+    (!checks.rules.is_empty()).then(|| Figure::Table {
+        title: "Rules".to_owned(),
+        columns: ["column", "expected", "checked", "broken by", "seen", "verdict"].map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+    })
 }
 
 fn drift_table(drift: &lepton_monitor::DriftReport) -> Figure {

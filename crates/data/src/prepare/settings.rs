@@ -1,0 +1,124 @@
+//! The `[prepare]` settings: how rows are split into parts, what is removed, and what a leak does.
+
+use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
+use serde::{Deserialize, Serialize};
+
+/// The `[prepare]` settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrepareSettings {
+    /// The share of training rows that becomes the validation part, where the source has none; above 0, below 1.
+    pub valid_fraction: f64,
+    /// The share of rows that becomes the test part, where the source has none; above 0, below 1. Taken before
+    /// the validation part.
+    pub test_fraction: f64,
+    /// How rows are drawn; stratified where nothing is set. Not with `time`.
+    pub split: Option<SplitMethod>,
+    /// A column whose values (patients, machines, authors) are each in one part only. It is no feature.
+    pub group: Option<String>,
+    /// A column of numbers or ISO dates: training rows lie before validation rows, and these before test rows. It is
+    /// no feature.
+    pub time: Option<String>,
+    /// A column that says `train`, `valid` or `test` for each row. A part that it never names is cut. It is no feature.
+    pub split_column: Option<String>,
+    /// Whether training rows that repeat an earlier one (same input, same label) are removed.
+    pub remove_duplicates: bool,
+    /// What a leak of the target or of groups or times across parts does.
+    pub leaks: LeakPolicy,
+}
+
+/// How rows are drawn for a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitMethod {
+    /// Every class in proportion.
+    #[default]
+    Stratified,
+    /// By chance alone.
+    Random,
+}
+
+/// What a leak does. Exact duplicates across parts are reported either way: real data, MNIST among them, have a few.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeakPolicy {
+    /// It stops the run: a score that was measured on what was learned looks better than the model is, and nobody
+    /// who reads it can tell.
+    #[default]
+    Fail,
+    /// It is a warning in the report.
+    Warn,
+}
+
+impl Default for PrepareSettings {
+    fn default() -> PrepareSettings {
+        PrepareSettings {
+            valid_fraction: 0.1,
+            test_fraction: 0.2,
+            split: None,
+            group: None,
+            time: None,
+            split_column: None,
+            remove_duplicates: true,
+            leaks: LeakPolicy::default(),
+        }
+    }
+}
+
+impl PrepareSettings {
+    /// The columns that say how rows are split, by their keys.
+    fn steering(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("prepare.group", self.group.as_deref()),
+            ("prepare.time", self.time.as_deref()),
+            ("prepare.split_column", self.split_column.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(key, name)| Some((key, name?)))
+    }
+
+    /// Whether a column says how rows are split.
+    pub(crate) fn steers(&self, column: &str) -> bool {
+        self.steering().any(|(_, name)| name == column)
+    }
+
+    /// The columns without those that say how rows are split: what a model may learn from, and the target.
+    pub fn features(&self, schema: &Schema) -> Schema {
+        Schema { columns: schema.columns.iter().filter(|column| !self.steers(&column.name)).cloned().collect() }
+    }
+
+    pub(super) fn check(&self, schema: &Schema, target: &str) -> Result<()> {
+        let fractions =
+            [("prepare.valid_fraction", self.valid_fraction), ("prepare.test_fraction", self.test_fraction)];
+        for (key, fraction) in fractions {
+            if !(fraction > 0.0 && fraction < 1.0) {
+                let message = format!("{fraction} is not above 0 and below 1");
+                return Err(Error::new(ErrorCode::Config, message).at_key(key));
+            }
+        }
+        if self.time.is_some() && self.group.is_some() {
+            return Err(Error::new(ErrorCode::Config, "rows cannot be split by `group` and by `time` at once")
+                .at_key("prepare.time")
+                .fix("remove one of the two"));
+        }
+        if self.time.is_some() && self.split.is_some() {
+            return Err(Error::new(ErrorCode::Config, "`split` draws rows, where `time` takes them in order")
+                .at_key("prepare.split")
+                .fix("remove `split`"));
+        }
+        for (key, name) in self.steering() {
+            let column = schema.column(name).map_err(|error| error.at_key(key))?;
+            let wrong = if name == target {
+                "the target cannot say how rows are split"
+            } else if column.kind == ColumnKind::Image {
+                "pictures cannot say how rows are split"
+            } else if self.steering().filter(|(_, other)| *other == name).count() > 1 {
+                "one column cannot have two of the tasks `group`, `time` and `split_column`"
+            } else {
+                continue;
+            };
+            return Err(Error::new(ErrorCode::Config, wrong).at_key(key).at_column(name));
+        }
+        Ok(())
+    }
+}
