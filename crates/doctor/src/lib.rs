@@ -3,12 +3,14 @@
 //!
 //! - [`profile`]: one streaming pass of bounded memory over a file, and what it keeps of each column and of all rows.
 //! - [`checks`]: from a profile to findings, one file per family of kinds.
+//! - [`across`]: what no single column tells: rows held against rows, columns against columns.
 //! - [`media`]: pictures and sounds: their profile, findings and repair.
 //! - [`rules`]: what a person expects of a table, and whether it is so.
 //! - [`repair`]: a plan that a person can edit, its application as a new file with a change log, and undo.
 //!
 //! Nothing here writes but to the file or scratch folder that it is handed.
 
+pub mod across;
 pub mod checks;
 mod finding;
 pub mod media;

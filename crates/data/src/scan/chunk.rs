@@ -93,6 +93,15 @@ pub(crate) enum Cells {
     Numbers(Float64Array),
 }
 
+impl Cells {
+    fn bytes(&self) -> usize {
+        match self {
+            Cells::Spans(spans) => spans.capacity() * size_of::<Span>(),
+            Cells::Numbers(numbers) => numbers.get_array_memory_size(),
+        }
+    }
+}
+
 /// A row with more or fewer fields than the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RaggedRow {
@@ -137,6 +146,12 @@ impl Chunk {
     /// How many rows.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let cells: usize = self.columns.iter().map(Cells::bytes).sum();
+        self.text.capacity() + cells + self.ends.len() * size_of::<u32>()
     }
 
     /// Rows that do not have as many fields as the header. What they lack is missing, what they have more is

@@ -85,6 +85,19 @@ pub(super) fn check(profile: &Profile, column: &ColumnProfile, is_target: bool, 
     }
 }
 
+impl ColumnProfile {
+    /// Whether it is a column of numbers that name the row and measure nothing.
+    pub(crate) fn names_the_row(&self) -> bool {
+        let present = self.numbers.count;
+        let differs = self.distinct as f64 >= 0.97 * present as f64;
+        present > 20
+            && differs
+            && self.whole_numbers == present
+            && self.mostly() == Mostly::Numbers
+            && (is_named_id(&self.name) || is_counting(self))
+    }
+}
+
 /// Whole numbers that fill their range: 0, 1, 2, ...
 fn is_counting(column: &ColumnProfile) -> bool {
     let (Some(low), Some(high)) = (column.distribution.min(), column.distribution.max()) else { return false };

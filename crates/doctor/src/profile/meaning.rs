@@ -136,6 +136,12 @@ const MISSING: [&str; 30] = [
     "missing",
 ];
 
+/// Whether a text is a word for nothing, or blank.
+pub(crate) fn is_missing_word(text: &str) -> bool {
+    let bare = text.trim();
+    bare.len() <= 16 && MISSING.contains(&bare.to_lowercase().as_str())
+}
+
 /// Words for yes and no, in lower case. Single letters and digits are left to the other values of their column.
 const BOOLEAN: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "ja", "nein"];
 
@@ -150,12 +156,11 @@ pub(super) fn meanings(text: &str) -> Vec<Meaning> {
         found.push(Meaning::Padded);
     }
     if bare.len() <= 16 {
-        let lower = bare.to_lowercase();
-        if MISSING.contains(&lower.as_str()) {
+        if is_missing_word(bare) {
             found.push(Meaning::Missing);
             return found;
         }
-        if BOOLEAN.contains(&lower.as_str()) {
+        if BOOLEAN.contains(&bare.to_lowercase().as_str()) {
             found.push(Meaning::Boolean);
             return found;
         }

@@ -2,6 +2,7 @@
 //! of the file (`column`), so the profile is the same with any number of threads.
 
 mod amount;
+mod beginning;
 mod column;
 mod date;
 mod duplicates;
@@ -10,19 +11,23 @@ mod identifier;
 mod meaning;
 mod part;
 mod rows;
+mod sample;
 mod shape;
 mod values;
 mod view;
 
 pub(crate) use amount::{UNITS, measure, written_number};
+pub use beginning::Beginning;
 pub use column::{Characters, ColumnProfile};
 pub use date::DateOrder;
 pub(crate) use date::day_parts;
 pub(crate) use duplicates::RowHashes;
 pub use duplicates::{DuplicateGroup, Duplicates};
 pub use extremes::{Extreme, Extremes};
+pub(crate) use meaning::is_missing_word;
 pub use meaning::{Meaning, MeaningCount, MeaningExample};
 pub use rows::RowList;
+pub use sample::Sample;
 pub use shape::ShapeCount;
 pub use values::ValueCount;
 pub use view::{ColumnView, Histogram, NumberView, SemanticType};
@@ -30,8 +35,11 @@ pub use view::{ColumnView, Histogram, NumberView, SemanticType};
 use column::{Column, Room};
 use lepton_core::{Cancel, Limits, Progress, Result};
 use lepton_data::SourceFile;
-use lepton_data::scan::{Chunk, Position, Ragged, RaggedRow, Scan, ScanOptions, TableFormat, Work, check_columns};
+use lepton_data::scan::{
+    Cell, Chunk, Position, Ragged, RaggedRow, Scan, ScanOptions, TableFormat, Work, check_columns,
+};
 use part::Part;
+use sample::Reservoir;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -45,6 +53,8 @@ pub struct ProfileOptions<'a> {
     pub scratch: &'a Path,
     /// Memory for the search for duplicate rows and for the values that are counted, each.
     pub memory_bytes: usize,
+    /// Memory for the first rows of the table, which are compared with each other; 0 keeps none.
+    pub beginning_bytes: usize,
     /// Told of the bytes that were read.
     pub progress: &'a dyn Progress,
     /// Asked between two pieces of the file.
@@ -52,7 +62,7 @@ pub struct ProfileOptions<'a> {
 }
 
 impl<'a> ProfileOptions<'a> {
-    /// The defaults: 128 MiB, the limits as they are.
+    /// The defaults: 128 MiB, no rows kept, the limits as they are.
     pub fn new(
         scratch: &'a Path,
         threads: usize,
@@ -60,7 +70,7 @@ impl<'a> ProfileOptions<'a> {
         cancel: &'a Cancel,
     ) -> ProfileOptions<'a> {
         let scan = ScanOptions { limits: Limits::default(), ..ScanOptions::default() };
-        ProfileOptions { scan, threads, scratch, memory_bytes: 128 << 20, progress, cancel }
+        ProfileOptions { scan, threads, scratch, memory_bytes: 128 << 20, beginning_bytes: 0, progress, cancel }
     }
 }
 
@@ -78,6 +88,10 @@ pub struct Profile {
     pub ragged: RowList,
     /// Fields of the first ragged rows, in the order of [`Profile::ragged`].
     pub ragged_fields: Vec<usize>,
+    /// Some rows, drawn evenly from all.
+    pub sample: Sample,
+    /// The first rows.
+    pub beginning: Beginning,
     /// The file's format.
     pub format: TableFormat,
     /// The delimiter of a CSV.
@@ -101,6 +115,8 @@ pub fn profile(path: &Path, options: &ProfileOptions<'_>) -> Result<Profile> {
         hashes: RowHashes::new(options.scratch, options.memory_bytes),
         ragged: RowList::default(),
         ragged_fields: Vec::new(),
+        sample: Reservoir::new(options.memory_bytes / 8),
+        beginning: Beginning::default(),
     };
     let how = Work { threads: options.threads, progress: options.progress, cancel: options.cancel };
     let work = |chunk: Chunk| Ok(Part::of(chunk, options.memory_bytes));
@@ -114,6 +130,8 @@ pub fn profile(path: &Path, options: &ProfileOptions<'_>) -> Result<Profile> {
         duplicates: joined.hashes.find(options.threads)?,
         ragged: joined.ragged,
         ragged_fields: joined.ragged_fields,
+        sample: joined.sample.finish(rows),
+        beginning: joined.beginning,
         delimiter,
     })
 }
@@ -126,6 +144,8 @@ struct Joined<'a> {
     hashes: RowHashes<'a>,
     ragged: RowList,
     ragged_fields: Vec<usize>,
+    sample: Reservoir,
+    beginning: Beginning,
 }
 
 impl Joined<'_> {
@@ -137,7 +157,8 @@ impl Joined<'_> {
                 self.ragged_fields.push(fields);
             }
         }
-        let mut seen = vec![false; self.columns.len()];
+        // For each column of the table, that of the chunk.
+        let mut places = vec![None; self.columns.len()];
         for (index, (name, summary)) in part.chunk.names().iter().zip(part.columns).enumerate() {
             let place = match self.places.get(name) {
                 Some(place) => *place,
@@ -146,19 +167,29 @@ impl Joined<'_> {
                     self.places.insert(name.clone(), place);
                     // A column that was not there in earlier rows was missing in them.
                     self.columns.push(Column::new(name.clone(), first));
-                    seen.push(false);
+                    places.push(None);
                     place
                 }
             };
-            seen[place] = true;
+            places[place] = Some(index);
             let room = Room::of(self.columns.len().max(part.chunk.names().len()), options.memory_bytes);
             self.columns[place].add(first, summary, part.chunk.column(index), room);
         }
-        for (column, _) in self.columns.iter_mut().zip(&seen).filter(|(_, seen)| !**seen) {
+        for (column, _) in self.columns.iter_mut().zip(&places).filter(|(_, place)| place.is_none()) {
             column.add_missing(first, part.chunk.rows());
         }
         check_columns(self.columns.len(), &options.scan.limits)?;
         self.rows += part.chunk.rows() as u64;
+        while let Some(row) = self.sample.next_before(self.rows) {
+            let cell = |place: &Option<usize>| match place {
+                Some(place) => part.chunk.column(*place).cell((row - first) as usize),
+                None => Cell::MISSING,
+            };
+            self.sample.take(places.iter().map(cell));
+        }
+        if options.beginning_bytes > 0 {
+            self.beginning.add(part.chunk, places, options.beginning_bytes);
+        }
         Ok(())
     }
 }
