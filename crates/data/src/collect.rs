@@ -54,7 +54,7 @@ fn from_catalogue(context: &Context<'_>, name: &str, files: Option<&CatalogueFil
         }
         format @ (Format::Csv | Format::Jsonl | Format::Parquet) => {
             let paths = BTreeMap::from([(Split::Train, by_role("table")?)]);
-            table::collect(context, entry.name, format, &paths, Some(entry.target))?
+            table::collect(context, entry.name, format, &paths, entry.target)?
         }
         Format::ImageFolder => return Err(Error::internal("the catalogue has no picture folders")),
     };

@@ -67,7 +67,7 @@ mod tests {
             download_bytes: 1,
             files: vec![file].leak(),
             format: Format::Csv,
-            target: "b",
+            target: Some("b"),
         }
     }
 

