@@ -6,4 +6,5 @@ mod data;
 mod models;
 mod predict;
 mod run;
+mod tables;
 mod words;

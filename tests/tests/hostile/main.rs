@@ -7,3 +7,4 @@ mod data;
 mod model_files;
 mod requests;
 mod settings;
+mod tables;

@@ -22,19 +22,23 @@ pub(super) fn settings(reading: &Reading) -> ReadSettings {
     }
 }
 
-fn look(session: &Session, data: &DataPath, target: Option<&str>) -> Result<Examination> {
-    let (settings, options) = (settings(&data.reading), CheckOptions { target: target.map(str::to_owned) });
+/// Memory for rows of a table that the doctor holds against each other.
+const BEGINNING_BYTES: usize = 128 << 20;
+
+fn look(session: &Session, data: &DataPath, target: Option<&str>, beginning_bytes: usize) -> Result<Examination> {
+    let options = CheckOptions { target: target.map(str::to_owned) };
+    let settings = ReadSettings { beginning_bytes, ..settings(&data.reading) };
     let subject = Subject::find(&session.store, &data.data, &settings.limits)?;
     examine(&session.store, subject, &settings, &options, &Bars::new(), &cancel_on_signal()?)
 }
 
 pub(super) fn profile(session: &Session, data: &DataPath) -> Result<()> {
-    let examination = look(session, data, None)?;
+    let examination = look(session, data, None, 0)?;
     session.show(&profile_object(&examination), || profile_text(&examination))
 }
 
 pub(super) fn doctor(session: &Session, data: &DataPath, target: Option<&str>, plan: Option<&Path>) -> Result<()> {
-    let examination = look(session, data, target)?;
+    let examination = look(session, data, target, BEGINNING_BYTES)?;
     if let Some(plan) = plan {
         std::fs::write(plan, examination.plan()?).map_err(|source| Error::io("write the plan", plan, source))?;
     }

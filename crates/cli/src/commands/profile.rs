@@ -2,11 +2,12 @@
 
 use crate::terminal::{self, Table};
 use lepton_core::thousands;
+use lepton_doctor::across::{Correlations, correlations};
 use lepton_doctor::media::pictures::{ClassCount, Numbers, PictureProfile, PictureView};
 use lepton_doctor::profile::{ColumnView, Profile};
 use lepton_pipeline::{Examination, Examined};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The profile as JSON.
 pub(super) fn profile_object(examination: &Examination) -> Value {
@@ -15,6 +16,7 @@ pub(super) fn profile_object(examination: &Examination) -> Value {
             "file": examination.name, "kind": "table", "sha256": profile.source.sha256, "bytes": profile.source.bytes,
             "format": profile.format.name(), "delimiter": profile.delimiter, "rows": profile.rows,
             "columns": profile.view(), "duplicate_rows": profile.duplicates.count, "ragged_rows": profile.ragged.count,
+            "correlations": correlations(profile),
         }),
         Examined::Pictures(profile) => json!({
             "file": examination.name, "kind": "pictures", "sha256": profile.survey.sha256,
@@ -34,8 +36,44 @@ pub(super) fn profile_text(examination: &Examination) -> String {
                 table.row(row(column, profile.rows));
             }
             text.push_str(&table.text());
+            text.push_str(&together(&correlations(profile)));
         }
         Examined::Pictures(profile) => text.push_str(&pictures_text(&profile.view())),
+    }
+    text
+}
+
+/// Columns that go together this strongly are shown.
+const STRONG: f64 = 0.8;
+
+/// Pairs of columns that are shown.
+const SHOWN_PAIRS: usize = 10;
+
+/// The strongest pairs of columns, each by the measure that is strongest.
+fn together(correlations: &Correlations) -> String {
+    let mut seen = BTreeSet::new();
+    let strong = correlations.pairs.iter().filter(|pair| pair.value.abs() >= STRONG && seen.insert(&pair.columns));
+    let mut table = Table::new(&["columns that go together", "by", "strength"]);
+    let mut count = 0;
+    for pair in strong {
+        count += 1;
+        if count <= SHOWN_PAIRS {
+            let [one, other] = &pair.columns;
+            table.row([format!("{one}, {other}"), pair.method.name().replace('_', " "), format!("{:.3}", pair.value)]);
+        }
+    }
+    if count == 0 {
+        return String::new();
+    }
+    let mut text = format!("\n{}", table.text());
+    if count > SHOWN_PAIRS {
+        text.push_str(&format!("and {} more pairs; --json has all\n", count - SHOWN_PAIRS));
+    }
+    if correlations.is_sample {
+        text.push_str(&format!("of a sample of {} rows\n", thousands(correlations.rows as u64)));
+    }
+    if correlations.columns_left_out > 0 {
+        text.push_str(&format!("{} more columns were not compared\n", correlations.columns_left_out));
     }
     text
 }

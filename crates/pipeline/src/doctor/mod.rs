@@ -36,6 +36,9 @@ pub struct ReadSettings {
     pub threads: usize,
     /// Limits on columns and cells.
     pub limits: Limits,
+    /// Of a table, memory for the first rows, which are held against each other; 0 looks for nothing across rows and
+    /// columns.
+    pub beginning_bytes: usize,
 }
 
 impl ReadSettings {

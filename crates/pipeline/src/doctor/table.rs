@@ -6,6 +6,7 @@ use super::{ReadSettings, RepairReport, UndoReport};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
 use lepton_data::scan::{Scan, ScanOptions, Table, Work};
 use lepton_doctor::Finding;
+use lepton_doctor::across::check_across;
 use lepton_doctor::checks::{CheckOptions, check};
 use lepton_doctor::profile::{Profile, ProfileOptions, profile};
 use lepton_doctor::repair::{Change, read_log, repair, undo, write_log};
@@ -27,6 +28,7 @@ pub(super) fn examine_table(
     let scratch = store.scratch()?;
     let how = ProfileOptions {
         scan: settings.scan()?,
+        beginning_bytes: settings.beginning_bytes,
         ..ProfileOptions::new(scratch.path(), settings.threads(), progress, cancel)
     };
     let profile = profile(file, &how)?;
@@ -40,7 +42,11 @@ pub(super) fn examine_table(
             None => error.fix(format!("its columns are: {}", names.take(30).collect::<Vec<_>>().join(", "))),
         });
     }
-    let findings = check(&profile, options);
+    let mut findings = check(&profile, options);
+    if settings.beginning_bytes > 0 {
+        findings.extend(check_across(&profile, options, settings.threads(), cancel)?);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
     Ok((profile, findings))
 }
 
