@@ -4,7 +4,7 @@
 //! Start with [`collect`], [`prepare`] and [`Loader`]. Fitted preprocessing lives in lepton-recipe; nothing here
 //! writes outside of the scratch folder that [`catalogue::fetch`] is given.
 
-mod augment;
+pub mod augment;
 pub mod catalogue;
 mod collect;
 mod dataset;
@@ -18,7 +18,7 @@ pub mod scan;
 mod settings;
 mod source;
 
-pub use augment::{AugmentSettings, Augmenter};
+pub use augment::{AugmentSettings, Augmenter, Sample, Step, StepSettings};
 pub use collect::collect;
 pub use dataset::{Dataset, SourceFile, Unreadable};
 pub use ipc::{read_ipc, write_ipc};

@@ -1,7 +1,8 @@
 //! Batches for training and evaluation, prepared ahead on worker threads in an order that depends on the seed
 //! and the epoch alone.
 
-use crate::augment::Augmenter;
+use crate::augment::table::NumberNoise;
+use crate::augment::{Augmenter, Domain, Sample, Step};
 use crate::rows::take_rows;
 use arrow_array::RecordBatch;
 use lepton_core::image::{ImageBuilder, ImageColumn};
@@ -10,6 +11,7 @@ use lepton_recipe::{Recipe, raw};
 use rand_chacha::rand_core::Rng;
 use rayon::prelude::*;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -27,7 +29,7 @@ pub struct Batch {
     pub rows: Vec<usize>,
     /// The recipe's output, float32, first side the rows.
     pub input: Tensor,
-    /// Class indices, int64 `[n]`.
+    /// Class indices, int64 `[n]`; where rows are mixed the share of each class, float32 `[n, classes]`.
     pub target: Tensor,
 }
 
@@ -40,7 +42,7 @@ pub struct Loader {
 struct Inner {
     part: RecordBatch,
     recipe: Arc<Recipe>,
-    augmenter: Option<Augmenter>,
+    change: Change,
     batch_size: usize,
     seed: Seed,
     targets: Vec<i64>,
@@ -48,13 +50,40 @@ struct Inner {
     cached: Option<Tensor>,
 }
 
+/// How rows are changed on their way into a batch.
+enum Change {
+    Nothing,
+    Pictures(Augmenter),
+    Numbers(Vec<NumberNoise>),
+}
+
+impl Change {
+    fn new(part: &RecordBatch, recipe: &Recipe, augmenter: Option<Augmenter>) -> Result<Change> {
+        let Some(augmenter) = augmenter.filter(|augmenter| !augmenter.is_off()) else { return Ok(Change::Nothing) };
+        let pictures = recipe.inputs().of_kind(ColumnKind::Image).next().is_some();
+        augmenter.settings().check_domain(if pictures { Domain::Pictures } else { Domain::Tables })?;
+        if pictures {
+            return Ok(Change::Pictures(augmenter));
+        }
+        let mut noises = Vec::new();
+        for (index, settings) in augmenter.settings().steps.iter().enumerate() {
+            // New rows (SMOTE) are in the part already.
+            if let Step::NumberNoise { amount } = settings.step {
+                let (inputs, seed) = (recipe.inputs(), augmenter.seed());
+                noises.push(NumberNoise::new(part, inputs, amount, settings.chance(), seed, index as u64)?);
+            }
+        }
+        Ok(if noises.is_empty() { Change::Nothing } else { Change::Numbers(noises) })
+    }
+}
+
 impl Loader {
     /// A loader over `part`. `workers` threads prepare batches ahead in each epoch; 0 prepares each batch when it
     /// is asked for. Augmentation that is off counts as none.
     ///
     /// # Errors
-    /// [`ErrorCode::Config`] for a batch size of 0 or augmentation without pictures; what the recipe says about a
-    /// label or, where its output is kept, about a value.
+    /// [`ErrorCode::Config`] for a batch size of 0; [`ErrorCode::Unsupported`] for augmentation that the rows cannot
+    /// take; what the recipe says about a label or, where its output is kept, about a value.
     pub fn new(
         part: RecordBatch,
         recipe: Arc<Recipe>,
@@ -66,17 +95,13 @@ impl Loader {
         if batch_size == 0 {
             return Err(Error::new(ErrorCode::Config, "the batch size must be at least 1").at_key("train.batch_size"));
         }
-        let augmenter = augmenter.filter(|augmenter| !augmenter.is_off());
-        if augmenter.is_some() && recipe.inputs().of_kind(ColumnKind::Image).next().is_none() {
-            return Err(Error::new(ErrorCode::Config, "only pictures can be rotated, shifted and scaled")
-                .at_key("augment")
-                .fix("remove the [augment] section"));
-        }
+        let change = Change::new(&part, &recipe, augmenter)?;
         let targets = recipe.encode_target(&part)?.as_int64()?.to_vec();
         let row_len: i64 = recipe.output().shape.iter().skip(1).product();
         let bytes = (row_len as usize).saturating_mul(4).saturating_mul(part.num_rows());
-        let cached = if augmenter.is_none() && bytes <= CACHE_BYTES { Some(apply_all(&recipe, &part)?) } else { None };
-        let inner = Inner { part, recipe, augmenter, batch_size, seed, targets, cached };
+        let keep = matches!(change, Change::Nothing) && bytes <= CACHE_BYTES;
+        let cached = if keep { Some(apply_all(&recipe, &part)?) } else { None };
+        let inner = Inner { part, recipe, change, batch_size, seed, targets, cached };
         Ok(Loader { inner: Arc::new(inner), workers })
     }
 
@@ -101,16 +126,18 @@ impl Loader {
         let order: Arc<Vec<usize>> = Arc::new(self.inner.order(epoch, shuffle));
         let steps = self.steps();
         let workers = self.workers.min(steps.saturating_sub(from_step));
+        let prepared = Arc::new(AtomicUsize::new(0));
         let prefetch = (0..workers)
             .map(|worker| {
-                let (inner, order) = (Arc::clone(&self.inner), Arc::clone(&order));
+                let (inner, order, prepared) = (Arc::clone(&self.inner), Arc::clone(&order), Arc::clone(&prepared));
                 let (sender, receiver) = sync_channel(AHEAD);
                 let own_steps = (from_step + worker..steps).step_by(workers);
-                let work = move || send_batches(&inner, &order, epoch, own_steps, &sender);
+                let work = move || send_batches(&inner, &order, epoch, own_steps, &sender, &prepared);
                 Worker { receiver: Some(receiver), thread: Some(std::thread::spawn(work)) }
             })
             .collect();
-        Epoch { inner: Arc::clone(&self.inner), order, epoch, first: from_step, next: from_step, steps, prefetch }
+        let inner = Arc::clone(&self.inner);
+        Epoch { inner, order, epoch, first: from_step, next: from_step, steps, prefetch, prepared, waits: 0 }
     }
 }
 
@@ -121,11 +148,14 @@ fn send_batches(
     epoch: u64,
     steps: impl Iterator<Item = usize>,
     sender: &SyncSender<Result<Batch>>,
+    prepared: &AtomicUsize,
 ) {
     for step in steps {
-        if sender.send(inner.batch(order, step, epoch)).is_err() {
+        let batch = inner.batch(order, step, epoch);
+        if sender.send(batch).is_err() {
             return;
         }
+        prepared.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -165,28 +195,59 @@ impl Inner {
         let start = step * self.batch_size;
         let rows = order[start..order.len().min(start + self.batch_size)].to_vec();
         let placed = |error: Error| at_part_row(error, |row| rows[row]);
-        let input = match (&self.cached, &self.augmenter) {
+        if let Change::Pictures(augmenter) = &self.change {
+            let (pictures, target) = self.changed_pictures(augmenter, &rows, epoch)?;
+            let input = self.recipe.apply(&pictures).map_err(placed)?;
+            return Ok(Batch { rows, input, target });
+        }
+        let input = match (&self.cached, &self.change) {
             (Some(all), _) => gather(all, &rows)?,
-            (None, Some(augmenter)) => self.recipe.apply(&self.augmented(augmenter, &rows, epoch)?).map_err(placed)?,
-            (None, None) => self.recipe.apply(&take_rows(&self.part, &rows)?).map_err(placed)?,
+            (None, Change::Numbers(noises)) => {
+                let mut batch = take_rows(&self.part, &rows)?;
+                for noise in noises {
+                    batch = noise.apply(&batch, &rows, epoch)?;
+                }
+                self.recipe.apply(&batch).map_err(placed)?
+            }
+            (None, _) => self.recipe.apply(&take_rows(&self.part, &rows)?).map_err(placed)?,
         };
-        let target = Tensor::int64(vec![rows.len()], rows.iter().map(|&row| self.targets[row]).collect())?;
+        let target = self.class_indices(&rows)?;
         Ok(Batch { rows, input, target })
     }
 
-    /// The picture column of `rows`, changed.
-    fn augmented(&self, augmenter: &Augmenter, rows: &[usize], epoch: u64) -> Result<RecordBatch> {
+    fn class_indices(&self, rows: &[usize]) -> Result<Tensor> {
+        Tensor::int64(vec![rows.len()], rows.iter().map(|&row| self.targets[row]).collect())
+    }
+
+    /// The picture column of `rows`, changed, and their targets.
+    fn changed_pictures(&self, augmenter: &Augmenter, rows: &[usize], epoch: u64) -> Result<(RecordBatch, Tensor)> {
         let schema = raw::arrow_schema(self.recipe.inputs());
         let name = schema.field(0).name();
         let missing = || Error::new(ErrorCode::BadData, "the picture is missing").at_column(name);
         let pictures = ImageColumn::new(self.part.column_by_name(name).ok_or_else(missing)?)?;
+        let picture = |row: usize| pictures.get(row).ok_or_else(|| missing().at_row(row as u64 + 1));
         let mut builder = ImageBuilder::default();
-        for &row in rows {
-            let picture = pictures.get(row).ok_or_else(|| missing().at_row(row as u64 + 1))?;
-            builder.push(Some(augmenter.picture(picture, row as u64, epoch).as_ref()));
-        }
-        RecordBatch::try_new(Arc::clone(&schema), vec![builder.finish()])
-            .map_err(|source| Error::internal(format!("augmented pictures do not fit their schema: {source}")))
+        let target = if augmenter.mixes() {
+            let classes = self.recipe.labels().len();
+            let mut shares = vec![0.0; rows.len() * classes];
+            for (shares, &row) in shares.chunks_exact_mut(classes.max(1)).zip(rows) {
+                let of = |row: usize| Ok(Sample::of_picture(picture(row)?));
+                let mixed =
+                    augmenter.mixed(row, pictures.len(), epoch, &of).map_err(|error| error.at_row(row as u64 + 1))?;
+                builder.push(Some(mixed.sample.picture.as_ref()));
+                mixed.shares.iter().for_each(|&(row, share)| shares[self.targets[row] as usize] += share);
+            }
+            Tensor::float32(vec![rows.len(), classes], shares)?
+        } else {
+            for &row in rows {
+                let changed = augmenter.picture(picture(row)?, row as u64, epoch);
+                builder.push(Some(changed.map_err(|error| error.at_row(row as u64 + 1))?.as_ref()));
+            }
+            self.class_indices(rows)?
+        };
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![builder.finish()])
+            .map_err(|source| Error::internal(format!("augmented pictures do not fit their schema: {source}")))?;
+        Ok((batch, target))
     }
 }
 
@@ -219,6 +280,21 @@ pub struct Epoch {
     next: usize,
     steps: usize,
     prefetch: Vec<Worker>,
+    /// Batches that the workers have handed over, taken or not.
+    prepared: Arc<AtomicUsize>,
+    waits: usize,
+}
+
+impl Epoch {
+    /// How many batches the worker threads have handed over so far, taken or not; 0 where there are none.
+    pub fn prepared(&self) -> usize {
+        self.prepared.load(Ordering::Acquire)
+    }
+
+    /// How many batches were not ready when they were asked for.
+    pub fn waits(&self) -> usize {
+        self.waits
+    }
 }
 
 struct Worker {
@@ -236,10 +312,16 @@ impl Iterator for Epoch {
         let step = self.next;
         self.next += 1;
         if self.prefetch.is_empty() {
+            self.waits += 1;
             return Some(self.inner.batch(&self.order, step, self.epoch));
         }
         let worker = &self.prefetch[(step - self.first) % self.prefetch.len()];
-        let received = worker.receiver.as_ref().and_then(|receiver| receiver.recv().ok());
+        let received = worker.receiver.as_ref().and_then(|receiver| {
+            receiver.try_recv().ok().or_else(|| {
+                self.waits += 1;
+                receiver.recv().ok()
+            })
+        });
         Some(received.unwrap_or_else(|| Err(Error::internal(format!("the worker that prepares batch {step} died")))))
     }
 }

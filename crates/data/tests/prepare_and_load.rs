@@ -281,7 +281,7 @@ fn wrong_use_is_refused() {
     let recipe = Arc::new(plan.fit(&data.schema, &part(TRAIN)).unwrap());
     let augmenter = Augmenter::new(&AugmentSettings { shift: 0.1, ..Default::default() }, Seed(0)).unwrap();
     let error = Loader::new(part(TRAIN), Arc::clone(&recipe), Some(augmenter), 2, Seed(0), 0).err().unwrap();
-    assert_eq!(error.code(), ErrorCode::Config);
+    assert_eq!((error.code(), error.place().key.as_deref()), (ErrorCode::Unsupported, Some("augment")));
     check(
         Loader::new(part(&[(1.0, "a"), (2.0, "zz")]), Arc::clone(&recipe), None, 2, Seed(0), 0),
         Some(2),

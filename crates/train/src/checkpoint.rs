@@ -59,6 +59,8 @@ pub(crate) struct EpochSums {
     pub(crate) learning_rate: f64,
     /// Wall seconds of the steps.
     pub(crate) seconds: f64,
+    /// Seconds of them in which the step waited for its batch.
+    pub(crate) data_wait_seconds: f64,
 }
 
 /// How far a training has come.
@@ -141,7 +143,14 @@ mod tests {
                 fingerprint: Digest::of("x"),
                 epoch: 2,
                 steps_done: 17,
-                sums: EpochSums { loss: 0.1 + 0.2, correct: 5, rows: 9, learning_rate: 1e-3, seconds: 0.7 },
+                sums: EpochSums {
+                    loss: 0.1 + 0.2,
+                    correct: 5,
+                    rows: 9,
+                    learning_rate: 1e-3,
+                    seconds: 0.7,
+                    data_wait_seconds: 0.2,
+                },
                 history: vec![],
                 best,
                 finished: false,

@@ -13,8 +13,8 @@ use crate::outputs::outputs_over;
 use crate::pace::{Interval, Speed};
 use crate::settings::TrainSettings;
 use crate::task::Task;
-use lepton_core::{Cancel, Digest, Error, ErrorCode, Event, Metric, Progress, Result, Seed, Tensor};
-use lepton_data::{Batch, Loader};
+use lepton_core::{Cancel, DType, Digest, Error, ErrorCode, Event, Metric, Progress, Result, Seed, Tensor};
+use lepton_data::{Batch, Epoch, Loader};
 use lepton_nn::{Architecture, Network, Trainer};
 use std::time::Instant;
 
@@ -59,6 +59,8 @@ pub struct Fit {
     pub stopped_early: bool,
     /// Training rows per second over the steps of this process, without validation and checkpoints.
     pub samples_per_second: f64,
+    /// Seconds in which steps waited for their batch, over all epochs.
+    pub data_wait_seconds: f64,
     /// What computed, for example `burn 0.22.1 flex (cpu)`.
     pub backend: String,
 }
@@ -93,6 +95,8 @@ struct Training<'a> {
     job: FitJob<'a>,
     trainer: Trainer,
     position: Position,
+    /// The next epoch's batches, which are prepared while this one is validated.
+    upcoming: Option<Epoch>,
     best_weights: Vec<u8>,
     resumed_from_step: Option<u64>,
     /// The step of the newest checkpoint.
@@ -120,6 +124,7 @@ impl<'a> Training<'a> {
                 finished: false,
                 stopped_early: false,
             },
+            upcoming: None,
             best_weights: Vec::new(),
             resumed_from_step: None,
             saved_step: None,
@@ -155,11 +160,15 @@ impl<'a> Training<'a> {
     /// The steps of the current epoch that are still to do.
     fn steps_of_epoch(&mut self) -> Result<()> {
         let (train, steps) = (self.job.train, self.job.train.steps());
-        let batches = train.epoch(self.position.epoch as u64, self.position.steps_done, true);
+        let (epoch, done) = (self.position.epoch as u64, self.position.steps_done);
+        let mut batches = self.upcoming.take().unwrap_or_else(|| train.epoch(epoch, done, true));
         let before = self.speed.seconds(self.now());
         let carried = self.position.sums.seconds;
         self.speed.start(self.now());
-        for batch in batches {
+        loop {
+            let asked = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            self.position.sums.data_wait_seconds += asked.elapsed().as_secs_f64();
             if self.job.cancel.is_cancelled() {
                 self.speed.pause(self.now());
                 return self.stop();
@@ -210,6 +219,9 @@ impl<'a> Training<'a> {
 
     /// Validates, remembers the best weights, and goes to the next epoch or ends.
     fn end_of_epoch(&mut self) -> Result<()> {
+        if self.position.epoch < self.job.settings.epochs {
+            self.upcoming = Some(self.job.train.epoch(self.position.epoch as u64 + 1, 0, true));
+        }
         let network = self.trainer.network();
         let validated = outputs_over(self.job.valid, self.job.cancel, &mut |input| network.forward(input));
         let (outputs, targets) = match validated {
@@ -235,6 +247,7 @@ impl<'a> Training<'a> {
             valid,
             learning_rate: sums.learning_rate,
             seconds: sums.seconds,
+            data_wait_seconds: sums.data_wait_seconds,
         };
         self.tell_epoch(&record);
         self.position.history.push(record);
@@ -265,6 +278,7 @@ impl<'a> Training<'a> {
         Ok(Fit {
             network: on_threads(best, self.job.settings)?,
             best_epoch: self.position.best.epoch,
+            data_wait_seconds: self.position.history.iter().map(|record| record.data_wait_seconds).sum(),
             history: self.position.history,
             resumed_from_step: self.resumed_from_step,
             stopped_early: self.position.stopped_early,
@@ -372,9 +386,15 @@ fn fingerprint(job: &FitJob<'_>) -> Result<Digest> {
     ))
 }
 
-/// Rows whose largest output, float32 `[rows, classes]`, is at the true class, int64 `[rows]`.
+/// Rows whose largest output, float32 `[rows, classes]`, is at the true class, int64 `[rows]`, or, where rows were
+/// mixed, at the class with the largest share, float32 `[rows, classes]`.
 fn correct_rows(outputs: &Tensor, targets: &Tensor) -> Result<u64> {
-    let rows = outputs.as_float32()?.chunks_exact(outputs.row_len().max(1));
+    let classes = outputs.row_len().max(1);
+    let rows = outputs.as_float32()?.chunks_exact(classes);
+    if targets.dtype() == DType::Float32 {
+        let shares = targets.as_float32()?.chunks_exact(classes);
+        return Ok(rows.zip(shares).filter(|(scores, shares)| argmax(scores) == argmax(shares)).count() as u64);
+    }
     let right = rows.zip(targets.as_int64()?).filter(|(scores, class)| argmax(scores) as i64 == **class);
     Ok(right.count() as u64)
 }

@@ -21,6 +21,8 @@ pub struct EpochRecord {
     pub learning_rate: f64,
     /// Wall seconds of the epoch's training steps, without validation and checkpoints.
     pub seconds: f64,
+    /// Seconds of them in which the step waited for its batch.
+    pub data_wait_seconds: f64,
 }
 
 /// Two charts: loss and accuracy by epoch, on training and validation rows.
@@ -65,6 +67,7 @@ mod tests {
             valid: Metrics::from([("accuracy".to_owned(), 0.75)]),
             learning_rate: 0.001,
             seconds: 1.0,
+            data_wait_seconds: 0.0,
         };
         let figures = learning_curves(&[record(1, 0.4), record(2, 0.2)]);
         let Figure::Curves { series, .. } = &figures[0] else { panic!("not curves") };

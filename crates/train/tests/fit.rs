@@ -21,7 +21,7 @@ impl Progress for Heard {
 
 /// Records without wall time.
 fn timeless(history: &[EpochRecord]) -> Vec<EpochRecord> {
-    history.iter().map(|record| EpochRecord { seconds: 0.0, ..record.clone() }).collect()
+    history.iter().map(|record| EpochRecord { seconds: 0.0, data_wait_seconds: 0.0, ..record.clone() }).collect()
 }
 
 #[test]
@@ -43,6 +43,8 @@ fn it_learns_and_tells_of_every_epoch() {
     let finished = events.iter().filter(|event| matches!(event, Event::EpochFinished { .. })).count();
     assert_eq!(finished, 60);
     let seconds: f64 = fit.history.iter().map(|record| record.seconds).sum();
+    let waits: f64 = fit.history.iter().map(|record| record.data_wait_seconds).sum();
+    assert!(waits > 0.0 && waits <= seconds && waits == fit.data_wait_seconds, "{waits} of {seconds} s");
     let steps = events.iter().filter(|event| matches!(event, Event::Step { .. })).count();
     assert!(steps as f64 <= 10.0 * seconds + 60.0, "{steps} in {seconds} s");
 }

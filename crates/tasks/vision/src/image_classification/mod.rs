@@ -34,7 +34,7 @@ impl Task for ImageClassification {
 
     /// Modest enough for digits and other pictures that have an upright: ten degrees, 7 % of shift and scale.
     fn default_augment(&self) -> AugmentSettings {
-        AugmentSettings { rotate_degrees: 10.0, shift: 0.07, scale: 0.07 }
+        AugmentSettings { rotate_degrees: 10.0, shift: 0.07, scale: 0.07, ..AugmentSettings::default() }
     }
 
     fn zoo(&self) -> &'static [ZooEntry] {
