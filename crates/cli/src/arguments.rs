@@ -177,6 +177,17 @@ pub(crate) enum RunsCommand {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum DataCommand {
+    /// Write a contact sheet of augmented training rows
+    Preview {
+        /// A project (a folder with a lepton.toml, or the file), a folder of pictures, or a table
+        path: PathBuf,
+        /// Change a setting, for example augment.shift=0.1 or project.seed=7
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// Where to write it: .html, or .png for pictures
+        #[arg(long, value_name = "FILE", default_value = "preview.html")]
+        to: PathBuf,
+    },
     /// List the catalogue and the dataset versions of this machine
     List,
     /// Download a dataset of the catalogue

@@ -78,7 +78,11 @@ pub struct Augmented {
     pub settings: AugmentSettings,
     /// One line for a person.
     pub about: String,
-    /// Originals and variants of a few training pictures.
+    /// The training split with new rows, where some were made (SMOTE); else it is that of [`Prepared`].
+    pub train: Option<Part>,
+    /// New training rows by class.
+    pub added: BTreeMap<String, usize>,
+    /// Originals and variants of a few training rows.
     pub preview: Option<Figure>,
 }
 
@@ -99,6 +103,8 @@ pub struct Trained {
     pub stopped_early: bool,
     /// Training rows per second over all epochs.
     pub samples_per_second: f64,
+    /// Seconds in which training steps waited for their batch, over all epochs.
+    pub data_wait_seconds: f64,
     /// The machine and the versions.
     pub environment: Environment,
     /// The run that trained it.
@@ -191,11 +197,15 @@ impl Artifact for Prepared {
 
 impl Artifact for Augmented {
     fn blobs(&self) -> Vec<Digest> {
-        Vec::new()
+        self.train.iter().map(|part| part.blob).collect()
     }
 
     fn summary(&self) -> String {
-        self.about.clone()
+        if self.added.is_empty() {
+            return self.about.clone();
+        }
+        let added = self.added.iter().map(|(class, rows)| format!("{} of {class}", thousands(*rows as u64)));
+        format!("{}; new rows: {}", self.about, added.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -207,11 +217,20 @@ impl Artifact for Trained {
     fn summary(&self) -> String {
         let stopped = if self.stopped_early { ", stopped early" } else { "" };
         format!(
-            "{} epochs{stopped}, best is {}; {} samples/s",
+            "{} epochs{stopped}, best is {}; {} samples/s, {:.1} % of it waiting for data",
             self.history.len(),
             self.best_epoch,
-            thousands(self.samples_per_second as u64)
+            thousands(self.samples_per_second as u64),
+            100.0 * self.data_wait_share()
         )
+    }
+}
+
+impl Trained {
+    /// The share of the training steps' time in which they waited for their batch, 0 to 1.
+    pub fn data_wait_share(&self) -> f64 {
+        let seconds: f64 = self.history.iter().map(|epoch| epoch.seconds).sum();
+        if seconds > 0.0 { (self.data_wait_seconds / seconds).min(1.0) } else { 0.0 }
     }
 }
 

@@ -114,6 +114,12 @@ impl Project {
         Ok(Project { folder, file, settings })
     }
 
+    /// A project from the text of a settings file, with absolute paths; `origin` is what errors name.
+    pub(crate) fn parse(text: &str, origin: &Path, overrides: &[String]) -> Result<Project> {
+        let settings = parse(text, origin, overrides)?;
+        Ok(Project { folder: PathBuf::from("."), file: origin.to_path_buf(), settings })
+    }
+
     /// The name that the model is registered under.
     pub fn model_name(&self) -> &ModelName {
         self.settings.deploy.name.as_ref().unwrap_or(&self.settings.project.name)
@@ -180,6 +186,9 @@ fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Settings> {
 fn validate(settings: Settings, file: &Path) -> Result<Settings> {
     settings.train.validate().map_err(|error| error.in_file(file))?;
     Rule::all(&settings.check.rules, "check.rules").map_err(|error| error.in_file(file))?;
+    if let Some(augment) = &settings.augment {
+        augment.check().map_err(|error| error.in_file(file))?;
+    }
     for (metric, value) in &settings.deploy.require {
         let names = lepton_core::Metric::ALL.map(lepton_core::Metric::name);
         if !names.contains(&metric.as_str()) {

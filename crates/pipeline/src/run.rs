@@ -60,6 +60,8 @@ pub struct RunResult {
     pub rows: BTreeMap<Split, usize>,
     /// Training rows per second over all epochs, of the run that trained.
     pub samples_per_second: Option<f64>,
+    /// Seconds in which training steps waited for their batch, of the run that trained.
+    pub data_wait_seconds: Option<f64>,
     /// Metrics of the served model by split.
     pub metrics: MetricsBySplit,
     /// `name@version`.
@@ -252,6 +254,7 @@ fn finish(context: &Context<'_>, stages: &[StageResult], artifacts: &Artifacts, 
             prepared.parts.iter().map(|(split, part)| (*split, part.rows)).collect()
         }),
         samples_per_second: artifacts.trained.as_ref().map(|trained| trained.samples_per_second),
+        data_wait_seconds: artifacts.trained.as_ref().map(|trained| trained.data_wait_seconds),
         metrics: artifacts.optimized.as_ref().map(|optimized| optimized.metrics.clone()).unwrap_or_default(),
         model: artifacts.deployed.as_ref().map(|deployed| format!("{}@{}", deployed.model, deployed.version)),
         package: None,

@@ -58,10 +58,19 @@ target = \"label\"
 # rotate_degrees = 10
 # shift = 0.07                              # share of the side
 # scale = 0.07
+# [[augment.steps]]                         # and more, in this order: docs/guide.md has the table
+# kind = \"flip_horizontal\"
+# probability = 0.5
 
 "
         }
-        TaskKind::TabularClassification => "",
+        TaskKind::TabularClassification => {
+            "\
+# [[augment.steps]]                         # stage 3: varies training rows; docs/guide.md has the table
+# kind = \"smote\"                            # new rows of rare classes
+
+"
+        }
     };
     format!(
         "\

@@ -1,4 +1,4 @@
-//! `lepton data list|fetch|show`; what looks into data is in `doctor`.
+//! `lepton data list|fetch|show|preview`; what looks into data is in `doctor`.
 
 use super::{Session, check, doctor};
 use crate::arguments::DataCommand;
@@ -6,15 +6,17 @@ use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
 use lepton_core::{ErrorCode, Result};
 use lepton_data::catalogue::{self, Entry};
-use lepton_pipeline::{Collected, catalogue_state, fetch_dataset};
+use lepton_pipeline::{Collected, catalogue_state, fetch_dataset, write_preview};
 use lepton_store::DatasetRecord;
 use serde_json::{Value, json};
+use std::path::Path;
 
 pub(super) fn data(session: &Session, command: &DataCommand) -> Result<u8> {
     match command {
         DataCommand::List => list(session)?,
         DataCommand::Fetch { name } => fetch(session, name)?,
         DataCommand::Show { name } => show(session, name)?,
+        DataCommand::Preview { path, set, to } => preview(session, path, set, to)?,
         DataCommand::Profile { data } => doctor::profile(session, data)?,
         DataCommand::Doctor { data, target, plan } => {
             doctor::doctor(session, data, target.as_deref(), plan.as_deref())?;
@@ -77,6 +79,23 @@ fn show(session: &Session, name: &str) -> Result<()> {
         },
         Err(error) => Err(error),
     }
+}
+
+fn preview(session: &Session, path: &Path, overrides: &[String], to: &Path) -> Result<()> {
+    let sheet = lepton_pipeline::preview(&session.store, path, overrides, &Bars::new(), &cancel_on_signal()?)?;
+    write_preview(&sheet, to)?;
+    let value = json!({ "file": to, "preview": sheet });
+    session.show(&value, || {
+        format!(
+            "data      {} sha256:{}\nseed      {}\naugment   {}\nsettings  {}\nfile      {}\n",
+            sheet.dataset,
+            sheet.sha256.short(),
+            sheet.seed.0,
+            sheet.about,
+            value["preview"]["settings"],
+            to.display()
+        )
+    })
 }
 
 fn entry_object(entry: &Entry, here: bool) -> Value {

@@ -113,6 +113,8 @@ pub struct EpochFacts {
     pub learning_rate: f64,
     /// Wall seconds of the epoch.
     pub seconds: f64,
+    /// Seconds of them in which a training step waited for its batch.
+    pub data_wait_seconds: f64,
 }
 
 /// One thing that a data check found.

@@ -89,6 +89,32 @@ pub fn html(input: &ReportInput) -> String {
     page.into_string()
 }
 
+/// A page of figures alone, under a title and what they came from.
+pub fn sheet(title: &str, facts: &[(String, String)], figures: &[Figure]) -> String {
+    let page = markup! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header.masthead { p.eyebrow { "Lepton contact sheet" } h1 { (title) } }
+                main {
+                    section.headline { dl.source { @for (name, value) in facts { div { dt { (name) } dd { (value) } } } } }
+                    section { div.content { @for figure in figures { (draw(figure)) } } }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
 fn learning(input: &ReportInput) -> Option<Section> {
     (!input.history.is_empty() || input.architecture.is_some()).then(|| Section {
         anchor: "learning",

@@ -128,7 +128,7 @@ pub(super) fn history(input: &ReportInput) -> Markup {
         details {
             summary { "The numbers behind the curves" }
             div.scroll tabindex="0" role="region" aria-label="The numbers behind the curves" { table {
-                thead { tr { @for (index, name) in ["epoch", "training loss", "validation loss", "training accuracy", "validation accuracy", "learning rate", "time"].iter().enumerate() {
+                thead { tr { @for (index, name) in ["epoch", "training loss", "validation loss", "training accuracy", "validation accuracy", "learning rate", "time", "waiting for data"].iter().enumerate() {
                     th.number[index > 0] scope="col" { (name) }
                 } } }
                 tbody { @for epoch in &input.history { tr {
@@ -139,6 +139,7 @@ pub(super) fn history(input: &ReportInput) -> Markup {
                     td.number { (quantity::share(epoch.valid_accuracy)) }
                     td.number { (format!("{:.2e}", epoch.learning_rate)) }
                     td.number { (quantity::seconds(epoch.seconds)) }
+                    td.number { (quantity::share(if epoch.seconds > 0.0 { epoch.data_wait_seconds / epoch.seconds } else { 0.0 })) }
                 } } }
             } }
         }

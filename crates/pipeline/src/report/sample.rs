@@ -84,6 +84,7 @@ pub(super) fn run() -> ReportInput {
                 valid_accuracy,
                 learning_rate: 1e-3 * 0.8f64.powi(index as i32),
                 seconds: 23.1 + index as f64 * 0.4,
+                data_wait_seconds: 0.002 * index as f64,
             })
             .collect(),
         best_epoch: Some(4),

@@ -1,21 +1,18 @@
-//! Stage 3, augment: fixes how training pictures are varied, and shows it. The variants themselves are made
-//! while training, on worker threads, from the seed, the row and the epoch.
+//! Stage 3, augment: fixes how training rows are varied, makes new rows where that is asked for, and shows a few. The
+//! variants themselves are made while training, on worker threads, from the seed, the row and the epoch.
 
 use super::{Artifacts, Work, earlier, parts};
 use crate::Stage;
 use crate::artifact::{Augmented, Prepared};
 use crate::cache;
+use crate::preview::{TrainRows, figures};
 use crate::run::Context;
 use crate::tasks::task;
-use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use lepton_core::image::ImageColumn;
-use lepton_core::{CaptionedPicture, ColumnKind, Digest, Error, ErrorCode, Figure, Result, Seed, Split};
-use lepton_data::{AugmentSettings, Augmenter};
-
-/// Pictures in the preview, each with [`PREVIEW_VARIANTS`] variants.
-const PREVIEW_PICTURES: usize = 5;
-const PREVIEW_VARIANTS: u64 = 4;
+use lepton_core::{ColumnKind, Digest, Result, Split};
+use lepton_data::Step;
+use lepton_data::augment::Domain;
+use lepton_data::augment::table::oversample;
+use std::collections::BTreeMap;
 
 /// The work of this stage.
 pub(crate) struct Augment<'a> {
@@ -43,53 +40,31 @@ impl Work for Augment<'_> {
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Augmented> {
         let settings = &context.project.settings;
-        let chosen = settings.augment.unwrap_or_else(|| task(settings.project.task).default_augment());
+        let chosen = settings.augment.clone().unwrap_or_else(|| task(settings.project.task).default_augment());
         chosen.check()?;
-        let picture = self.prepared.schema.of_kind(ColumnKind::Image).next();
+        let prepared = self.prepared;
+        let about = chosen.describe();
         if chosen.is_off() {
-            return Ok(Augmented { settings: chosen, about: "off".to_owned(), preview: None });
+            return Ok(Augmented { settings: chosen, about, train: None, added: BTreeMap::new(), preview: None });
         }
-        let Some(column) = picture else {
-            return Err(Error::new(ErrorCode::Unsupported, "this dataset has no pictures to rotate, shift or scale")
-                .at_key("augment")
-                .fix("remove the [augment] section"));
-        };
-        let train = parts::load(context.store, &self.prepared.parts, Split::Train)?;
-        let preview = preview(&train, &column.name, &self.prepared.target, &chosen, settings.project.seed)?;
-        Ok(Augmented { about: describe(&chosen), settings: chosen, preview: Some(preview) })
-    }
-}
-
-fn describe(settings: &AugmentSettings) -> String {
-    format!(
-        "rotate up to {} degrees, shift up to {:.0} %, scale up to {:.0} %; training split only",
-        settings.rotate_degrees,
-        100.0 * settings.shift,
-        100.0 * settings.scale
-    )
-}
-
-fn preview(train: &RecordBatch, column: &str, target: &str, settings: &AugmentSettings, seed: Seed) -> Result<Figure> {
-    let missing = || Error::internal("the training split lost a column");
-    let pictures = ImageColumn::new(train.column_by_name(column).ok_or_else(missing)?)?;
-    let labels = train.column_by_name(target).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(missing)?;
-    let augmenter = Augmenter::new(settings, seed)?;
-    let mut cells = Vec::new();
-    for row in 0..pictures.len().min(PREVIEW_PICTURES) {
-        let Some(picture) = pictures.get(row) else { continue };
-        let truth = labels.value(row).to_owned();
-        let original = lepton_core::image::Image {
-            height: picture.height,
-            width: picture.width,
-            channels: picture.channels,
-            pixels: picture.pixels.to_vec(),
-        };
-        let variants = (1..=PREVIEW_VARIANTS).map(|epoch| augmenter.picture(picture, row as u64, epoch));
-        for (index, image) in std::iter::once(original).chain(variants).enumerate() {
-            let caption = if index == 0 { format!("{truth}, original") } else { format!("epoch {index}") };
-            cells.push(CaptionedPicture { image, caption });
+        let pictures = prepared.schema.of_kind(ColumnKind::Image).next().is_some();
+        chosen.check_domain(if pictures { Domain::Pictures } else { Domain::Tables })?;
+        let seed = settings.project.seed;
+        let part = parts::load(context.store, &prepared.parts, Split::Train)?;
+        let rows = TrainRows { part: &part, schema: &prepared.schema, target: &prepared.target };
+        let preview = figures(&rows, &chosen, seed)?.into_iter().next();
+        let mut grown = None;
+        let mut added = BTreeMap::new();
+        for (index, step) in chosen.steps.iter().enumerate() {
+            if let Step::Smote { neighbours } = step.step {
+                let before = grown.as_ref().unwrap_or(&part);
+                let after = oversample(before, &prepared.schema, &prepared.target, neighbours, seed)
+                    .map_err(|error| error.at_key(format!("augment.steps[{index}]")))?;
+                after.added.into_iter().for_each(|(class, rows)| *added.entry(class).or_default() += rows);
+                grown = Some(after.part);
+            }
         }
+        let train = grown.as_ref().map(|part| parts::save_part(context.store, part)).transpose()?;
+        Ok(Augmented { settings: chosen, about, train, added, preview })
     }
-    let title = "Training pictures as augmented".to_owned();
-    Ok(Figure::Pictures { title, columns: 1 + PREVIEW_VARIANTS as usize, cells })
 }

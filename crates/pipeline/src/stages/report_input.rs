@@ -81,6 +81,7 @@ pub(crate) fn report_input(
                 valid_accuracy: epoch.valid.get(Metric::Accuracy.name()).copied().unwrap_or(f64::NAN),
                 learning_rate: epoch.learning_rate,
                 seconds: epoch.seconds,
+                data_wait_seconds: epoch.data_wait_seconds,
             })
             .collect();
     }

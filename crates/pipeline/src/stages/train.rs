@@ -55,7 +55,13 @@ impl Work for Train<'_> {
         cache::key(
             Self::STAGE,
             (train, settings.project.task, settings.project.seed),
-            (self.prepared.recipe, &self.prepared.parts, &self.prepared.labels, &self.augmented.settings),
+            (
+                self.prepared.recipe,
+                &self.prepared.parts,
+                &self.prepared.labels,
+                &self.augmented.settings,
+                &self.augmented.train,
+            ),
         )
     }
 
@@ -68,7 +74,10 @@ impl Work for Train<'_> {
         let augmenter =
             (!self.augmented.settings.is_off()).then(|| Augmenter::new(&self.augmented.settings, seed)).transpose()?;
         let loader = |split: Split, augmenter: Option<Augmenter>| {
-            let part = parts::load(context.store, &self.prepared.parts, split)?;
+            let part = match (&self.augmented.train, split) {
+                (Some(part), Split::Train) => parts::load_part(context.store, part)?,
+                _ => parts::load(context.store, &self.prepared.parts, split)?,
+            };
             Loader::new(part, Arc::clone(&recipe), augmenter, train.batch_size, seed, threads)
         };
         let (training, validation) = (loader(Split::Train, augmenter)?, loader(Split::Valid, None)?);
@@ -93,6 +102,7 @@ impl Work for Train<'_> {
             best_epoch: fit.best_epoch,
             stopped_early: fit.stopped_early,
             samples_per_second: fit.samples_per_second,
+            data_wait_seconds: fit.data_wait_seconds,
             history: fit.history,
             environment: environment(threads, &fit.backend),
             run: context.run.clone(),
