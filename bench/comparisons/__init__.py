@@ -1,11 +1,13 @@
 """The comparisons by name. Each takes (rounds, quick) and gives (rows, details): rows of {name, ours, peer,
 unit, ratio}, and details with the versions and every single figure."""
 
+from .augment import augment
 from .environment import Failure
 from .infer import infer
 from .train_example import train_example
 
 COMPARISONS = {
+    "augment": ("pictures/s of augmentation on one core against albumentations", augment),
     "train-example": ("the worked example on MNIST against Keras and PyTorch: samples/s, test accuracy", train_example),
     "infer": ("latency at batch 1 and 8 against Python onnxruntime on the same ONNX file", infer),
 }
