@@ -204,6 +204,9 @@ pub(crate) enum DataCommand {
     Profile {
         #[command(flatten)]
         data: DataPath,
+        /// Write the profile as a page to this file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Find what is wrong with a table, or a folder of pictures or sounds, and write a plan that repairs it
     Doctor {
@@ -215,6 +218,9 @@ pub(crate) enum DataCommand {
         /// Write the proposed repairs to this file, to be edited and given to `lepton data repair`
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
+        /// Write a page with the findings and the profile to this file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Hold a table, a project or a dataset against rules; the exit code is 1 when one is broken
     Check {

@@ -84,9 +84,14 @@ seed = 42                                   # fixes every random choice
 
 [collect]                                   # stage 1
 {collect}
+# [[check.rules]]                           # what the rows must keep; a broken rule ends the run
+# rule = \"row_count\"                        # not_null, unique, between, in_set, matches, type, fresh_within
+# min = 100
+
 [prepare]                                   # stage 2
 valid_fraction = 0.1                        # cut from the training rows, stratified
 test_fraction = 0.2                         # only where the source has no test part
+# group = \"patient\"                         # no value of this column in two parts; or time = \"date\"
 
 {augment}[train]                                     # stage 4
 # architecture = \"...\"                      # a network of the task's zoo; an unknown name lists them

@@ -3,7 +3,9 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod augment;
+mod check;
 mod data;
+mod dirty_table;
 mod models;
 mod predict;
 mod run;

@@ -17,9 +17,9 @@ pub(super) fn data(session: &Session, command: &DataCommand) -> Result<u8> {
         DataCommand::Fetch { name } => fetch(session, name)?,
         DataCommand::Show { name } => show(session, name)?,
         DataCommand::Preview { path, set, to } => preview(session, path, set, to)?,
-        DataCommand::Profile { data } => doctor::profile(session, data)?,
-        DataCommand::Doctor { data, target, plan } => {
-            doctor::doctor(session, data, target.as_deref(), plan.as_deref())?;
+        DataCommand::Profile { data, html } => doctor::profile(session, data, html.as_deref())?,
+        DataCommand::Doctor { data, target, plan, html } => {
+            doctor::doctor(session, data, target.as_deref(), plan.as_deref(), html.as_deref())?;
         }
         DataCommand::Check { target, reading, rules, suggest } => {
             return check::check(session, target, reading, rules.as_deref(), *suggest);

@@ -4,10 +4,11 @@ use super::Session;
 use super::profile::{head, profile_object, profile_text};
 use crate::arguments::{DataPath, Reading};
 use crate::interrupt::cancel_on_signal;
-use crate::terminal::{Bars, Table};
+use crate::terminal::{self, Bars, Table};
 use lepton_core::{Error, Result, thousands};
 use lepton_doctor::Finding;
 use lepton_doctor::checks::CheckOptions;
+use lepton_pipeline::report::{DataPage, data_html};
 use lepton_pipeline::{Examination, Examined, ReadSettings, Subject, examine, repair_data, undo_data};
 use serde_json::json;
 use std::path::Path;
@@ -32,13 +33,44 @@ fn look(session: &Session, data: &DataPath, target: Option<&str>, beginning_byte
     examine(&session.store, subject, &settings, &options, &Bars::new(), &cancel_on_signal()?)
 }
 
-pub(super) fn profile(session: &Session, data: &DataPath) -> Result<()> {
+/// The page of what was looked at, where one was asked for.
+fn page(
+    examination: &Examination,
+    data: &DataPath,
+    to: Option<&Path>,
+    with_findings: bool,
+    target: Option<&str>,
+) -> Result<()> {
+    let Some(to) = to else { return Ok(()) };
+    let command: Vec<String> = std::env::args().collect();
+    let page = DataPage {
+        examination,
+        with_findings,
+        target,
+        command: &command.join(" "),
+        created: &lepton_pipeline::now_utc(),
+        environment: &lepton_pipeline::environment(0, ""),
+    };
+    lepton_pipeline::write_page(&data.data, to, &data_html(&page))?;
+    terminal::say(&format!("page: {}", to.display()));
+    Ok(())
+}
+
+pub(super) fn profile(session: &Session, data: &DataPath, html: Option<&Path>) -> Result<()> {
     let examination = look(session, data, None, 0)?;
+    page(&examination, data, html, false, None)?;
     session.show(&profile_object(&examination), || profile_text(&examination))
 }
 
-pub(super) fn doctor(session: &Session, data: &DataPath, target: Option<&str>, plan: Option<&Path>) -> Result<()> {
+pub(super) fn doctor(
+    session: &Session,
+    data: &DataPath,
+    target: Option<&str>,
+    plan: Option<&Path>,
+    html: Option<&Path>,
+) -> Result<()> {
     let examination = look(session, data, target, BEGINNING_BYTES)?;
+    page(&examination, data, html, true, target)?;
     if let Some(plan) = plan {
         std::fs::write(plan, examination.plan()?).map_err(|source| Error::io("write the plan", plan, source))?;
     }

@@ -4,7 +4,7 @@ use crate::terminal::{self, Table};
 use lepton_core::thousands;
 use lepton_doctor::across::{Correlations, correlations};
 use lepton_doctor::media::pictures::{ClassCount, Numbers, PictureProfile, PictureView};
-use lepton_doctor::profile::{ColumnView, Profile};
+use lepton_doctor::profile::{ColumnView, Profile, short_number};
 use lepton_pipeline::{Examination, Examined};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,7 +119,7 @@ fn pictures_text(view: &PictureView) -> String {
 fn measures_text(measures: &BTreeMap<&'static str, Numbers>) -> String {
     let mut table = Table::new(&["measure", "min", "5 %", "median", "95 %", "max", "mean"]);
     for (name, numbers) in measures {
-        let cells = numbers.quantiles.iter().chain([&numbers.mean]).map(|value| number(*value));
+        let cells = numbers.quantiles.iter().chain([&numbers.mean]).map(|value| short_number(*value));
         table.row(std::iter::once((*name).to_owned()).chain(cells));
     }
     table.text()
@@ -165,7 +165,8 @@ fn row(column: &ColumnView, rows: u64) -> [String; 8] {
         missing => format!("{} ({:.1} %)", thousands(missing), 100.0 * missing as f64 / rows.max(1) as f64),
     };
     let about = if column.distinct_is_exact { "" } else { "~" };
-    let quantile = |place: usize| column.numbers.as_ref().map_or("-".to_owned(), |view| number(view.quantiles[place]));
+    let quantile =
+        |place: usize| column.numbers.as_ref().map_or("-".to_owned(), |view| short_number(view.quantiles[place]));
     let top = column.top.first().map_or_else(
         || "-".to_owned(),
         |value| {
@@ -177,16 +178,4 @@ fn row(column: &ColumnView, rows: u64) -> [String; 8] {
     let distinct = format!("{about}{}", thousands(column.distinct));
     let (low, middle, high) = (quantile(0), quantile(3), quantile(6));
     [column.name.clone(), column.semantic.name().to_owned(), missing, distinct, low, middle, high, top]
-}
-
-/// A number with as many digits as a person reads.
-fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if value.fract() == 0.0 && magnitude < 1e15 {
-        format!("{value}")
-    } else if (1e-3..1e9).contains(&magnitude) {
-        format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        format!("{value:.3e}")
-    }
 }

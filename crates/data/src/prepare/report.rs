@@ -56,6 +56,8 @@ pub enum FindingKind {
     ConflictingLabels,
     /// Rows outside training whose input stands in training too.
     CrossingDuplicates,
+    /// Pictures outside training that look nearly like a training picture.
+    NearDuplicates,
     /// A feature that is the target in other words.
     TargetCopied,
     /// Groups with rows in training and in another part.

@@ -23,6 +23,9 @@ pub struct PrepareSettings {
     pub split_column: Option<String>,
     /// Whether training rows that repeat an earlier one (same input, same label) are removed.
     pub remove_duplicates: bool,
+    /// Whether pictures outside training that look nearly like a training picture are reported. It takes a pass over
+    /// all pictures, and handwriting looks alike, so it is done where it is asked for.
+    pub near_duplicates: bool,
     /// What a leak of the target or of groups or times across parts does.
     pub leaks: LeakPolicy,
 }
@@ -60,6 +63,7 @@ impl Default for PrepareSettings {
             time: None,
             split_column: None,
             remove_duplicates: true,
+            near_duplicates: false,
             leaks: LeakPolicy::default(),
         }
     }

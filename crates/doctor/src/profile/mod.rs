@@ -30,7 +30,7 @@ pub use rows::RowList;
 pub use sample::Sample;
 pub use shape::ShapeCount;
 pub use values::ValueCount;
-pub use view::{ColumnView, Histogram, NumberView, SemanticType};
+pub use view::{ColumnView, Histogram, NumberView, SemanticType, short_number};
 
 use column::{Column, Room};
 use lepton_core::{Cancel, Limits, Progress, Result};

@@ -119,6 +119,19 @@ pub struct NumberView {
     pub histogram: Histogram,
 }
 
+/// A number with as many digits as a person reads.
+pub fn short_number(value: f64) -> String {
+    let magnitude = value.abs();
+    if value.fract() == 0.0 && magnitude < 1e15 {
+        format!("{value}")
+    } else if (1e-3..1e9).contains(&magnitude) {
+        let decimals = if magnitude < 1e3 { 4 } else { 1 };
+        format!("{value:.decimals$}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
 impl ColumnProfile {
     /// What the column holds.
     pub fn semantic(&self) -> SemanticType {

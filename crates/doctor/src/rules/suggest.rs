@@ -74,8 +74,11 @@ fn of_column(text: &mut String, profile: &Profile, column: &ColumnProfile) {
     }
     let all_numbers = column.numbers.count == present;
     if all_numbers && column.texts.count == 0 {
-        let kind = if is_whole { "integer" } else { "number" };
-        rule(text, "All values are.", "type", name, &[("type", quoted(kind))]);
+        let (kind, about) = match is_whole {
+            true => ("integer", "All values are whole numbers."),
+            false => ("number", "All values are numbers."),
+        };
+        rule(text, about, "type", name, &[("type", quoted(kind))]);
         let ends = (column.distribution.quantile(0.0), column.distribution.quantile(1.0));
         if let (Some(low), Some(high)) = ends
             && column.distinct != present

@@ -231,6 +231,22 @@ pub fn undo_data(
     }
 }
 
+/// Writes a page about `data` to a file, which appears whole or not at all.
+///
+/// # Errors
+/// [`ErrorCode::Usage`] when it would replace what it is about; [`ErrorCode::Io`] and [`ErrorCode::StorageFull`].
+pub fn write_page(data: &Path, to: &Path, text: &str) -> Result<()> {
+    if matches!((data.canonicalize(), to.canonicalize()), (Ok(data), Ok(to)) if data == to) {
+        return Err(Error::new(ErrorCode::Usage, "the page would replace the data that it is about")
+            .in_file(to)
+            .fix("name another file with --html"));
+    }
+    place::place(to, |output| {
+        output.write_all(text.as_bytes()).map_err(|source| Error::io("write the page", to, source))
+    })?;
+    Ok(())
+}
+
 fn read_plan(file: &Path) -> Result<Plan> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::io("read the plan", file, source))?;
     Plan::from_toml(&text).map_err(|error| error.in_file(file))

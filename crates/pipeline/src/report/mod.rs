@@ -1,16 +1,24 @@
-//! The report of a run: one HTML file that needs nothing else. No script, no font, no request: drawings are
+//! The report of a run and the pages of data: each one HTML file that needs nothing else. No script, no font, no request: drawings are
 //! inline SVG, pictures are inline PNG, and the page's own policy forbids the rest. It follows the reader's
 //! light or dark setting, prints, reads on a telephone and is written for screen readers too.
 //!
-//! [`html`] turns a [`ReportInput`] into text; collecting the input and writing the file are the pipeline's
-//! business. Every text from outside passes through the template's escaping.
+//! [`html`] turns a [`ReportInput`] into text, [`data_html`] does so with a [`DataPage`]; collecting the input and
+//! writing the file are others' business. Every text from outside passes through the template's escaping.
 
+mod columns;
 mod confusion;
 mod curves;
 mod data;
+mod data_page;
+#[cfg(test)]
+mod data_tests;
+mod found;
+mod histogram;
 mod input;
+mod media;
 mod optimisation;
 mod origin;
+mod page;
 mod pictures;
 mod quantity;
 mod result;
@@ -20,26 +28,14 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use data_page::{DataPage, data_html};
 pub use input::{
     AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,
 };
 
 use lepton_core::Figure;
-use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
-
-/// Forbids scripts and every request, whatever the page's text says.
-const POLICY: &str =
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-
-const STYLE: &str = include_str!("style.css");
-
-/// One section of the page: its anchor, its heading, a line under the heading and its content.
-struct Section {
-    anchor: &'static str,
-    heading: &'static str,
-    about: &'static str,
-    content: Markup,
-}
+use maud::{Markup, html as markup};
+use page::{Page, Section};
 
 /// The report as one self-contained HTML page.
 pub fn html(input: &ReportInput) -> String {
@@ -55,38 +51,14 @@ pub fn html(input: &ReportInput) -> String {
     .into_iter()
     .flatten()
     .collect();
-    let page = markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { (input.title) " · run " (input.run) }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (result::masthead(input))
-                main {
-                    (result::headline(input))
-                    nav aria-label="Sections" { ul { @for section in &sections {
-                        li { a href={ "#" (section.anchor) } { (section.heading) } }
-                    } } }
-                    @for section in &sections {
-                        section #(section.anchor) aria-labelledby={ (section.anchor) "-heading" } {
-                            header { h2 #{ (section.anchor) "-heading" } { (section.heading) } p { (section.about) } }
-                            div.content { (section.content) }
-                        }
-                    }
-                }
-                footer { p { "Written by Lepton " (input.environment.lepton) ". This page runs no script and makes no request." } }
-            }
-        }
-    };
-    page.into_string()
+    Page {
+        title: format!("{} · run {}", input.title, input.run),
+        masthead: result::masthead(input),
+        top: result::headline(input),
+        sections,
+        version: input.environment.lepton.clone(),
+    }
+    .html()
 }
 
 /// A page of figures alone, under a title and what they came from.

@@ -74,7 +74,12 @@ fn data_uri(image: &Image) -> Option<String> {
     let (width, height) = (u32::try_from(image.width).ok()?, u32::try_from(image.height).ok()?);
     let mut png = Vec::new();
     PngEncoder::new(&mut png).write_image(&image.pixels, width, height, colour).ok()?;
-    Some(format!("data:image/png;base64,{}", base64(&png)))
+    Some(png_uri(&png))
+}
+
+/// A `data:` URI of bytes that are a PNG already.
+pub(super) fn png_uri(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", base64(png))
 }
 
 /// Base64 with padding, RFC 4648 section 4.

@@ -2,6 +2,7 @@
 //! and the learning curves.
 
 use super::curves::{self, Chart};
+use super::page::{fact, moment};
 use super::{ReportInput, quantity};
 use lepton_core::{Series, Split, thousands};
 use maud::{Markup, html};
@@ -14,7 +15,7 @@ pub(super) fn masthead(input: &ReportInput) -> Markup {
             h1 { (input.title) }
             p.facts {
                 span { "run " code { (input.run) } }
-                span { (started(&input.started)) }
+                span { (moment(&input.started)) }
                 span.status { (input.status) }
             }
         }
@@ -54,10 +55,6 @@ pub(super) fn headline(input: &ReportInput) -> Markup {
         }
         (metrics_table(input))
     }
-}
-
-fn fact(name: &str, value: Markup) -> Markup {
-    html! { div { dt { (name) } dd { (value) } } }
 }
 
 fn note(input: &ReportInput, split: Split) -> Markup {
@@ -143,15 +140,5 @@ pub(super) fn history(input: &ReportInput) -> Markup {
                 } } }
             } }
         }
-    }
-}
-
-/// `2026-11-23T13:14:15Z` as `2026-11-23 13:14 UTC`; anything else as it is.
-fn started(text: &str) -> String {
-    match (text.get(..10), text.get(11..16)) {
-        (Some(date), Some(time)) if text.get(10..11) == Some("T") && text.ends_with('Z') => {
-            format!("{date} {time} UTC")
-        }
-        _ => text.to_owned(),
     }
 }

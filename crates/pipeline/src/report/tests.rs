@@ -5,7 +5,7 @@ use lepton_core::{CaptionedPicture, Figure, LabelledCell, PictureCell};
 use std::fmt::Write as _;
 
 /// The page without its style and with long attribute values cut: what a reader's browser makes of it.
-fn outline(page: &str) -> String {
+pub(super) fn outline(page: &str) -> String {
     let body = page.split_once("</style>").map_or(page, |(_, rest)| rest);
     let mut text = String::new();
     for piece in body.split('<').skip(1) {

@@ -5,6 +5,7 @@ pub(crate) mod collect;
 pub(crate) mod deploy;
 pub(crate) mod evaluation_rows;
 pub(crate) mod monitor;
+mod near_duplicates;
 pub(crate) mod optimize;
 mod parts;
 pub(crate) mod prepare;

@@ -1,7 +1,7 @@
 //! Stage 2, prepare: holds the collected rows against the project's rules, splits, checks, removes exact duplicates from the training split, and fits the recipe
 //! on the training split only.
 
-use super::{Artifacts, Work, earlier, parts};
+use super::{Artifacts, Work, earlier, near_duplicates, parts};
 use crate::Stage;
 use crate::artifact::{Collected, Prepared};
 use crate::cache;
@@ -51,8 +51,11 @@ impl Work for Prepare<'_> {
         task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
         let dataset = collected.load(context.store)?;
         let checks = self.gate(context, &dataset)?;
-        let (prepared, report) =
+        let (prepared, mut report) =
             lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, context.progress, context.cancel)?;
+        if settings.prepare.near_duplicates {
+            report.findings.extend(near_duplicates::find(context, &prepared)?);
+        }
         for finding in &report.findings {
             context.progress.event(Event::Note { text: finding.message.clone() });
         }
