@@ -99,8 +99,10 @@ impl Prepare<'_> {
         if broken.is_empty() {
             return Ok(report);
         }
-        let what = if broken.len() == 1 { "1 rule is".to_owned() } else { format!("{} rules are", broken.len()) };
-        let message = format!("{what} broken by the collected data:\n  {}", broken.join("\n  "));
+        let message = match broken.as_slice() {
+            [one] => format!("1 rule is broken by the collected data: {one}"),
+            more => format!("{} rules are broken by the collected data:\n  {}", more.len(), more.join("\n  ")),
+        };
         Err(Error::new(ErrorCode::GateFailed, message)
             .at_key("check.rules")
             .fix(format!("repair the data, or change the rules; all verdicts are in {}", kept.display())))
