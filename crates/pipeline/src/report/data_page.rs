@@ -2,7 +2,7 @@
 //! holds, what is wrong with it, and where that was seen.
 
 use super::page::{Page, Section, fact, moment};
-use super::{columns, found, media, quantity};
+use super::{columns, correlations, found, media, quantity};
 use crate::doctor::{Examination, Examined};
 use lepton_core::{Environment, thousands};
 use lepton_doctor::Severity;
@@ -37,7 +37,10 @@ pub fn data_html(input: &DataPage<'_>) -> String {
         });
     }
     match &examination.content {
-        Examined::Table(profile) => sections.extend(columns::sections(profile, input.target)),
+        Examined::Table(profile) => {
+            sections.extend(columns::sections(profile, input.target));
+            sections.extend(correlations::section(profile));
+        }
         Examined::Pictures(profile) => sections.extend(media::sections(profile)),
     }
     sections.push(origin(input));

@@ -94,6 +94,20 @@ fn names_and_cells_never_become_markup() {
 }
 
 #[test]
+fn columns_that_go_together_are_shaded_by_strength_and_sign() {
+    let mut text = String::from("x,twice,against,noise,class\n");
+    for row in 0..60 {
+        text += &format!("{row}.5,{},{},{},{}\n", 2 * row + 1, -row, row * 37 % 41, ["a", "b"][row / 30]);
+    }
+    let page = page(&text, false, "t.csv");
+    let map =
+        page.split("aria-label=\"Map of correlations\"").nth(1).and_then(|rest| rest.split("</table>").next()).unwrap();
+    assert!(map.contains("right strong") && map.contains("wrong strong") && map.contains("−1.00"), "{map}");
+    assert!(page.contains("Cram") || page.contains("correlation ratio"));
+    assert!(!page.contains("NaN"));
+}
+
+#[test]
 fn nothing_is_requested_and_nothing_runs() {
     let page = page(&table(), true, "t.csv");
     let policy = page.find("Content-Security-Policy").unwrap();

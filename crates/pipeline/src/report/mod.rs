@@ -7,6 +7,7 @@
 
 mod columns;
 mod confusion;
+mod correlations;
 mod curves;
 mod data;
 mod data_page;
