@@ -76,7 +76,7 @@ fn a_page_of_pictures_shows_those_that_were_found() {
     lepton.done(&["data", "doctor", &project.at("digits"), "--html", &html]);
     let page = open_page(&format!("file://{html}"), 1280, 2000, false);
     assert_eq!((page.console, page.requests), (Vec::new(), Vec::new()));
-    for part in ["duplicate files", "copy-of-0.png", "id=\"classes\"", "24\u{a0}pictures"] {
+    for part in ["duplicate files", "copy-of-0.png", "id=\"classes\"", "24&nbsp;pictures"] {
         assert!(page.dom.contains(part), "{part}");
     }
 }
