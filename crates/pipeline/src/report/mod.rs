@@ -1,7 +1,6 @@
-//! The report of a run and the pages of data: each one HTML file that needs nothing else. No script, no font, no request: drawings are
-//! inline SVG, pictures are inline PNG, and the page's own policy forbids the rest. It follows the reader's
-//! light or dark setting, prints, reads on a telephone and is written for screen readers too.
-//!
+//! The report of a run and the pages of data: each one HTML file that needs nothing else. No script, no font, no
+//! request: drawings are inline SVG, pictures are inline PNG, and the page's own policy forbids the rest. It follows the
+//! reader's light or dark setting, prints, reads on a telephone and is written for screen readers too.
 //! [`html`] turns a [`ReportInput`] into text, [`data_html`] does so with a [`DataPage`]; collecting the input and
 //! writing the file are others' business. Every text from outside passes through the template's escaping.
 
@@ -64,28 +63,21 @@ pub fn html(input: &ReportInput) -> String {
 
 /// A page of figures alone, under a title and what they came from.
 pub fn sheet(title: &str, facts: &[(String, String)], figures: &[Figure]) -> String {
-    let page = markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header.masthead { p.eyebrow { "Lepton contact sheet" } h1 { (title) } }
-                main {
-                    section.headline { dl.source { @for (name, value) in facts { div { dt { (name) } dd { (value) } } } } }
-                    section { div.content { @for figure in figures { (draw(figure)) } } }
-                }
-            }
-        }
-    };
-    page.into_string()
+    Page {
+        title: title.to_owned(),
+        masthead: markup! { header.masthead { p.eyebrow { "Lepton contact sheet" } h1 { (title) } } },
+        top: markup! {
+            section.headline aria-label="Origin" { dl.source { @for (name, value) in facts { (page::fact(name, markup! { (value) })) } } }
+        },
+        sections: vec![Section {
+            anchor: "samples",
+            heading: "Samples",
+            about: "What becomes of training rows, as training would see them.",
+            content: markup! { @for figure in figures { (draw(figure)) } },
+        }],
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+    .html()
 }
 
 fn learning(input: &ReportInput) -> Option<Section> {
