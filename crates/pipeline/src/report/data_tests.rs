@@ -106,7 +106,7 @@ fn names_and_cells_never_become_markup() {
 fn columns_that_go_together_are_shaded_by_strength_and_sign() {
     let mut text = String::from("x,twice,against,noise,class\n");
     for row in 0..60 {
-        text += &format!("{row}.5,{},{},{},{}\n", 2 * row + 1, 100 - row, row * 37 % 41, ["a", "b"][row / 30]);
+        text += &format!("{row}.5,{}.5,{}.25,{},{}\n", 2 * row + 1, 100 - row, row * 37 % 41, ["a", "b"][row / 30]);
     }
     let page = page(&text, false, "t.csv");
     let map =
