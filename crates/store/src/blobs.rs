@@ -59,16 +59,27 @@ impl Blobs {
     /// # Errors
     /// What `fill` returns, else as [`Blobs::put_bytes`].
     pub fn put_with(&self, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Digest> {
+        match self.put_unless_empty(fill)? {
+            Some(digest) => Ok(digest),
+            None => self.put_bytes(&[]),
+        }
+    }
+
+    /// As [`Blobs::put_with`]; keeps nothing and answers with `None` where `fill` writes nothing.
+    pub(crate) fn put_unless_empty(&self, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Option<Digest>> {
         let mut file = self.disk.temporary()?;
         let folder = self.disk.session().folder().to_path_buf();
         let mut hasher = Hasher::default();
         fill_file(file.as_file_mut(), &folder, |writer| fill(&mut Tee { writer, hasher: &mut hasher }))?;
+        if file.as_file().metadata().map_err(|source| failed("look at", &folder, source))?.len() == 0 {
+            return Ok(None);
+        }
         let digest = hasher.finish();
         if !self.settled(&digest)? {
             let target = self.place(&digest)?;
             self.disk.keep(file, &target, 0o400)?;
         }
-        Ok(digest)
+        Ok(Some(digest))
     }
 
     /// A blob's bytes, checked against its name.
@@ -115,7 +126,7 @@ impl Blobs {
         std::fs::metadata(self.file(digest)).ok().filter(|found| found.is_file()).map(|found| found.len())
     }
 
-    fn file(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn file(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         self.disk.home().join("blobs").join(&hex[..2]).join(&hex[2..])
     }

@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4C50_544E;
 
 /// One entry per schema version: what turns the version before into it. Entries are never edited once
 /// released; a new version is a new entry.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 

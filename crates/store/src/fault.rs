@@ -3,7 +3,7 @@
 
 /// Every fault point, in the order in which a write passes them. The crash test visits each.
 #[cfg(test)]
-pub(crate) const POINTS: [&str; 12] = [
+pub(crate) const POINTS: [&str; 15] = [
     "file-written",
     "file-synced",
     "file-renamed",
@@ -16,6 +16,9 @@ pub(crate) const POINTS: [&str; 12] = [
     "checkpoint-saved",
     "checkpoint-trimmed",
     "schema-written",
+    "segment-written",
+    "segment-synced",
+    "segment-sealed",
 ];
 
 /// Marks a place.

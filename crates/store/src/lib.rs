@@ -9,6 +9,7 @@
 
 mod blobs;
 mod checkpoints;
+mod chunks;
 mod database;
 mod datasets;
 mod disk;
@@ -21,13 +22,16 @@ mod runs;
 mod scratch;
 mod session;
 mod stages;
+mod streams;
 mod time;
+mod tokens;
 
 #[cfg(test)]
 mod tests;
 
 pub use blobs::Blobs;
 pub use checkpoints::{Checkpoint, CheckpointFolder};
+pub use chunks::ChunkPlace;
 pub use datasets::DatasetRecord;
 pub use models::ModelRecord;
 pub use observations::ObservationRecord;
@@ -35,7 +39,9 @@ pub use project_lock::ProjectLock;
 pub use runs::{NewRun, RunRecord, RunStatus, StageRecord, StageStatus};
 pub use scratch::Scratch;
 pub use stages::CachedStage;
+pub use streams::{AcceptedRows, SealedSegment, StreamReceipt, StreamRequest, StreamState};
 pub use time::Clock;
+pub use tokens::DataToken;
 
 use crate::database::Database;
 use crate::disk::Disk;
@@ -93,7 +99,7 @@ impl Store {
         session::sweep(&home)?;
         drop(gate);
         let disk = Arc::new(Disk::new(home, session));
-        for folder in ["blobs", "checkpoints", "engines", "locks", "models", "runs"] {
+        for folder in ["blobs", "checkpoints", "engines", "locks", "models", "runs", "streams"] {
             disk.create_folder(&disk.home().join(folder))?;
         }
         let blobs = Blobs::new(Arc::clone(&disk));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fault::POINTS;
-use crate::{NewRun, RunStatus, StageRecord, StageStatus};
+use crate::{AcceptedRows, ChunkPlace, NewRun, RunStatus, StageRecord, StageStatus, StreamRequest};
 use lepton_core::ModelName;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -17,6 +17,17 @@ fn write_round(store: &Store, writer: &str, round: u64, acknowledge: &mut dyn Fn
     let text = format!("{writer} {round}");
     let digest = store.blobs().put_bytes(text.repeat(500).as_bytes()).unwrap();
     acknowledge(format!("blob {digest}"));
+    let chunks = [text.repeat(3), "shared by all".to_owned()].map(|chunk| Ok(chunk.into_bytes()));
+    let places = store.put_chunks(chunks.into_iter()).unwrap();
+    acknowledge(format!("chunks {}", serde_json::to_string(&places).unwrap()));
+    let request = StreamRequest { key: Some(&text), body: digest };
+    let receipt = store.append("clicks", &request, |_| Ok(one_line(&text))).unwrap();
+    acknowledge(format!("appended {}", text.replace(' ', "_")));
+    assert!(!receipt.repeated);
+    if round.is_multiple_of(2) {
+        let sealed = store.seal("clicks").unwrap();
+        acknowledge(format!("sealed {}", sealed.last().unwrap().blob));
+    }
     let key = Digest::of(format!("key {text}"));
     store.cache_stage(&key, "train", &json!({"text": text}), &[digest], 1.0).unwrap();
     acknowledge(format!("stage {key} {digest}"));
@@ -50,6 +61,26 @@ fn write_round(store: &Store, writer: &str, round: u64, acknowledge: &mut dyn Fn
         store.finish_run(&run.id, RunStatus::Succeeded, Some(&json!({"round": round})), None).unwrap();
         acknowledge(format!("finished {}", run.id));
     }
+}
+
+fn one_line(text: &str) -> AcceptedRows {
+    AcceptedRows { lines: format!("{text}\n").into_bytes(), rows: 1, schema: json!({}) }
+}
+
+/// Every acknowledged line of the stream, sealed or not.
+fn stream_lines(store: &Store) -> Vec<String> {
+    let mut bytes = Vec::new();
+    for segment in store.sealed_segments("clicks").unwrap() {
+        bytes.extend(store.blobs().get(&segment.blob).unwrap());
+    }
+    let Some(state) = store.stream("clicks").unwrap() else { return Vec::new() };
+    let open =
+        store.home().join("streams").join(Digest::of("clicks").hex()).join(format!("{:08}.ndjson", state.segment));
+    let open = std::fs::read(open).unwrap_or_default();
+    bytes.extend(&open[..state.bytes as usize]);
+    let lines: Vec<String> = String::from_utf8(bytes).unwrap().lines().map(|line| line.replace(' ', "_")).collect();
+    assert_eq!(lines.len() as u64, state.total_rows, "rows and lines agree");
+    lines
 }
 
 /// Writes until killed, or for `rounds` rounds.
@@ -91,6 +122,21 @@ fn assert_kept(store: &Store, line: &str) {
             assert_eq!(crate::blobs::hash_file(&record.dir.join("manifest.json")).unwrap(), digest(2));
             assert_eq!(files_below(&record.dir).len(), 3);
         }
+        "chunks" => {
+            let places: Vec<ChunkPlace> = serde_json::from_str(&words[1..].join(" ")).unwrap();
+            let mut count = 0;
+            let each = |_: &[u8]| {
+                count += 1;
+                Ok(())
+            };
+            store.read_chunks(&places, each).unwrap();
+            assert_eq!(count, 2);
+        }
+        "appended" => {
+            let times = stream_lines(store).iter().filter(|found| **found == words[1]).count();
+            assert_eq!(times, 1, "{line}");
+        }
+        "sealed" => drop(store.blobs().get(&digest(1)).unwrap()),
         "observation" => {
             let bodies: Vec<Value> =
                 store.observations(words[1], 1).unwrap().into_iter().map(|window| window.body).collect();

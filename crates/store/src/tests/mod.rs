@@ -8,6 +8,7 @@ mod home;
 mod locks;
 mod models;
 mod records;
+mod streams;
 
 use crate::Store;
 use lepton_core::{Digest, ErrorCode, Result};
