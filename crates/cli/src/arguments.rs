@@ -1,5 +1,6 @@
 //! What can be typed. Help, completions and the CLI reference are generated from these types.
 
+use crate::version_arguments::VersionCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lepton_core::{ModelName, ModelRef, TaskKind};
@@ -89,8 +90,11 @@ pub(crate) enum Command {
     /// Serve models over HTTP
     Serve {
         /// NAME, NAME@VERSION, a package folder or a bare .onnx file
-        #[arg(required = true, value_name = "MODEL")]
+        #[arg(required_unless_present = "ingest", value_name = "MODEL")]
         models: Vec<ModelRef>,
+        /// Take rows for datasets, from who has a token (`lepton data token`)
+        #[arg(long)]
+        ingest: bool,
         #[command(flatten)]
         address: Address,
         #[command(flatten)]
@@ -235,6 +239,8 @@ pub(crate) enum DataCommand {
         #[arg(long, conflicts_with = "rules")]
         suggest: bool,
     },
+    #[command(flatten)]
+    Versions(VersionCommand),
     /// Repair by a plan, as a new file or folder; what was done is logged and can be undone
     Repair {
         #[command(flatten)]
@@ -265,8 +271,8 @@ pub(crate) enum DataCommand {
 /// What is looked at, and how it is read.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DataPath {
-    /// A CSV, JSON, JSON lines or Parquet file; a folder of pictures, of sounds or of idx files, or one of these;
-    /// else the name of a dataset
+    /// A CSV, JSON, JSON lines, Parquet or Arrow file; a folder of pictures, of sounds or of idx files, or one of
+    /// these; - for CSV or JSON lines on standard input; else the name of a dataset
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -275,7 +281,7 @@ pub(crate) struct DataPath {
 /// How it is read.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Reading {
-    /// Format of a table, where the file's name does not say it: csv, json or parquet
+    /// Format of a table, where the file's name does not say it: csv, json, parquet or arrow
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<TableFormat>,
     /// Between the fields of a CSV [default: what the header line has of comma, semicolon, tab and bar]

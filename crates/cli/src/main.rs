@@ -8,6 +8,7 @@ mod commands;
 mod interrupt;
 mod reference;
 mod terminal;
+mod version_arguments;
 
 use arguments::Arguments;
 use clap::Parser;

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Bytes of a request body.
     pub body_bytes: u64,
+    /// Bytes of a table that comes through standard input.
+    pub upload_bytes: u64,
+    /// Bytes of a file with the labels of pictures.
+    pub label_file_bytes: u64,
     /// Nesting of JSON.
     pub json_depth: usize,
     /// Pixels of one decoded picture.
@@ -44,6 +48,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             body_bytes: 32 << 20,
+            upload_bytes: 10 << 30,
+            label_file_bytes: 1 << 30,
             json_depth: 64,
             image_pixels: 50_000_000,
             batch_rows: 256,

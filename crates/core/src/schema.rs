@@ -15,6 +15,19 @@ pub enum ColumnKind {
     Text,
     /// A picture; the Arrow struct of [`crate::image`].
     Image,
+    /// Boxes on a picture; the Arrow list of [`crate::marks`].
+    Boxes,
+    /// Masks of objects on a picture; the Arrow list of [`crate::marks`].
+    Masks,
+    /// Key points of objects on a picture; the Arrow list of [`crate::marks`].
+    KeyPoints,
+}
+
+impl ColumnKind {
+    /// Whether it is what is marked on a picture, rather than data of its own.
+    pub fn is_marks(self) -> bool {
+        matches!(self, ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints)
+    }
 }
 
 /// One column.

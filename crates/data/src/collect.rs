@@ -2,8 +2,10 @@
 
 use crate::catalogue::{self, CatalogueFiles};
 use crate::dataset::Dataset;
+use crate::paths::{Paths, is_pattern};
 use crate::scan::TableFormat;
 use crate::settings::{CollectSettings, Format};
+use crate::source::labels::{coco, mvtec, voc, yolo};
 use crate::source::{Context, idx, image_folder, table};
 use lepton_core::{Cancel, Error, ErrorCode, Limits, Progress, Result, Split};
 use std::collections::BTreeMap;
@@ -34,8 +36,48 @@ pub fn collect(
             .at_key("collect")
             .fix("set `path` to a file or folder, or `dataset` to a name of `lepton data list`")),
         (Some(name), None) => from_catalogue(&context, name, files),
-        (None, Some(path)) => from_path(&context, path, base),
+        (None, Some(path)) => from_path(&context, path, base, true),
     }
+}
+
+/// As [`collect`] for a `path`, where a table needs no target: to look at data, not to train on it. The target is
+/// then empty.
+///
+/// # Errors
+/// Those of [`collect`].
+pub fn read_any(
+    settings: &CollectSettings,
+    base: &Path,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Dataset> {
+    let path = settings.path.as_ref().ok_or_else(|| Error::internal("nothing to read"))?;
+    from_path(&Context { settings, limits, progress, cancel }, path, base, false)
+}
+
+/// As [`read_any`] for these files of one table, in this order, in the format that the settings name. The same file
+/// may be there twice.
+///
+/// # Errors
+/// Those of [`collect`].
+pub fn read_files(
+    settings: &CollectSettings,
+    files: Vec<PathBuf>,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Dataset> {
+    let format = settings.format.ok_or_else(|| Error::internal("files without a format"))?;
+    let parts = BTreeMap::from([(Split::Train, files)]);
+    let context = Context { settings, limits, progress, cancel };
+    table::read_parts(&context, "", format, &parts, settings.target.as_deref())
+}
+
+/// The columns of a table file, as far as they can be told without reading all of it; none where they cannot.
+pub fn table_names(path: &Path) -> Vec<String> {
+    let scan = crate::scan::Scan::open(path, &crate::scan::ScanOptions::default()).ok();
+    scan.and_then(|scan| scan.names()).unwrap_or_default()
 }
 
 fn from_catalogue(context: &Context<'_>, name: &str, files: Option<&CatalogueFiles>) -> Result<Dataset> {
@@ -52,11 +94,11 @@ fn from_catalogue(context: &Context<'_>, name: &str, files: Option<&CatalogueFil
             parts.insert(Split::Test, [by_role("test_images")?, by_role("test_labels")?]);
             idx::collect(context, entry.name, &parts)?
         }
-        format @ (Format::Csv | Format::Jsonl | Format::Parquet) => {
-            let paths = BTreeMap::from([(Split::Train, by_role("table")?)]);
+        format @ (Format::Csv | Format::Jsonl | Format::Parquet | Format::Arrow) => {
+            let paths = BTreeMap::from([(Split::Train, vec![by_role("table")?])]);
             table::collect(context, entry.name, format, &paths, entry.target)?
         }
-        Format::ImageFolder => return Err(Error::internal("the catalogue has no picture folders")),
+        _ => return Err(Error::internal("the catalogue has no picture folders")),
     };
     for source in &mut dataset.source {
         let fetched = files.files.iter().find(|file| file.path == source.path);
@@ -71,50 +113,131 @@ fn from_catalogue(context: &Context<'_>, name: &str, files: Option<&CatalogueFil
     Ok(dataset)
 }
 
-fn from_path(context: &Context<'_>, path: &Path, base: &Path) -> Result<Dataset> {
+fn from_path(context: &Context<'_>, written: &Paths, base: &Path, needs_target: bool) -> Result<Dataset> {
     let settings = context.settings;
-    let absolute = |path: &PathBuf| base.join(path);
-    let path = absolute(&path.to_path_buf());
-    let metadata =
-        std::fs::metadata(&path).map_err(|source| Error::io("find the data", &path, source).at_key("collect.path"))?;
+    let resolve =
+        |paths: &Paths, key: &str| paths.resolve(base).map_err(|error| error.at_key(format!("collect.{key}")));
+    let train = resolve(written, "path")?;
+    let first = train.first().ok_or_else(|| Error::internal("no file was found and no error"))?;
     let format = match settings.format {
         Some(format) => format,
-        None => detect(&path, metadata.is_dir())?,
+        None => detect(first, first.is_dir())?,
     };
-    // The name of `.` is that of the folder it is.
-    let named = path.canonicalize().unwrap_or_else(|_| path.clone());
-    let name = named.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let mut paths = BTreeMap::from([(Split::Train, path)]);
-    paths.extend(settings.valid.as_ref().map(|path| (Split::Valid, absolute(path))));
-    paths.extend(settings.test.as_ref().map(|path| (Split::Test, absolute(path))));
+    let name = name_of(written, first);
+    let mut parts = BTreeMap::from([(Split::Train, train)]);
+    for (split, paths) in [(Split::Valid, &settings.valid), (Split::Test, &settings.test)] {
+        if let Some(paths) = paths {
+            parts.insert(split, resolve(paths, split.name())?);
+        }
+    }
     match format {
         Format::Idx => {
-            let mut parts = BTreeMap::new();
-            for (split, path) in &paths {
-                parts.extend(idx::find_files(path, *split)?);
+            let mut found = BTreeMap::new();
+            for (split, path) in one_each(&parts)? {
+                found.extend(idx::find_files(&path, split)?);
             }
-            idx::collect(context, &name, &parts)
+            idx::collect(context, &name, &found)
         }
-        Format::ImageFolder => image_folder::collect(context, &name, &paths),
-        Format::Csv | Format::Jsonl | Format::Parquet => table::collect(context, &name, format, &paths, None),
+        Format::ImageFolder => image_folder::collect(context, &name, &one_each(&parts)?),
+        Format::Coco | Format::Yolo | Format::Voc | Format::Mvtec => {
+            labelled(context, format, &name, base, &one_each(&parts)?)
+        }
+        Format::Csv | Format::Jsonl | Format::Parquet | Format::Arrow => {
+            if needs_target || settings.target.is_some() {
+                table::collect(context, &name, format, &parts, None)
+            } else {
+                table::read_parts(context, &name, format, &parts, None)
+            }
+        }
     }
+}
+
+/// Pictures with marks. Only COCO has a file for each part that can be named by itself.
+fn labelled(
+    context: &Context<'_>,
+    format: Format,
+    name: &str,
+    base: &Path,
+    paths: &BTreeMap<Split, PathBuf>,
+) -> Result<Dataset> {
+    context.refuse_settings_of_tables()?;
+    let path = paths.get(&Split::Train).ok_or_else(|| Error::internal("no path of training pictures"))?;
+    if format == Format::Coco {
+        let mut files = BTreeMap::new();
+        for (split, path) in paths {
+            if path.is_file() {
+                files.insert(*split, path.clone());
+                continue;
+            }
+            let found = coco::files_in(path);
+            if found.is_empty() {
+                return Err(Error::new(ErrorCode::NotFound, "the folder has no COCO files")
+                    .in_file(path)
+                    .fix("name the JSON file, or lay it out as annotations/instances_train.json"));
+            }
+            files.extend(found.into_iter().filter(|(found, _)| paths.len() == 1 || found == split));
+        }
+        return coco::collect(context, name, base, &files);
+    }
+    if let Some((split, _)) = paths.iter().find(|(split, _)| **split != Split::Train) {
+        return Err(Error::new(ErrorCode::Config, "this layout says itself which pictures a part has")
+            .at_key(format!("collect.{split}"))
+            .fix("remove the key"));
+    }
+    match format {
+        Format::Yolo => yolo::collect(context, name, path),
+        Format::Voc => voc::collect(context, name, path),
+        _ => mvtec::collect(context, name, path),
+    }
+}
+
+/// The name of `.` is that of the folder it is; the files of a pattern are named after their folder.
+fn name_of(written: &Paths, first: &Path) -> String {
+    let path = match written.written() {
+        [one] if !is_pattern(one) || first.ends_with(one) => first,
+        _ => first.parent().unwrap_or(first),
+    };
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The one path of each part, for formats that are a folder.
+fn one_each(parts: &BTreeMap<Split, Vec<PathBuf>>) -> Result<BTreeMap<Split, PathBuf>> {
+    let one = |(split, paths): (&Split, &Vec<PathBuf>)| match paths.as_slice() {
+        [path] => Ok((*split, path.clone())),
+        paths => {
+            let message = format!("{} files or folders, where this format takes one folder", paths.len());
+            let key = if *split == Split::Train { "path" } else { split.name() };
+            Err(Error::new(ErrorCode::Config, message).at_key(format!("collect.{key}")).fix("name one folder"))
+        }
+    };
+    parts.iter().map(one).collect()
 }
 
 /// The format by the look of the path: idx files or class folders in a folder, else the file's extension.
 fn detect(path: &Path, is_folder: bool) -> Result<Format> {
     if is_folder {
         let holds_idx = !idx::files_in(path)?.is_empty();
-        return Ok(if holds_idx { Format::Idx } else { Format::ImageFolder });
+        return Ok(match path {
+            _ if holds_idx => Format::Idx,
+            path if mvtec::is_layout(path) => Format::Mvtec,
+            path if voc::is_layout(path) => Format::Voc,
+            path if yolo::settings_of(path).is_some() => Format::Yolo,
+            path if !coco::files_in(path).is_empty() => Format::Coco,
+            _ => Format::ImageFolder,
+        });
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match TableFormat::of(path) {
         Some(TableFormat::Csv) => Ok(Format::Csv),
         Some(TableFormat::Json) => Ok(Format::Jsonl),
         Some(TableFormat::Parquet) => Ok(Format::Parquet),
+        Some(TableFormat::Arrow) => Ok(Format::Arrow),
         None if name.contains("-images") => Ok(Format::Idx),
+        None if yolo::settings_of(path).is_some() => Ok(Format::Yolo),
         None => Err(Error::new(ErrorCode::Config, "the format cannot be told from the file's name")
             .in_file(path)
             .at_key("collect.format")
-            .fix("set `format` to \"idx\", \"image_folder\", \"csv\", \"jsonl\" or \"parquet\"")),
+            .fix("set `format` to \"idx\", \"image_folder\", \"csv\", \"jsonl\", \"parquet\", \"arrow\", \"coco\", \"yolo\", \"voc\" or \"mvtec\"")),
     }
 }

@@ -52,6 +52,29 @@ impl Dataset {
         self.parts.get(&split).map_or(0, RecordBatch::num_rows)
     }
 
+    /// The dataset without what is marked on its pictures, and the names of those columns: for tasks that predict a
+    /// class of each picture.
+    ///
+    /// # Errors
+    /// [`lepton_core::ErrorCode::Internal`] for rows that do not have the schema's columns.
+    pub fn without_marks(mut self) -> Result<(Dataset, Vec<String>)> {
+        let is_marks = |column: &lepton_core::Column| column.kind.is_marks();
+        let dropped: Vec<String> =
+            self.schema.columns.iter().filter(|column| is_marks(column)).map(|column| column.name.clone()).collect();
+        if dropped.is_empty() {
+            return Ok((self, dropped));
+        }
+        let kept: Vec<usize> =
+            (0..self.schema.columns.len()).filter(|place| !is_marks(&self.schema.columns[*place])).collect();
+        for part in self.parts.values_mut() {
+            *part = part
+                .project(&kept)
+                .map_err(|source| lepton_core::Error::internal(format!("columns cannot be picked: {source}")))?;
+        }
+        self.schema.columns.retain(|column| !is_marks(column));
+        Ok((self, dropped))
+    }
+
     /// The SHA-256 of the content: schema, target and the values of every part in order. Names, paths and file
     /// formats do not enter, so the same rows from a CSV and a Parquet file have one digest.
     pub fn digest(&self) -> Result<Digest> {

@@ -14,6 +14,11 @@ pub fn write_ipc(batch: &RecordBatch, output: &mut dyn Write) -> Result<()> {
     writer.finish().map_err(written)
 }
 
+/// Bytes that are no Arrow IPC.
+pub(crate) fn unreadable(source: arrow_schema::ArrowError) -> Error {
+    Error::new(ErrorCode::BadData, format!("these are no Arrow IPC rows: {source}")).caused_by(source)
+}
+
 fn written(source: arrow_schema::ArrowError) -> Error {
     match source {
         arrow_schema::ArrowError::IoError(_, source) => Error::io("write rows", "", source),
@@ -26,18 +31,15 @@ fn written(source: arrow_schema::ArrowError) -> Error {
 /// # Errors
 /// [`ErrorCode::BadData`] for bytes that are no Arrow IPC file.
 pub fn read_ipc(bytes: &[u8]) -> Result<RecordBatch> {
-    let wrong = |source: arrow_schema::ArrowError| {
-        Error::new(ErrorCode::BadData, format!("these are no Arrow IPC rows: {source}")).caused_by(source)
-    };
-    let reader = arrow_ipc::reader::FileReader::try_new(Cursor::new(bytes), None).map_err(wrong)?;
+    let reader = arrow_ipc::reader::FileReader::try_new(Cursor::new(bytes), None).map_err(unreadable)?;
     let schema = reader.schema();
-    let mut batches = reader.collect::<std::result::Result<Vec<_>, _>>().map_err(wrong)?;
+    let mut batches = reader.collect::<std::result::Result<Vec<_>, _>>().map_err(unreadable)?;
     match (batches.pop(), batches.is_empty()) {
         (Some(batch), true) => Ok(batch),
         (None, _) => Ok(RecordBatch::new_empty(schema)),
         (Some(last), false) => {
             batches.push(last);
-            arrow_select::concat::concat_batches(&schema, &batches).map_err(wrong)
+            arrow_select::concat::concat_batches(&schema, &batches).map_err(unreadable)
         }
     }
 }

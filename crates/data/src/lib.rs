@@ -6,27 +6,34 @@
 
 pub mod augment;
 pub mod catalogue;
+mod chunking;
 mod collect;
 mod dataset;
 mod ipc;
 mod loader;
 mod moment;
 mod one_to_one;
+mod paths;
 mod prepare;
 mod rows;
 pub mod scan;
 mod settings;
 mod source;
+mod stream;
 
 pub use augment::{AugmentSettings, Augmenter, Sample, Step, StepSettings};
-pub use collect::collect;
+pub use chunking::{chunk_rows, join_chunks, read_chunk, write_chunk};
+pub use collect::{collect, read_any, read_files, table_names};
 pub use dataset::{Dataset, SourceFile, Unreadable};
 pub use ipc::{read_ipc, write_ipc};
 pub use loader::{Batch, CACHE_BYTES, Epoch, Loader};
 pub use moment::{moment_text, parse_moment};
 pub use one_to_one::{OneToOne, SameInOtherWords};
+pub use paths::Paths;
 pub use prepare::{
     Finding, FindingKind, LeakPolicy, PrepareReport, PrepareSettings, RowCounts, Severity, SplitMethod, prepare,
 };
-pub use settings::{CollectSettings, Format, UnreadablePolicy};
+pub use rows::{canonical_digests, cell_text};
+pub use settings::{CollectSettings, Format, PartsPolicy, UnreadablePolicy};
 pub use source::{IdxPictures, hash_file, idx_files, idx_header, idx_labels};
+pub use stream::{FittingLines, StreamColumn, StreamKind, StreamSchema, fit_lines};

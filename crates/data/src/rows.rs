@@ -4,7 +4,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray, UInt64Array};
 use lepton_core::image::ImageColumn;
-use lepton_core::{ColumnKind, Digest, Error, Hasher, Result, Schema};
+use lepton_core::marks::{MarksColumn, NamedPoint};
+use lepton_core::{BoundingBox, ColumnKind, Digest, Error, Hasher, ObjectMask, Result, Schema};
 use rayon::prelude::*;
 
 /// A column of a dataset, typed.
@@ -12,6 +13,26 @@ pub(crate) enum TypedColumn<'a> {
     Number(&'a Float64Array),
     Text(&'a StringArray),
     Image(ImageColumn<'a>),
+    Marks(MarksOf<'a>),
+}
+
+/// What is marked on pictures.
+pub(crate) enum MarksOf<'a> {
+    Boxes(MarksColumn<'a, BoundingBox>),
+    Masks(MarksColumn<'a, ObjectMask>),
+    KeyPoints(MarksColumn<'a, NamedPoint>),
+}
+
+impl MarksOf<'_> {
+    /// The marks of a row as JSON: the same marks always give the same text.
+    pub(crate) fn text(&self, row: usize) -> String {
+        let text = match self {
+            MarksOf::Boxes(marks) => serde_json::to_string(&marks.get(row)),
+            MarksOf::Masks(marks) => serde_json::to_string(&marks.get(row)),
+            MarksOf::KeyPoints(marks) => serde_json::to_string(&marks.get(row)),
+        };
+        text.unwrap_or_default()
+    }
 }
 
 impl<'a> TypedColumn<'a> {
@@ -25,10 +46,23 @@ impl<'a> TypedColumn<'a> {
                 TypedColumn::Text(array.as_string_opt::<i32>().ok_or_else(wrong)?)
             }
             ColumnKind::Image => TypedColumn::Image(ImageColumn::new(array)?),
+            ColumnKind::Boxes => TypedColumn::Marks(MarksOf::Boxes(MarksColumn::new(array)?)),
+            ColumnKind::Masks => TypedColumn::Marks(MarksOf::Masks(MarksColumn::new(array)?)),
+            ColumnKind::KeyPoints => TypedColumn::Marks(MarksOf::KeyPoints(MarksColumn::new(array)?)),
         })
     }
 
-    /// Adds row `row` to a hash: a tag byte (0 missing, 1 number, 2 text, 3 picture), then sizes and bytes,
+    fn bytes(&self, row: usize) -> u64 {
+        match self {
+            TypedColumn::Number(_) => 8,
+            TypedColumn::Text(values) if values.is_valid(row) => 4 + values.value_length(row).unsigned_abs() as u64,
+            TypedColumn::Text(_) => 4,
+            TypedColumn::Marks(values) => values.text(row).len() as u64,
+            TypedColumn::Image(values) => values.get(row).map_or(9, |picture| 9 + picture.pixels.len() as u64),
+        }
+    }
+
+    /// Adds row `row` to a hash: a tag byte (0 missing, 1 number, 2 text, 3 picture, 4 marks), then sizes and bytes,
     /// little-endian. Negative zero counts as zero.
     fn hash(&self, row: usize, hasher: &mut Hasher) {
         match self {
@@ -37,10 +71,7 @@ impl<'a> TypedColumn<'a> {
                 hasher.update((values.value(row) + 0.0).to_bits().to_le_bytes());
             }
             TypedColumn::Text(values) if values.is_valid(row) => {
-                let text = values.value(row);
-                hasher.update([2]);
-                hasher.update((text.len() as u64).to_le_bytes());
-                hasher.update(text);
+                hash_text(values.value(row), hasher);
             }
             TypedColumn::Image(values) => match values.get(row) {
                 Some(picture) => {
@@ -52,6 +83,10 @@ impl<'a> TypedColumn<'a> {
                 }
                 None => hasher.update([0]),
             },
+            TypedColumn::Marks(values) => {
+                hasher.update([4]);
+                hash_bytes(&values.text(row), hasher);
+            }
             _ => hasher.update([0]),
         }
     }
@@ -71,6 +106,66 @@ pub(crate) fn row_digests(batch: &RecordBatch, schema: &Schema, takes: impl Fn(&
         hasher.finish()
     };
     Ok((0..batch.num_rows()).into_par_iter().map(digest).collect())
+}
+
+/// About how many bytes each row has: what decides where a table is cut.
+pub(crate) fn row_bytes(batch: &RecordBatch, schema: &Schema) -> Result<Vec<u64>> {
+    let columns = schema
+        .columns
+        .iter()
+        .map(|column| TypedColumn::new(batch, &column.name, column.kind))
+        .collect::<Result<Vec<_>>>()?;
+    let bytes = |row| columns.iter().map(|column| column.bytes(row)).sum();
+    Ok((0..batch.num_rows()).map(bytes).collect())
+}
+
+/// One digest per row over these columns by what their cells say, so that a number and the same number as a text are
+/// one: versions are compared by it, of which one may be a file.
+///
+/// # Errors
+/// [`lepton_core::ErrorCode::NotFound`] for a name that is no column.
+pub fn canonical_digests(batch: &RecordBatch, schema: &Schema, names: &[&str]) -> Result<Vec<Digest>> {
+    let columns = names
+        .iter()
+        .map(|name| TypedColumn::new(batch, name, schema.column(name)?.kind))
+        .collect::<Result<Vec<_>>>()?;
+    let digest = |row| {
+        let mut hasher = Hasher::default();
+        for column in &columns {
+            match column {
+                TypedColumn::Number(values) if values.is_valid(row) => {
+                    hash_text(&lepton_recipe::raw::number_text(values.value(row) + 0.0), &mut hasher);
+                }
+                other => other.hash(row, &mut hasher),
+            }
+        }
+        hasher.finish()
+    };
+    Ok((0..batch.num_rows()).into_par_iter().map(digest).collect())
+}
+
+/// A cell as a person reads it: a number or a text as it is, a picture by its size, nothing for a missing one.
+pub fn cell_text(batch: &RecordBatch, schema: &Schema, name: &str, row: usize) -> String {
+    let column = schema.column(name).and_then(|column| TypedColumn::new(batch, name, column.kind));
+    match column {
+        Ok(TypedColumn::Number(values)) if values.is_valid(row) => lepton_recipe::raw::number_text(values.value(row)),
+        Ok(TypedColumn::Text(values)) if values.is_valid(row) => values.value(row).to_owned(),
+        Ok(TypedColumn::Image(values)) => values
+            .get(row)
+            .map_or_else(String::new, |picture| format!("picture of {} x {} pixels", picture.height, picture.width)),
+        Ok(TypedColumn::Marks(values)) => values.text(row),
+        _ => String::new(),
+    }
+}
+
+fn hash_text(text: &str, hasher: &mut Hasher) {
+    hasher.update([2]);
+    hash_bytes(text, hasher);
+}
+
+fn hash_bytes(text: &str, hasher: &mut Hasher) {
+    hasher.update((text.len() as u64).to_le_bytes());
+    hasher.update(text);
 }
 
 /// The rows `indices` of `batch`, in that order.

@@ -1,5 +1,6 @@
 //! The `[collect]` settings: where data comes from and what its columns are.
 
+use crate::paths::Paths;
 use lepton_core::{ColumnKind, Digest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,13 +12,13 @@ use std::path::PathBuf;
 pub struct CollectSettings {
     /// A dataset of the catalogue, for example `mnist`.
     pub dataset: Option<String>,
-    /// A file or folder. A folder of idx files and a folder of pictures may hold all parts. Also the URL of a
-    /// download (`https://`) or of an object (`s3://`, `gs://`, `az://`).
-    pub path: Option<PathBuf>,
+    /// A file or folder, a pattern (`data/*.csv`) or a list of files. A folder of idx files and a folder of pictures
+    /// may hold all parts. Also the URL of a download (`https://`) or of an object (`s3://`, `gs://`, `az://`).
+    pub path: Option<Paths>,
     /// The validation part, where it lies apart.
-    pub valid: Option<PathBuf>,
+    pub valid: Option<Paths>,
     /// The test part, where it lies apart.
-    pub test: Option<PathBuf>,
+    pub test: Option<Paths>,
     /// The format, where the name of the file does not say it.
     pub format: Option<Format>,
     /// The column to predict; `label` for pictures.
@@ -32,6 +33,10 @@ pub struct CollectSettings {
     /// The encoding of a text file, by its label in the Encoding Standard (`latin1`); UTF-8 where nothing is set, or
     /// UTF-16 where a byte-order mark says so.
     pub encoding: Option<String>,
+    /// The folder of the pictures of a COCO file, where it is neither the file's own nor COCO's.
+    pub images: Option<PathBuf>,
+    /// What becomes of the parts that a layout of pictures has.
+    pub parts: PartsPolicy,
     /// What a picture does that cannot be read.
     pub unreadable: UnreadablePolicy,
     /// The SHA-256 of what `path` downloads, in hexadecimal digits.
@@ -71,6 +76,27 @@ pub enum Format {
     Jsonl,
     /// Apache Parquet.
     Parquet,
+    /// Arrow IPC, as a file (Feather version 2) or as a stream.
+    Arrow,
+    /// COCO JSON: boxes, masks, key points.
+    Coco,
+    /// YOLO: a `data.yaml`, and a text file per picture.
+    Yolo,
+    /// Pascal VOC XML: boxes.
+    Voc,
+    /// MVTec: good pictures, and defective ones with masks.
+    Mvtec,
+}
+
+/// What becomes of the parts that a layout of pictures has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartsPolicy {
+    /// They stay as the layout has them.
+    #[default]
+    Given,
+    /// All pictures of MVTec are put together, for `[prepare]` to split: its own training part has no defects.
+    Pooled,
 }
 
 /// What a picture does that cannot be read.

@@ -25,8 +25,10 @@ pub(crate) trait Artifact: Serialize + DeserializeOwned {
 pub struct Part {
     /// How many.
     pub rows: usize,
-    /// The Arrow IPC file that holds them.
+    /// The index of the chunks that hold them.
     pub blob: Digest,
+    /// The blobs in which the chunks lie, some of them shared with other versions.
+    pub packs: Vec<Digest>,
 }
 
 /// Stage 1: a dataset version named by its content.
@@ -159,7 +161,11 @@ pub struct Monitored {
 }
 
 fn part_blobs(parts: &BTreeMap<Split, Part>) -> impl Iterator<Item = Digest> + '_ {
-    parts.values().map(|part| part.blob)
+    parts.values().flat_map(part_blobs_of)
+}
+
+fn part_blobs_of(part: &Part) -> impl Iterator<Item = Digest> + '_ {
+    [part.blob].into_iter().chain(part.packs.iter().copied())
 }
 
 fn rows(parts: &BTreeMap<Split, Part>) -> String {
@@ -197,7 +203,7 @@ impl Artifact for Prepared {
 
 impl Artifact for Augmented {
     fn blobs(&self) -> Vec<Digest> {
-        self.train.iter().map(|part| part.blob).collect()
+        self.train.iter().flat_map(part_blobs_of).collect()
     }
 
     fn summary(&self) -> String {

@@ -68,7 +68,7 @@ pub fn evaluate(
             } else {
                 let path = path.canonicalize().map_err(|source| Error::io("find the data", path, source))?;
                 let settings = CollectSettings {
-                    path: Some(path),
+                    path: Some(path.into()),
                     target: Some(target.to_owned()),
                     columns: manifest.inputs.columns.iter().map(|column| (column.name.clone(), column.kind)).collect(),
                     ..CollectSettings::default()

@@ -19,9 +19,11 @@ mod project;
 pub mod report;
 mod run;
 mod scaffold;
+mod spool;
 mod stage;
 mod stages;
 mod tasks;
+mod versions;
 
 pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
 pub use check::{Checked, check_data, suggest_rules};
@@ -38,6 +40,12 @@ pub use preview::{Preview, preview, write_preview};
 pub use project::{DeploySettings, MonitorStageSettings, Project, ProjectSettings, Settings, read_rules};
 pub use run::{RunOptions, RunResult, StageResult, run};
 pub use scaffold::scaffold;
+pub use spool::{STANDARD_INPUT, Spooled};
 pub use stage::Stage;
 pub use stages::collect::{catalogue_state, fetch_dataset};
 pub use tasks::{task, tasks};
+pub use versions::{
+    ChangedColumn, DiffOptions, DiffReport, DifferingRow, LineageReport, ModelUse, PartRows, RepairedSource,
+    RowDifference, RunUse, SideView, SourceLineage, StreamThreshold, VersionView, append_rows, check_dataset_name,
+    commit_rows, diff, is_full, lineage,
+};

@@ -19,23 +19,30 @@ pub(crate) fn description(body_limit: u64) -> Value {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": schemas()},
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     })
 }
 
 fn operation(index: usize, route: &Route, body_limit: u64) -> Value {
-    let parameters: Vec<Value> = ["model", "version"]
+    let parameters: Vec<Value> = ["model", "version", "dataset"]
         .into_iter()
         .filter(|name| route.pattern.contains(&format!("{{{name}}}")))
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
     let error = |text: &str| json!({"description": text, "content": json_content("Error")});
     let mut responses = json!({"200": answer(route.action)});
-    if !parameters.is_empty() {
+    if !parameters.is_empty() && route.action != Action::Ingest {
         responses["404"] = error("There is no such model or version");
     }
     if matches!(route.action, Action::Ready | Action::ProtocolReady | Action::ModelReady) {
         responses["503"] = json!({"description": "Not ready, or stopping"});
+    }
+    if route.action == Action::Ingest {
+        responses["401"] = error("No token, or one that is not known");
+        responses["403"] = error("A token for another dataset, another origin or host, or a server without --ingest");
     }
     let mut operation = json!({
         "operationId": format!("{:?}{}", route.action, ordinal(index)),
@@ -47,7 +54,6 @@ fn operation(index: usize, route: &Route, body_limit: u64) -> Value {
         operation["requestBody"] = body;
         for (status, text) in [
             ("400", "The request is malformed or does not fit the model"),
-            ("403", "Another origin or host"),
             ("408", "The body came too slowly"),
             ("413", "Past a limit, which is named"),
             ("415", "The media type or encoding is not taken"),
@@ -58,6 +64,11 @@ fn operation(index: usize, route: &Route, body_limit: u64) -> Value {
             ("504", "The request took longer than limits.request_ms"),
         ] {
             responses[status] = error(text);
+        }
+        if route.action == Action::Ingest {
+            operation["security"] = json!([{"token": []}]);
+        } else {
+            responses["403"] = error("Another origin or host");
         }
     }
     operation["responses"] = responses;
@@ -83,6 +94,7 @@ fn answer(action: Action) -> Value {
         Action::Models => ("The models", json_content("ModelList")),
         Action::ModelSummary => ("The model", json_content("ModelSummary")),
         Action::Predict => ("One prediction for each row", json_content("PredictAnswer")),
+        Action::Ingest => ("The rows are on the disk", json_content("IngestAnswer")),
         Action::ServerMetadata => ("The metadata", json_content("ServerMetadata")),
         Action::ProtocolLive => ("Live", json_content("Live")),
         Action::ProtocolReady => ("Ready", json_content("Ready")),
@@ -99,6 +111,9 @@ fn request_body(action: Action, body_limit: u64) -> Option<Value> {
             "application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}},
             "application/octet-stream": {"schema": {"type": "string", "format": "binary",
                 "description": "The JSON, as long as Inference-Header-Content-Length says, then raw tensors"}},
+        }),
+        Action::Ingest => json!({
+            "application/x-ndjson": {"schema": {"type": "string", "description": "One JSON object per line"}},
         }),
         Action::Predict => json!({
             "image/png": {"schema": {"type": "string", "format": "binary"}},
@@ -155,6 +170,9 @@ fn schemas() -> Value {
         "Prediction": object(&[], json!({
             "label": text(), "probability": {"type": "number"}, "probabilities": list(reference("ClassProbability")),
             "outputs": {"type": "object", "description": "Raw outputs of a model without a decoder"}})),
+        "IngestAnswer": object(&["dataset", "sequence", "rows", "total_rows", "repeated"], json!({
+            "dataset": text(), "sequence": {"type": "integer"}, "rows": {"type": "integer"},
+            "total_rows": {"type": "integer"}, "repeated": flag()})),
         "PredictAnswer": object(&["model", "version", "predictions"], json!({
             "model": text(), "version": {"type": "integer"}, "predictions": list(reference("Prediction"))})),
     })

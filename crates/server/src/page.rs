@@ -77,6 +77,8 @@ fn example_row(schema: &Schema) -> Value {
         ColumnKind::Number => json!(1.0),
         ColumnKind::Category | ColumnKind::Text => json!("..."),
         ColumnKind::Image => json!({"b64": "..."}),
+        // No model takes marks yet.
+        ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => Value::Null,
     };
     Value::Object(schema.columns.iter().map(|column| (column.name.clone(), value(column.kind))).collect::<Map<_, _>>())
 }

@@ -17,6 +17,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// The methods that a 405 must name.
     allow: Option<&'static str>,
+    /// Whether a token would help.
+    authenticate: bool,
     /// Whether the connection cannot be used again (its body was not read to the end).
     pub(crate) close: bool,
     /// What only the log may say.
@@ -25,11 +27,16 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: u16, message: impl Into<String>) -> Refusal {
-        Refusal { status, message: message.into(), allow: None, close: false, detail: None }
+        Refusal { status, message: message.into(), allow: None, authenticate: false, close: false, detail: None }
     }
 
     pub(crate) fn method_not_allowed(allow: &'static str) -> Refusal {
         Refusal { allow: Some(allow), ..Refusal::new(405, format!("this path takes {allow}")) }
+    }
+
+    /// A request without a token that is known.
+    pub(crate) fn unauthorized(message: &str) -> Refusal {
+        Refusal { authenticate: true, ..Refusal::new(401, message) }
     }
 
     /// A limit that was passed, quoted by its setting's name.
@@ -50,6 +57,9 @@ impl Refusal {
         }
         if let Some(allow) = self.allow {
             answer = answer.header("allow", allow);
+        }
+        if self.authenticate {
+            answer = answer.header("www-authenticate", "Bearer realm=\"lepton\"");
         }
         if self.close {
             answer = answer.header("connection", "close");

@@ -29,6 +29,8 @@ pub(crate) enum Action {
     ProtocolLive,
     /// Ready, as the inference protocol spells it.
     ProtocolReady,
+    /// Rows for a dataset.
+    Ingest,
     /// Names, dtypes and shapes of a model.
     ModelMetadata,
     /// Whether a model takes requests.
@@ -41,7 +43,7 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: Method,
-    /// The path; `{model}` and `{version}` each match one segment.
+    /// The path; `{model}`, `{version}` and `{dataset}` each match one segment.
     pub(crate) pattern: &'static str,
     pub(crate) action: Action,
     pub(crate) tag: &'static str,
@@ -59,7 +61,7 @@ const fn route(
 }
 
 /// Every route of the server. Bodies are taken by the POST routes only, up to `limits.body_bytes`.
-pub(crate) static ROUTES: [Route; 21] = [
+pub(crate) static ROUTES: [Route; 22] = [
     route(Method::GET, "/", Action::Page, "server", "A page that lists the models, with examples"),
     route(Method::GET, "/openapi.json", Action::OpenApi, "server", "This description"),
     route(Method::GET, "/metrics", Action::Metrics, "server", "Metrics in the Prometheus text format"),
@@ -70,6 +72,7 @@ pub(crate) static ROUTES: [Route; 21] = [
     route(Method::GET, "/health", Action::Ready, "health", "Whether the server takes requests"),
     route(Method::GET, "/v1/models", Action::Models, "models", "The served models"),
     route(Method::POST, "/v1/predict/{model}", Action::Predict, "models", "Predict for a picture, rows or a table"),
+    route(Method::POST, "/v1/ingest/{dataset}", Action::Ingest, "data", "Append rows to a dataset"),
     route(Method::GET, "/v2", Action::ServerMetadata, "inference protocol", "Server metadata"),
     route(Method::GET, "/v2/health/live", Action::ProtocolLive, "inference protocol", "Server live"),
     route(Method::GET, "/v2/health/ready", Action::ProtocolReady, "inference protocol", "Server ready"),
@@ -112,6 +115,7 @@ pub(crate) static ROUTES: [Route; 21] = [
 pub(crate) struct PathValues {
     pub(crate) model: String,
     pub(crate) version: Option<String>,
+    pub(crate) dataset: String,
 }
 
 /// The outcome of looking a request up.
@@ -146,6 +150,7 @@ fn match_path(pattern: &str, path: &str) -> Option<PathValues> {
         match (wanted.next(), given.next()) {
             (None, None) => return Some(values),
             (Some("{model}"), Some(segment)) => values.model = decode(segment)?,
+            (Some("{dataset}"), Some(segment)) => values.dataset = decode(segment)?,
             (Some("{version}"), Some(segment)) => values.version = Some(decode(segment)?),
             (Some(wanted), Some(given)) if wanted == given => {}
             _ => return None,
@@ -186,7 +191,7 @@ mod tests {
     #[test]
     fn every_route_finds_itself_and_knows_its_methods() {
         for (index, route) in ROUTES.iter().enumerate() {
-            let path = route.pattern.replace("{model}", "m").replace("{version}", "1");
+            let path = route.pattern.replace("{model}", "m").replace("{version}", "1").replace("{dataset}", "d");
             assert!(matches!(find(&route.method, &path), Found::Route(found, _) if found == index), "{path}");
             assert!(matches!(find(&Method::DELETE, &path), Found::OtherMethod(_)), "{path}");
             assert!(matches!(find(&route.method, &format!("{path}/x/y/z")), Found::Nothing), "{path}");

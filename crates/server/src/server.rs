@@ -1,5 +1,6 @@
 //! A bound server: the accept loop, the stop, and what is written down at the end.
 
+use crate::actions::Committing;
 use crate::endpoint::{Endpoints, ServedModel};
 use crate::http::{self, BodyBudget, Guard, Phase, RequestIds};
 use crate::metrics::HttpMetrics;
@@ -36,9 +37,9 @@ impl Server {
     ///
     /// # Errors
     /// Those of [`ServeSettings::address`]; [`ErrorCode::Locked`] when the port is in use; [`ErrorCode::Usage`]
-    /// without a model or with one given twice; [`ErrorCode::Config`] for batch settings that cannot be.
+    /// without a model (where no rows are taken either) or with one given twice; [`ErrorCode::Config`] for batch settings that cannot be.
     pub fn bind(models: Vec<ServedModel>, settings: ServeSettings, store: Option<Store>) -> Result<Server> {
-        if models.is_empty() {
+        if models.is_empty() && !settings.ingest {
             return Err(Error::new(ErrorCode::Usage, "there is no model to serve").fix("name at least one model"));
         }
         let wanted = settings.address()?;
@@ -51,6 +52,8 @@ impl Server {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let state = State {
             endpoints: Endpoints::new(models, &batch)?,
+            store: store.clone(),
+            committing: Committing::default(),
             metrics: HttpMetrics::default(),
             guard: Guard::new(address.ip(), &settings.allowed_hosts),
             request_ids: RequestIds::default(),

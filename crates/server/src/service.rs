@@ -1,6 +1,6 @@
 //! One request from its header to its answer: guard, route, body, action, and what is counted and logged.
 
-use crate::actions::{Call, perform};
+use crate::actions::{Call, admit, perform};
 use crate::http::{Answer, BodyRules, Whole, discard, read_body, traceparent};
 use crate::refusal::Refusal;
 use crate::routes::{Action, Found, PathValues, ROUTES, find};
@@ -77,6 +77,9 @@ async fn handle(
 ) -> Result<Answer, Refusal> {
     let route = &ROUTES[index];
     let on_model = matches!(route.action, Action::Infer | Action::Predict);
+    if route.action == Action::Ingest {
+        admit(state, &path.dataset, &headers).await?;
+    }
     let body = if route.method == Method::POST {
         if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(Refusal::new(415, "compressed bodies are not taken; send it without Content-Encoding"));

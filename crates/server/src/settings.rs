@@ -36,6 +36,8 @@ pub struct ServeSettings {
     pub grace_ms: u64,
     /// Seconds that requests in flight get to finish after that.
     pub drain_seconds: u64,
+    /// Whether rows for datasets are taken, from who has a token for them.
+    pub ingest: bool,
     /// Seconds between two flushes of what was observed to the store.
     pub observation_seconds: u64,
 }
@@ -55,6 +57,7 @@ impl Default for ServeSettings {
             write_stall_seconds: 30,
             grace_ms: 250,
             drain_seconds: 30,
+            ingest: false,
             observation_seconds: 60,
         }
     }

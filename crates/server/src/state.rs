@@ -1,10 +1,12 @@
 //! What all connections of one server share.
 
+use crate::actions::Committing;
 use crate::endpoint::Endpoints;
 use crate::http::{BodyBudget, Guard, Phase, RequestIds};
 use crate::metrics::HttpMetrics;
 use crate::refusal::Refusal;
 use crate::settings::ServeSettings;
+use lepton_store::Store;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -14,6 +16,9 @@ pub(crate) const HEAVY_BYTES: usize = 64 * 1024;
 pub(crate) struct State {
     pub(crate) settings: ServeSettings,
     pub(crate) endpoints: Endpoints,
+    /// Where rows that arrive are kept.
+    pub(crate) store: Option<Store>,
+    pub(crate) committing: Committing,
     pub(crate) metrics: HttpMetrics,
     pub(crate) guard: Guard,
     pub(crate) request_ids: RequestIds,

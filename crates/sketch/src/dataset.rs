@@ -29,7 +29,10 @@ impl ColumnSketch {
         match kind {
             ColumnKind::Number => ColumnSketch::Number(NumberSketch::default()),
             ColumnKind::Category => ColumnSketch::Category(CategorySketch::default()),
-            ColumnKind::Text => ColumnSketch::Text(TextSketch::default()),
+            // What is marked on pictures is not summarised: it is no input of a model, and reading it is refused.
+            ColumnKind::Text | ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => {
+                ColumnSketch::Text(TextSketch::default())
+            }
             ColumnKind::Image => ColumnSketch::Image(Box::default()),
         }
     }

@@ -10,4 +10,5 @@ mod models;
 mod predict;
 mod run;
 mod tables;
+mod versions;
 mod words;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod ingest;
+
 use lepton_tests::{Lepton, Project};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};

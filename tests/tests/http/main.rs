@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod ingest;
 mod lifecycle;
 mod predict;
 mod protocol;

@@ -5,11 +5,13 @@ use super::profile::{head, profile_object, profile_text};
 use crate::arguments::{DataPath, Reading};
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
-use lepton_core::{Error, Result, thousands};
+use lepton_core::{Error, ErrorCode, Result, thousands};
 use lepton_doctor::Finding;
 use lepton_doctor::checks::CheckOptions;
 use lepton_pipeline::report::{DataPage, data_html};
-use lepton_pipeline::{Examination, Examined, ReadSettings, Subject, examine, repair_data, undo_data};
+use lepton_pipeline::{
+    Examination, Examined, ReadSettings, STANDARD_INPUT, Spooled, Subject, examine, repair_data, undo_data,
+};
 use serde_json::json;
 use std::path::Path;
 
@@ -29,6 +31,13 @@ const BEGINNING_BYTES: usize = 128 << 20;
 fn look(session: &Session, data: &DataPath, target: Option<&str>, beginning_bytes: usize) -> Result<Examination> {
     let options = CheckOptions { target: target.map(str::to_owned) };
     let settings = ReadSettings { beginning_bytes, ..settings(&data.reading) };
+    if data.data == Path::new("-") {
+        let spooled = Spooled::read(&session.store, &mut std::io::stdin().lock(), settings.format, &settings.limits)?;
+        let (file, format) = (spooled.path().to_path_buf(), Some(spooled.format()));
+        let subject = Subject::Table { name: STANDARD_INPUT.to_owned(), file, format };
+        return examine(&session.store, subject, &settings, &options, &Bars::new(), &cancel_on_signal()?)
+            .map_err(|error| spooled.explain(error));
+    }
     let subject = Subject::find(&session.store, &data.data, &settings.limits)?;
     examine(&session.store, subject, &settings, &options, &Bars::new(), &cancel_on_signal()?)
 }
@@ -101,7 +110,8 @@ pub(super) fn doctor(
             }
         }
         text.push_str(&list.text());
-        let data = &examination.name;
+        // What came through standard input must be a file before it can be repaired.
+        let data = if examination.name == STANDARD_INPUT { "FILE" } else { &examination.name };
         let next = match plan {
             Some(plan) => {
                 let plan = plan.display();
@@ -164,6 +174,10 @@ fn line(finding: &Finding) -> [String; 6] {
 
 pub(super) fn repair(session: &Session, data: &DataPath, plan: &Path, to: &Path, log: Option<&Path>) -> Result<()> {
     let (settings, cancel) = (settings(&data.reading), cancel_on_signal()?);
+    if data.data == Path::new("-") {
+        return Err(Error::new(ErrorCode::Unsupported, "standard input cannot be repaired")
+            .fix("save it as a file: the original is what undo gives back"));
+    }
     let subject = Subject::find(&session.store, &data.data, &settings.limits)?;
     let is_table = matches!(subject, Subject::Table { .. });
     let report = repair_data(&session.store, subject, plan, to, &settings, &Bars::new(), &cancel)?;

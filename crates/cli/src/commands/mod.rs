@@ -11,6 +11,7 @@ mod profile;
 mod run;
 mod runs;
 mod serve;
+mod versions;
 
 use crate::arguments::{Arguments, Command};
 use crate::terminal;
@@ -77,8 +78,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
         Command::Evaluate { model, data, engine } => {
             predict::evaluate(&session, &model, &data, engine.engine.as_deref())
         }
-        Command::Serve { models, address, engine } => {
-            serve::serve(&session, &models, &address, engine.engine.as_deref())
+        Command::Serve { models, ingest, address, engine } => {
+            serve::serve(&session, &models, &address, engine.engine.as_deref(), ingest)
         }
         Command::Monitor(command) => monitor::monitor(&session, &command),
         Command::Engine(command) => engine::engine(&session, &command),

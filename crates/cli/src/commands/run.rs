@@ -31,7 +31,7 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
                 .fix("leave out --until")
         })?
         .parse()?;
-    super::serve::serve(session, &[model], &arguments.address, None)
+    super::serve::serve(session, &[model], &arguments.address, None, false)
 }
 
 fn table(result: &RunResult) -> String {

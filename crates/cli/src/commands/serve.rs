@@ -10,8 +10,14 @@ use lepton_pipeline::load_model;
 use lepton_server::{ServeSettings, ServedModel, Server};
 use std::sync::Arc;
 
-pub(super) fn serve(session: &Session, models: &[ModelRef], address: &Address, engine: Option<&str>) -> Result<u8> {
-    let settings = ServeSettings { host: address.host.clone(), port: address.port, ..ServeSettings::default() };
+pub(super) fn serve(
+    session: &Session,
+    models: &[ModelRef],
+    address: &Address,
+    engine: Option<&str>,
+    ingest: bool,
+) -> Result<u8> {
+    let settings = ServeSettings { host: address.host.clone(), port: address.port, ingest, ..ServeSettings::default() };
     // A wrong address is said before models are loaded.
     settings.address()?;
     let mut served = Vec::new();

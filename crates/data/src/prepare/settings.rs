@@ -114,7 +114,7 @@ impl PrepareSettings {
             let column = schema.column(name).map_err(|error| error.at_key(key))?;
             let wrong = if name == target {
                 "the target cannot say how rows are split"
-            } else if column.kind == ColumnKind::Image {
+            } else if column.kind == ColumnKind::Image || column.kind.is_marks() {
                 "pictures cannot say how rows are split"
             } else if self.steering().filter(|(_, other)| *other == name).count() > 1 {
                 "one column cannot have two of the tasks `group`, `time` and `split_column`"

@@ -31,7 +31,7 @@ pub(super) fn values(part: &RecordBatch, schema: &Schema, split: Split) -> Resul
                     return Err(place(row, format!("a picture of the {split} part is missing")));
                 }
             }
-            TypedColumn::Text(_) => {}
+            TypedColumn::Text(_) | TypedColumn::Marks(_) => {}
         }
     }
     Ok(())
@@ -86,6 +86,7 @@ fn column_finding(train: &RecordBatch, name: &str, kind: ColumnKind) -> Result<O
     let constant = match TypedColumn::new(train, name, kind)? {
         TypedColumn::Number(values) => all_equal(values.iter()),
         TypedColumn::Text(values) => all_equal(values.iter()),
+        TypedColumn::Marks(_) => false,
         TypedColumn::Image(pictures) => {
             let mut sizes: BTreeMap<[usize; 3], usize> = BTreeMap::new();
             for picture in (0..pictures.len()).filter_map(|row| pictures.get(row)) {

@@ -58,9 +58,10 @@ impl Scan {
         let what = format!("reading {}", path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
         let line = match &reader {
             Reader::Csv { header, .. } => header.lines + 1,
-            Reader::Json { .. } | Reader::Parquet { .. } => 1,
+            Reader::Json { .. } | Reader::Parquet { .. } | Reader::Arrow { .. } => 1,
         };
-        let unit = if matches!(reader, Reader::Parquet { .. }) { "rows" } else { "bytes" };
+        let is_binary = matches!(reader, Reader::Parquet { .. } | Reader::Arrow { .. });
+        let unit = if is_binary { "rows" } else { "bytes" };
         let header = match &reader {
             Reader::Csv { header, .. } => Some(header.clone()),
             _ => None,
@@ -101,6 +102,7 @@ impl Scan {
                     Err(error) => (Err(Misread::from(error)), false),
                     Ok(None) => (Ok(()), true),
                     Ok(Some(Next::Group(group))) => (group.read(&mut take), false),
+                    Ok(Some(Next::Rows(rows))) => (rows.chunk().and_then(&mut take), false),
                     Ok(Some(Next::Piece(piece))) => {
                         let chunk = match &header {
                             Some(header) => header.parse(piece, ragged, &limits),
@@ -125,7 +127,7 @@ impl Scan {
         let (reader, _) = source.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(match reader {
             Reader::Csv { blocks, .. } | Reader::Json { blocks, .. } => blocks.source(),
-            Reader::Parquet { source, .. } => source,
+            Reader::Parquet { source, .. } | Reader::Arrow { source, .. } => source,
         })
     }
 }
@@ -149,6 +151,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 enum Next {
     Piece(super::blocks::Piece),
     Group(super::parquet::Group),
+    Rows(super::arrow::Rows),
 }
 
 impl Reader {
@@ -156,6 +159,7 @@ impl Reader {
         match self {
             Reader::Csv { blocks, .. } | Reader::Json { blocks, .. } => Ok(blocks.next()?.map(Next::Piece)),
             Reader::Parquet { groups, .. } => Ok(groups.next().map(Next::Group)),
+            Reader::Arrow { batches, .. } => Ok(batches.next()?.map(Next::Rows)),
         }
     }
 
@@ -163,6 +167,7 @@ impl Reader {
         match self {
             Reader::Csv { blocks, .. } | Reader::Json { blocks, .. } => blocks.progress(),
             Reader::Parquet { groups, .. } => groups.progress(),
+            Reader::Arrow { batches, .. } => batches.progress(),
         }
     }
 }

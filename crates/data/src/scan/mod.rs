@@ -1,4 +1,4 @@
-//! One pass over a table of any size: CSV, JSON lines, a JSON array of objects, or Parquet.
+//! One pass over a table of any size: CSV, JSON lines, a JSON array of objects, Parquet, or Arrow IPC.
 //!
 //! [`Scan::open`] looks at the file's beginning. [`Scan::fold`] then reads it piece by piece: one thread at a time
 //! cuts the next piece where a record ends, several parse pieces and work on them, and the results are joined in the
@@ -6,9 +6,11 @@
 //! and memory is bounded by the number of threads and not by the size of the file. [`Table::read`] keeps all pieces.
 //!
 //! - `blocks`: the file's bytes, unpacked, decoded, hashed and cut where records end.
-//! - `csv`, `json`, `parquet`: one piece to one [`Chunk`].
+//! - `csv`, `json`, `parquet`, `arrow`: one piece to one [`Chunk`]; `batch` is what the last two share.
 //! - `chunk`: the cells. `table`: all chunks of a file, by row. `typed`: a dataset's rows as chunks.
 
+mod arrow;
+mod batch;
 mod blocks;
 mod chunk;
 mod csv;
@@ -47,18 +49,21 @@ pub enum TableFormat {
     /// Apache Parquet. Numbers become 64-bit floats where they have the same value, else text; an empty text is
     /// missing.
     Parquet,
+    /// Arrow IPC, as a file (Feather version 2) or as a stream; values as with Parquet.
+    Arrow,
 }
 
 impl TableFormat {
     /// All formats.
-    pub const ALL: [TableFormat; 3] = [TableFormat::Csv, TableFormat::Json, TableFormat::Parquet];
+    pub const ALL: [TableFormat; 4] = [TableFormat::Csv, TableFormat::Json, TableFormat::Parquet, TableFormat::Arrow];
 
-    /// The name: `csv`, `json` or `parquet`.
+    /// The name: `csv`, `json`, `parquet` or `arrow`.
     pub fn name(self) -> &'static str {
         match self {
             TableFormat::Csv => "csv",
             TableFormat::Json => "json",
             TableFormat::Parquet => "parquet",
+            TableFormat::Arrow => "arrow",
         }
     }
 
@@ -70,6 +75,7 @@ impl TableFormat {
             "csv" | "tsv" => Some(TableFormat::Csv),
             "json" | "jsonl" | "ndjson" => Some(TableFormat::Json),
             "parquet" if plain.is_none() => Some(TableFormat::Parquet),
+            "arrow" | "arrows" | "feather" | "ipc" if plain.is_none() => Some(TableFormat::Arrow),
             _ => None,
         }
     }
@@ -80,7 +86,8 @@ impl std::str::FromStr for TableFormat {
 
     fn from_str(name: &str) -> Result<TableFormat> {
         TableFormat::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
-            Error::new(ErrorCode::Usage, format!("there is no format \"{name}\"")).fix("it is csv, json or parquet")
+            Error::new(ErrorCode::Usage, format!("there is no format \"{name}\""))
+                .fix("it is csv, json, parquet or arrow")
         })
     }
 }
@@ -142,6 +149,7 @@ enum Reader {
     Csv { blocks: Blocks, header: csv::Header },
     Json { blocks: Blocks, ignore: Vec<String> },
     Parquet { groups: parquet::Groups, source: SourceFile },
+    Arrow { batches: Box<arrow::Batches>, source: SourceFile },
 }
 
 impl Scan {
@@ -160,7 +168,7 @@ impl Scan {
         let format = options.format.or_else(|| TableFormat::of(path)).ok_or_else(|| {
             Error::new(ErrorCode::Config, "the format cannot be told from the file's name")
                 .in_file(path)
-                .fix("name it .csv, .tsv, .json, .jsonl, .ndjson or .parquet, or say its format")
+                .fix("name it .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow or .feather, or say its format")
         })?;
         let reader = match format {
             TableFormat::Csv => {
@@ -180,6 +188,12 @@ impl Scan {
                 check_names(&groups.all_names()).map_err(placed)?;
                 Reader::Parquet { groups, source }
             }
+            TableFormat::Arrow => {
+                let source = crate::source::hash_file(path)?;
+                let batches = Box::new(arrow::Batches::open(path, options).map_err(placed)?);
+                check_names(&batches.all_names()).map_err(placed)?;
+                Reader::Arrow { batches, source }
+            }
         };
         Ok(Scan { path: path.to_path_buf(), reader, ragged: options.ragged, limits: options.limits.clone() })
     }
@@ -191,6 +205,7 @@ impl Scan {
             Reader::Csv { header, .. } => Some(header.names.to_vec()),
             Reader::Json { .. } => None,
             Reader::Parquet { groups, .. } => Some(groups.all_names()),
+            Reader::Arrow { batches, .. } => Some(batches.all_names()),
         }
     }
 
@@ -200,6 +215,7 @@ impl Scan {
             Reader::Csv { header, .. } => Some(header.kept_names.to_vec()),
             Reader::Json { .. } => None,
             Reader::Parquet { groups, .. } => Some(groups.names.to_vec()),
+            Reader::Arrow { batches, .. } => Some(batches.names.to_vec()),
         }
     }
 
@@ -209,6 +225,7 @@ impl Scan {
             Reader::Csv { .. } => TableFormat::Csv,
             Reader::Json { .. } => TableFormat::Json,
             Reader::Parquet { .. } => TableFormat::Parquet,
+            Reader::Arrow { .. } => TableFormat::Arrow,
         }
     }
 
@@ -218,6 +235,7 @@ impl Scan {
             Reader::Json { blocks, .. } if blocks.is_array() => TextForm::JsonArray,
             Reader::Json { .. } => TextForm::JsonLines,
             Reader::Parquet { .. } => TextForm::Parquet,
+            Reader::Arrow { .. } => TextForm::Arrow,
         }
     }
 
@@ -225,7 +243,7 @@ impl Scan {
     pub fn delimiter(&self) -> Option<u8> {
         match &self.reader {
             Reader::Csv { header, .. } => Some(header.delimiter),
-            Reader::Json { .. } | Reader::Parquet { .. } => None,
+            Reader::Json { .. } | Reader::Parquet { .. } | Reader::Arrow { .. } => None,
         }
     }
 }
@@ -248,6 +266,8 @@ pub enum TextForm {
     JsonArray,
     /// Parquet has no text.
     Parquet,
+    /// Arrow IPC has none either.
+    Arrow,
 }
 
 impl TextForm {
@@ -257,6 +277,7 @@ impl TextForm {
             TextForm::Csv { .. } => TableFormat::Csv,
             TextForm::JsonLines | TextForm::JsonArray => TableFormat::Json,
             TextForm::Parquet => TableFormat::Parquet,
+            TextForm::Arrow => TableFormat::Arrow,
         }
     }
 
@@ -264,7 +285,7 @@ impl TextForm {
     pub fn delimiter(&self) -> Option<u8> {
         match self {
             TextForm::Csv { delimiter, .. } => Some(*delimiter),
-            TextForm::JsonLines | TextForm::JsonArray | TextForm::Parquet => None,
+            TextForm::JsonLines | TextForm::JsonArray | TextForm::Parquet | TextForm::Arrow => None,
         }
     }
 }

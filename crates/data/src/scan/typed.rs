@@ -19,7 +19,8 @@ const BYTES: usize = 64 << 20;
 /// # Errors
 /// Those of `each`; [`lepton_core::ErrorCode::Internal`] for a batch that is not of this schema.
 pub fn typed_chunks(batch: &RecordBatch, schema: &Schema, mut each: impl FnMut(Chunk) -> Result<()>) -> Result<()> {
-    let kept: Vec<_> = schema.columns.iter().filter(|column| column.kind != ColumnKind::Image).collect();
+    let kept: Vec<_> =
+        schema.columns.iter().filter(|column| column.kind != ColumnKind::Image && !column.kind.is_marks()).collect();
     let names: Arc<[String]> = kept.iter().map(|column| column.name.clone()).collect();
     let columns: Vec<TypedColumn<'_>> =
         kept.iter().map(|column| TypedColumn::new(batch, &column.name, column.kind)).collect::<Result<_>>()?;
@@ -54,7 +55,7 @@ pub fn typed_chunks(batch: &RecordBatch, schema: &Schema, mut each: impl FnMut(C
                         })
                         .collect(),
                 ),
-                TypedColumn::Image(_) => return Err(Error::internal("a picture is no cell")),
+                TypedColumn::Image(_) | TypedColumn::Marks(_) => return Err(Error::internal("a picture is no cell")),
             });
         }
         each(Chunk {

@@ -22,7 +22,7 @@ const PART_FOLDERS: [(&str, Split); 4] =
     [("train", Split::Train), ("valid", Split::Valid), ("val", Split::Valid), ("test", Split::Test)];
 
 /// What came of one file.
-enum Read {
+pub(super) enum Read {
     Picture(Image, SourceFile),
     Failed(Unreadable),
 }
@@ -129,7 +129,7 @@ fn read_part(context: &Context<'_>, split: Split, folder: &Path, dataset: &mut D
 }
 
 /// What a folder holds, in byte order, without hidden names.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |source| Error::io("look into the folder", folder, source);
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -142,7 +142,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read_picture(path: &Path, limits: &Limits) -> Result<Read> {
+pub(super) fn read_picture(path: &Path, limits: &Limits) -> Result<Read> {
     let failed = |reason: String| Ok(Read::Failed(Unreadable { path: path.to_path_buf(), reason }));
     if path.is_dir() {
         return failed("a folder inside a class folder".to_owned());

@@ -1,6 +1,7 @@
 //! What kind of column the values look like.
 
-use crate::scan::{CellKind, Table, parse_number};
+use super::files::Files;
+use crate::scan::{CellKind, Column, parse_number};
 use arrow_array::Array;
 use lepton_core::ColumnKind;
 use std::collections::HashSet;
@@ -17,14 +18,45 @@ const MOST: usize = 1_000;
 /// A number where every value that is there reads as one. Else a category where there are few distinct values:
 /// up to 20 (and up to half the rows), or up to one per 20 rows and 1,000. Else text. A column without values is a
 /// category, which has nothing to say and is reported.
-pub(super) fn kind(table: &Table, column: usize) -> ColumnKind {
-    let (mut present, mut numbers, mut may_be_numbers) = (0, 0, true);
-    for (rows, cells) in table.column(column) {
+pub(super) fn kind(files: &Files, column: usize) -> ColumnKind {
+    let count = count(files.column(column));
+    if count.present == 0 {
+        return ColumnKind::Category;
+    }
+    if count.numbers == count.present {
+        return ColumnKind::Number;
+    }
+    let most = FEW.min((count.present / 2).max(2)).max(count.present / ROWS_PER_VALUE).min(MOST);
+    let mut distinct = HashSet::new();
+    for cell in files.cells(column).filter(|cell| cell.kind != CellKind::Missing) {
+        distinct.insert(cell.text);
+        if distinct.len() > most {
+            return ColumnKind::Text;
+        }
+    }
+    ColumnKind::Category
+}
+
+/// Whether every value that is there reads as a number; `None` where there is none.
+pub(super) fn holds_numbers<'a>(column: impl Iterator<Item = (usize, Option<Column<'a>>)>) -> Option<bool> {
+    let count = count(column);
+    (count.present > 0).then_some(count.numbers == count.present)
+}
+
+#[derive(Default)]
+struct Count {
+    present: usize,
+    numbers: usize,
+}
+
+fn count<'a>(column: impl Iterator<Item = (usize, Option<Column<'a>>)>) -> Count {
+    let (mut count, mut may_be_numbers) = (Count::default(), true);
+    for (rows, cells) in column {
         let Some(cells) = cells else { continue };
         match cells.numbers() {
             Some(values) => {
-                present += rows - values.null_count();
-                numbers += rows - values.null_count();
+                count.present += rows - values.null_count();
+                count.numbers += rows - values.null_count();
             }
             None => {
                 for (kind, text) in cells.texts().into_iter().flatten() {
@@ -34,28 +66,14 @@ pub(super) fn kind(table: &Table, column: usize) -> ColumnKind {
                         CellKind::Untyped => may_be_numbers && is_number(text),
                         CellKind::Text | CellKind::Boolean | CellKind::Nested => false,
                     };
-                    present += 1;
-                    numbers += usize::from(is_number);
+                    count.present += 1;
+                    count.numbers += usize::from(is_number);
                     may_be_numbers &= is_number;
                 }
             }
         }
     }
-    if present == 0 {
-        return ColumnKind::Category;
-    }
-    if numbers == present {
-        return ColumnKind::Number;
-    }
-    let most = FEW.min((present / 2).max(2)).max(present / ROWS_PER_VALUE).min(MOST);
-    let mut distinct = HashSet::new();
-    for cell in table.cells(column).filter(|cell| cell.kind != CellKind::Missing) {
-        distinct.insert(cell.text);
-        if distinct.len() > most {
-            return ColumnKind::Text;
-        }
-    }
-    ColumnKind::Category
+    count
 }
 
 /// Infinities and NaN are read as numbers here, so that they are refused where they are and not taken for words.

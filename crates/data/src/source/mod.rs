@@ -1,16 +1,18 @@
 //! Readers of source data, one module per format, and what they share.
 
+mod files;
 pub(crate) mod idx;
 mod idx_rows;
 pub(crate) mod image_folder;
 mod infer;
+pub(crate) mod labels;
 pub(crate) mod table;
 
 pub use idx::files_in as idx_files;
 pub use idx_rows::{IdxPictures, idx_header, idx_labels};
 
 use crate::dataset::SourceFile;
-use crate::settings::CollectSettings;
+use crate::settings::{CollectSettings, PartsPolicy};
 use lepton_core::{
     Cancel, Column, ColumnKind, Digest, Error, ErrorCode, Event, Hasher, Limits, Progress, Result, Schema,
 };
@@ -35,22 +37,42 @@ impl Context<'_> {
 
     /// The settings that only tables have, refused for pictures rather than ignored.
     pub(crate) fn refuse_table_settings(&self) -> Result<()> {
+        self.refuse_settings_of_tables()?;
+        let settings = self.settings;
+        if settings.target.as_deref().is_some_and(|target| target != LABEL) {
+            return Err(refused("collect.target"));
+        }
+        let labels_only = [
+            ("collect.images", settings.images.is_some()),
+            ("collect.parts", settings.parts != PartsPolicy::default()),
+        ];
+        match labels_only.into_iter().find(|(_, set)| *set) {
+            Some((key, _)) => {
+                Err(Error::new(ErrorCode::Config, "this setting is for COCO and MVTec").at_key(key).fix("remove it"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Context::refuse_table_settings`], for layouts that have more than one column to predict.
+    pub(crate) fn refuse_settings_of_tables(&self) -> Result<()> {
         let settings = self.settings;
         let table_only = [
             ("collect.columns", !settings.columns.is_empty()),
             ("collect.ignore", !settings.ignore.is_empty()),
             ("collect.delimiter", settings.delimiter.is_some()),
-            ("collect.target", settings.target.as_deref().is_some_and(|target| target != LABEL)),
         ];
         match table_only.into_iter().find(|(_, set)| *set) {
-            Some((key, _)) => {
-                Err(Error::new(ErrorCode::Config, "this setting is for tables; this source has pictures")
-                    .at_key(key)
-                    .fix(format!("remove it; pictures have the columns \"{IMAGE}\" and \"{LABEL}\"")))
-            }
+            Some((key, _)) => Err(refused(key)),
             None => Ok(()),
         }
     }
+}
+
+fn refused(key: &str) -> Error {
+    Error::new(ErrorCode::Config, "this setting is for tables; this source has pictures")
+        .at_key(key)
+        .fix(format!("remove it; pictures have the columns \"{IMAGE}\" and \"{LABEL}\""))
 }
 
 /// The picture column of picture sources.

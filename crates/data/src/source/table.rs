@@ -1,5 +1,6 @@
 //! Tables of every format: what a scan read, the kinds of its columns, and the typed dataset.
 
+use super::files::Files;
 use super::{Context, infer};
 use crate::dataset::Dataset;
 use crate::scan::{Cell, CellKind, Scan, ScanOptions, Table, TableFormat, Work};
@@ -11,62 +12,84 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The files of each part.
+pub(crate) type Parts = BTreeMap<Split, Vec<PathBuf>>;
+
 /// The dataset of these files. `target` is that of the catalogue, for when the settings name none.
 pub(crate) fn collect(
     context: &Context<'_>,
     name: &str,
     format: Format,
-    paths: &BTreeMap<Split, PathBuf>,
+    paths: &Parts,
     target: Option<&str>,
 ) -> Result<Dataset> {
-    let settings = context.settings;
-    let target = settings.target.as_deref().or(target).ok_or_else(|| {
+    let target = context.settings.target.as_deref().or(target).ok_or_else(|| {
         Error::new(ErrorCode::Config, "a table needs the name of the column to predict")
             .at_key("collect.target")
             .fix("set `target` under [collect]")
     })?;
-    let mut tables = BTreeMap::new();
-    for (&split, path) in paths {
-        tables.insert(split, read(context, format, path, split, target)?);
+    read_parts(context, name, format, paths, Some(target))
+}
+
+/// As [`collect`], where a table without a target is fine; the dataset's target is then empty.
+pub(crate) fn read_parts(
+    context: &Context<'_>,
+    name: &str,
+    format: Format,
+    paths: &Parts,
+    target: Option<&str>,
+) -> Result<Dataset> {
+    let settings = context.settings;
+    let mut parts = BTreeMap::new();
+    for (&split, paths) in paths {
+        let tables = paths
+            .iter()
+            .map(|path| read(context, format, path, split == Split::Train, target))
+            .collect::<Result<Vec<_>>>()?;
+        let files = Files::join(tables)?;
+        files.check_kinds(|name| Some(name) == target || settings.columns.contains_key(name))?;
+        parts.insert(split, files);
     }
-    let train = tables.get(&Split::Train).ok_or_else(|| Error::internal("a table without a training file"))?;
+    let train = parts.get(&Split::Train).ok_or_else(|| Error::internal("a table without a training file"))?;
     if train.names().is_empty() || train.rows() == 0 {
-        return Err(Error::new(ErrorCode::BadData, "the table has no rows").in_file(&train.source().path));
+        let error = Error::new(ErrorCode::BadData, "the table has no rows");
+        return Err(train.first_path().into_iter().fold(error, Error::in_file));
     }
+    check_read(context, train, target)?;
     let mut schema = Schema::default();
     for (place, name) in train.names().iter().enumerate() {
         let kind = match settings.columns.get(name) {
             Some(kind) => *kind,
-            None if name == target => ColumnKind::Category,
+            None if Some(name.as_str()) == target => ColumnKind::Category,
             None => infer::kind(train, place),
         };
-        let missing_in = |table: &Table| find(table, name).is_some_and(|column| table.has_missing(column));
-        schema.columns.push(Column { name: name.clone(), kind, nullable: tables.values().any(missing_in) });
+        let missing_in = |files: &Files| files.position(name).is_some_and(|column| files.has_missing(column));
+        schema.columns.push(Column { name: name.clone(), kind, nullable: parts.values().any(missing_in) });
     }
-    let mut parts = BTreeMap::new();
-    for (&split, table) in &tables {
+    let mut typed_parts = BTreeMap::new();
+    for (&split, files) in &parts {
         context.cancel.check()?;
-        let path = &table.source().path;
-        parts.insert(split, typed(context, table, &schema).map_err(|error| error.in_file(path))?);
+        typed_parts.insert(split, typed(context, files, &schema)?);
     }
     Ok(Dataset {
         name: name.to_owned(),
         schema,
-        target: target.to_owned(),
-        parts,
-        source: tables.into_values().map(|table| table.source().clone()).collect(),
+        target: target.unwrap_or_default().to_owned(),
+        parts: typed_parts,
+        source: parts.values().flat_map(Files::sources).cloned().collect(),
         unreadable: Vec::new(),
     })
 }
 
 /// One file. The settings are checked against the names before what they ignore is left out.
-fn read(context: &Context<'_>, format: Format, path: &Path, split: Split, target: &str) -> Result<Table> {
+fn read(context: &Context<'_>, format: Format, path: &Path, check: bool, target: Option<&str>) -> Result<Table> {
     let settings = context.settings;
     let format = match format {
         Format::Csv => TableFormat::Csv,
         Format::Jsonl => TableFormat::Json,
         Format::Parquet => TableFormat::Parquet,
-        Format::Idx | Format::ImageFolder => return Err(Error::internal("pictures are not read as a table")),
+        Format::Arrow => TableFormat::Arrow,
+        _ => return Err(Error::internal("pictures are not read as a table")),
     };
     let delimiter = match settings.delimiter {
         None => None,
@@ -86,29 +109,30 @@ fn read(context: &Context<'_>, format: Format, path: &Path, split: Split, target
         ..ScanOptions::default()
     };
     let scan = Scan::open(path, &options)?;
-    let is_train = split == Split::Train;
-    let names = scan.names();
-    if let Some(names) = names.as_ref().filter(|_| is_train) {
-        check_settings(context, names, target, path)?;
-    }
-    let how = Work { threads: rayon::current_num_threads(), progress: context.progress, cancel: context.cancel };
-    let table = Table::read(scan, &how, context.limits)?;
-    if is_train && names.is_none() {
-        // The keys that are ignored were seen and left out.
-        let names: Vec<String> = table.names().iter().chain(table.ignored()).cloned().collect();
+    if let Some(names) = scan.names().filter(|_| check) {
         check_settings(context, &names, target, path)?;
     }
-    Ok(table)
+    let how = Work { threads: rayon::current_num_threads(), progress: context.progress, cancel: context.cancel };
+    Table::read(scan, &how, context.limits)
 }
 
-fn find(table: &Table, name: &str) -> Option<usize> {
-    table.names().iter().position(|known| known == name)
+/// JSON has no names before its last row: then they are checked here. Keys that are ignored were seen and left out.
+fn check_read(context: &Context<'_>, train: &Files, target: Option<&str>) -> Result<()> {
+    let (Some(path), Some(first)) = (train.first_path(), train.each().first()) else { return Ok(()) };
+    if first.table.form().format() != TableFormat::Json {
+        return Ok(());
+    }
+    let ignored = train.each().iter().flat_map(|placed| placed.table.ignored());
+    let names: Vec<String> = train.names().iter().chain(ignored).cloned().collect();
+    check_settings(context, &names, target, path)
 }
 
 /// Every column that the settings name must be there.
-fn check_settings(context: &Context<'_>, names: &[String], target: &str, path: &Path) -> Result<()> {
+fn check_settings(context: &Context<'_>, names: &[String], target: Option<&str>, path: &Path) -> Result<()> {
     let settings = context.settings;
-    let named = std::iter::once((target, "collect.target"))
+    let named = target
+        .map(|target| (target, "collect.target"))
+        .into_iter()
         .chain(settings.columns.keys().map(|name| (name.as_str(), "collect.columns")))
         .chain(settings.ignore.iter().map(|name| (name.as_str(), "collect.ignore")));
     for (name, key) in named {
@@ -124,12 +148,12 @@ fn check_settings(context: &Context<'_>, names: &[String], target: &str, path: &
             });
         }
     }
-    if settings.ignore.iter().any(|name| name == target) {
+    if let Some(target) = target.filter(|target| settings.ignore.iter().any(|name| name == target)) {
         return Err(Error::new(ErrorCode::Config, "the target cannot be ignored")
             .at_column(target)
             .at_key("collect.ignore"));
     }
-    if let Some((name, _)) = settings.columns.iter().find(|(_, kind)| **kind == ColumnKind::Image) {
+    if let Some((name, _)) = settings.columns.iter().find(|(_, kind)| **kind == ColumnKind::Image || kind.is_marks()) {
         return Err(Error::new(ErrorCode::Unsupported, "pictures in a table are not supported")
             .at_column(name)
             .at_key("collect.columns")
@@ -138,40 +162,47 @@ fn check_settings(context: &Context<'_>, names: &[String], target: &str, path: &
     Ok(())
 }
 
-/// The columns of `schema` from a table, which must have all of them and no others.
-fn typed(context: &Context<'_>, table: &Table, schema: &Schema) -> Result<RecordBatch> {
-    if let Some(name) = table.names().iter().find(|name| !schema.names().any(|known| known == name.as_str())) {
-        return Err(Error::new(ErrorCode::BadData, "the training file has no such column").at_column(name));
+/// The columns of `schema` from the files of a part, which must have all of them and no others.
+fn typed(context: &Context<'_>, files: &Files, schema: &Schema) -> Result<RecordBatch> {
+    let placed = |error: Error| files.first_path().into_iter().fold(error, Error::in_file);
+    if let Some(name) = files.names().iter().find(|name| !schema.names().any(|known| known == name.as_str())) {
+        return Err(placed(Error::new(ErrorCode::BadData, "the training file has no such column").at_column(name)));
     }
     let columns = schema
         .columns
         .par_iter()
         .map(|column| {
-            let raw = find(table, &column.name).ok_or_else(|| {
-                Error::new(ErrorCode::BadData, "this column of the training file is missing").at_column(&column.name)
+            let place = files.position(&column.name).ok_or_else(|| {
+                let error = Error::new(ErrorCode::BadData, "this column of the training file is missing");
+                placed(error.at_column(&column.name))
             })?;
-            typed_column(context, table, raw, column)
+            typed_column(context, files, place, column)
         })
         .collect::<Result<Vec<ArrayRef>>>()?;
     RecordBatch::try_new(raw::arrow_schema(schema), columns)
         .map_err(|source| Error::internal(format!("typed columns do not fit: {source}")))
 }
 
-fn typed_column(context: &Context<'_>, table: &Table, place: usize, column: &Column) -> Result<ArrayRef> {
+fn typed_column(context: &Context<'_>, files: &Files, place: usize, column: &Column) -> Result<ArrayRef> {
     let mut builder = ColumnBuilder::new(column.kind);
-    let mut first = 0;
-    for (rows, cells) in table.column(place) {
-        for row in 0..rows {
-            let pushed = match cells.map(|cells| (cells, cells.numbers())) {
-                Some((_, Some(numbers))) if numbers.is_valid(row) => {
-                    push_number(&mut builder, numbers.value(row), column.kind, context)
-                }
-                Some((cells, None)) => push(&mut builder, &cells.cell(row), column, context),
-                _ => push(&mut builder, &Cell::MISSING, column, context),
-            };
-            pushed.map_err(|error| as_data(error).at_row(table.line(first + row)).at_column(&column.name))?;
+    for placed in files.each() {
+        let (table, mut first) = (&placed.table, 0);
+        for (rows, cells) in placed.column(place) {
+            for row in 0..rows {
+                let pushed = match cells.map(|cells| (cells, cells.numbers())) {
+                    Some((_, Some(numbers))) if numbers.is_valid(row) => {
+                        push_number(&mut builder, numbers.value(row), column.kind, context)
+                    }
+                    Some((cells, None)) => push(&mut builder, &cells.cell(row), column, context),
+                    _ => push(&mut builder, &Cell::MISSING, column, context),
+                };
+                pushed.map_err(|error| {
+                    let (line, file) = (table.line(first + row), &table.source().path);
+                    as_data(error).in_file(file).at_row(line).at_column(&column.name)
+                })?;
+            }
+            first += rows;
         }
-        first += rows;
     }
     Ok(builder.finish())
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 /// Writes the sheet.
 ///
 /// # Errors
-/// [`ErrorCode::Unsupported`] for Parquet; [`ErrorCode::Io`] and [`ErrorCode::StorageFull`].
+/// [`ErrorCode::Unsupported`] for Parquet and Arrow; [`ErrorCode::Io`] and [`ErrorCode::StorageFull`].
 pub(super) fn write(sheet: &Sheet<'_>, output: &mut dyn Write) -> Result<()> {
     let path = &sheet.table.source().path;
     let failed = |source| Error::io("write the repaired table", path, source);
@@ -16,9 +16,15 @@ pub(super) fn write(sheet: &Sheet<'_>, output: &mut dyn Write) -> Result<()> {
         TextForm::Csv { header, delimiter, end } => csv(sheet, header, *delimiter, end, output).map_err(failed),
         TextForm::JsonLines => json(sheet, false, output)?.map_err(failed),
         TextForm::JsonArray => json(sheet, true, output)?.map_err(failed),
-        TextForm::Parquet => Err(Error::new(ErrorCode::Unsupported, "Parquet files cannot be repaired in place")
-            .in_file(path)
-            .fix("write the table as CSV or JSON lines first")),
+        form @ (TextForm::Parquet | TextForm::Arrow) => Err(Error::new(
+            ErrorCode::Unsupported,
+            format!(
+                "{} files cannot be repaired in place",
+                if *form == TextForm::Parquet { "Parquet" } else { "Arrow" }
+            ),
+        )
+        .in_file(path)
+        .fix("write the table as CSV or JSON lines first")),
     }
 }
 

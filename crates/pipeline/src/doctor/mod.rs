@@ -11,6 +11,7 @@ mod subject;
 mod table;
 
 pub use subject::Subject;
+pub(crate) use table::repaired_by;
 
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result};
 use lepton_data::scan::{Ragged, ScanOptions, TableFormat};

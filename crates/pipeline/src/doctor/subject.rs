@@ -91,7 +91,10 @@ fn from_catalogue(store: &Store, entry: &'static Entry, limits: &Limits) -> Resu
         Format::Csv => table(TableFormat::Csv),
         Format::Jsonl => table(TableFormat::Json),
         Format::Parquet => table(TableFormat::Parquet),
-        Format::ImageFolder => Err(Error::internal("the catalogue has no picture folders")),
+        Format::Arrow => table(TableFormat::Arrow),
+        Format::ImageFolder | Format::Coco | Format::Yolo | Format::Voc | Format::Mvtec => {
+            Err(Error::internal("the catalogue has no picture folders"))
+        }
         Format::Idx => {
             let mut pairs = Vec::new();
             for (part, roles) in
@@ -121,8 +124,8 @@ fn from_register(store: &Store, record: &DatasetRecord) -> Result<Subject> {
             .fix(format!("name the file that it was collected from: {}", files.join(", "))));
     };
     let mut parts = BTreeMap::new();
-    for (split, part) in &collected.parts {
-        parts.insert(*split, lepton_data::read_ipc(&store.blobs().get(&part.blob)?)?);
+    for split in collected.parts.keys() {
+        parts.insert(*split, crate::stages::parts::load(store, &collected.parts, *split)?);
     }
     Ok(Subject::Media(Box::new(Collection::rows(name, parts, &image.name, &collected.target)?)))
 }

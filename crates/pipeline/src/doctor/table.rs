@@ -10,7 +10,7 @@ use lepton_doctor::across::check_across;
 use lepton_doctor::checks::{CheckOptions, check};
 use lepton_doctor::profile::{Profile, ProfileOptions, profile};
 use lepton_doctor::repair::{Change, read_log, repair, undo, write_log};
-use lepton_store::Store;
+use lepton_store::{DatasetRecord, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -62,10 +62,34 @@ struct Repaired {
     encoding: Option<String>,
     /// The blob of the change log.
     changes: Digest,
+    /// The blob of the plan; not there in records of before plans were kept.
+    #[serde(default)]
+    plan: Option<Digest>,
 }
 
 /// The `kind` of [`Repaired`].
 const REPAIRED: &str = "repaired_table";
+
+/// The repair that wrote a file of this hash, where one did.
+pub(crate) fn repaired_by(
+    store: &Store,
+    known: &[DatasetRecord],
+    sha256: &Digest,
+) -> Result<Option<crate::versions::RepairedSource>> {
+    let record = known.iter().filter(|record| record.digest == *sha256).find_map(|record| {
+        serde_json::from_value::<Repaired>(record.manifest.clone()).ok().filter(|record| record.kind == REPAIRED)
+    });
+    let Some(record) = record else { return Ok(None) };
+    let log = read_log(&store.blobs().get(&record.changes)?)?;
+    let repairs: BTreeSet<&str> = log.iter().map(Change::repair).collect();
+    Ok(Some(crate::versions::RepairedSource {
+        original_sha256: record.original,
+        plan: record.plan.and_then(|plan| store.blobs().path(&plan)),
+        changes: store.blobs().path(&record.changes),
+        change_count: log.len(),
+        repairs: repairs.into_iter().map(str::to_owned).collect(),
+    }))
+}
 
 /// Repairs a file by a plan. The new file appears whole or not at all.
 pub(super) fn repair_table(
@@ -96,6 +120,7 @@ pub(super) fn repair_table(
         delimiter: table.form().delimiter().map(char::from),
         encoding: settings.encoding.clone(),
         changes: store.blobs().put_bytes(&repaired.log()?)?,
+        plan: Some(store.blobs().put_file(plan)?),
     };
     let sha256 = keep(store, to, &record, |output| repaired.write(output))?;
     Ok(RepairReport {

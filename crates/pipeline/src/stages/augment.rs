@@ -64,7 +64,7 @@ impl Work for Augment<'_> {
                 grown = Some(after.part);
             }
         }
-        let train = grown.as_ref().map(|part| parts::save_part(context.store, part)).transpose()?;
+        let train = grown.as_ref().map(|part| parts::save_part(context.store, part, &prepared.schema)).transpose()?;
         Ok(Augmented { settings: chosen, about, train, added, preview })
     }
 }

@@ -10,18 +10,26 @@ use crate::run::Context;
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
 use lepton_data::SourceFile;
 use lepton_data::catalogue::{self, CatalogueFiles, Entry, FetchedFile};
-use lepton_store::Store;
+use lepton_store::{DatasetRecord, Store};
 use std::path::{Path, PathBuf};
 
 /// The work of this stage.
 pub(crate) struct Collect {
     entry: Option<&'static Entry>,
+    /// A version of rows that arrived, which `dataset` may name too.
+    version: Option<DatasetRecord>,
 }
 
 impl Collect {
     pub(crate) fn new(context: &Context<'_>) -> Result<Collect> {
-        let entry = context.project.settings.collect.dataset.as_deref().map(catalogue::find).transpose()?;
-        Ok(Collect { entry })
+        let Some(name) = context.project.settings.collect.dataset.as_deref() else {
+            return Ok(Collect { entry: None, version: None });
+        };
+        match (catalogue::find(name), context.store.dataset(name)) {
+            (Ok(entry), _) => Ok(Collect { entry: Some(entry), version: None }),
+            (Err(_), Ok(version)) => Ok(Collect { entry: None, version: Some(version) }),
+            (Err(error), Err(_)) => Err(error),
+        }
     }
 }
 
@@ -67,16 +75,17 @@ impl Work for Collect {
 
     fn key(&self, context: &Context<'_>) -> Result<Digest> {
         let settings = &context.project.settings;
-        let source = match self.entry {
-            Some(entry) => (None, pinned(entry)?, Vec::new()),
-            None => (Some(&context.project.folder), Vec::new(), listing(context)),
+        let source = match (self.entry, &self.version) {
+            (Some(entry), _) => (None, pinned(entry)?, Vec::new()),
+            (None, Some(version)) => (None, vec![version.digest], Vec::new()),
+            (None, None) => (Some(&context.project.folder), Vec::new(), listing(context)),
         };
         cache::key(Self::STAGE, (&settings.collect, &settings.limits), source)
     }
 
     /// Local files may change behind the key's back: their bytes are hashed again.
     fn still_good(&self, context: &Context<'_>, output: &Collected) -> bool {
-        if self.entry.is_some() {
+        if self.entry.is_some() || self.version.is_some() {
             return true;
         }
         let same = |file: &SourceFile| {
@@ -98,18 +107,28 @@ impl Work for Collect {
             None => None,
         };
         let base: &Path = &context.project.folder;
-        let dataset = lepton_data::collect(
-            &settings.collect,
-            base,
-            files.as_ref(),
-            &settings.limits,
-            context.progress,
-            context.cancel,
-        )?;
+        let dataset = match &self.version {
+            Some(version) => crate::versions::collect_stream(
+                context.store,
+                version,
+                &settings.collect,
+                &settings.limits,
+                context.progress,
+                context.cancel,
+            )?,
+            None => lepton_data::collect(
+                &settings.collect,
+                base,
+                files.as_ref(),
+                &settings.limits,
+                context.progress,
+                context.cancel,
+            )?,
+        };
         let collected = Collected {
             dataset: dataset.name.clone(),
             digest: dataset.digest()?,
-            parts: parts::save(context.store, &dataset.parts)?,
+            parts: parts::save(context.store, &dataset.parts, &dataset.schema)?,
             schema: dataset.schema,
             target: dataset.target,
             source: dataset.source,
@@ -134,7 +153,8 @@ fn listing(context: &Context<'_>) -> Vec<(PathBuf, u64)> {
     let mut open: Vec<PathBuf> = [&settings.path, &settings.valid, &settings.test]
         .into_iter()
         .flatten()
-        .map(|path| context.project.folder.join(path))
+        .filter_map(|paths| paths.resolve(&context.project.folder).ok())
+        .flatten()
         .collect();
     let mut files = Vec::new();
     while let Some(path) = open.pop() {

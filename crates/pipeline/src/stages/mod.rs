@@ -7,7 +7,7 @@ pub(crate) mod evaluation_rows;
 pub(crate) mod monitor;
 mod near_duplicates;
 pub(crate) mod optimize;
-mod parts;
+pub(crate) mod parts;
 pub(crate) mod prepare;
 mod report_input;
 pub(crate) mod train;

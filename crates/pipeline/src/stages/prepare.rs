@@ -49,7 +49,11 @@ impl Work for Prepare<'_> {
         let (settings, collected) = (&context.project.settings, self.collected);
         let task = task(settings.project.task);
         task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
-        let dataset = collected.load(context.store)?;
+        let (dataset, marks) = collected.load(context.store)?.without_marks()?;
+        for column in marks {
+            let text = format!("{} does not use the column \"{column}\"", settings.project.task);
+            context.progress.event(Event::Note { text });
+        }
         let checks = self.gate(context, &dataset)?;
         let (prepared, mut report) =
             lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, context.progress, context.cancel)?;
@@ -69,7 +73,7 @@ impl Work for Prepare<'_> {
         }
         Ok(Prepared {
             digest: prepared.digest()?,
-            parts: parts::save(context.store, &prepared.parts)?,
+            parts: parts::save(context.store, &prepared.parts, &prepared.schema)?,
             report,
             checks,
             recipe: context.store.blobs().put_bytes(&recipe.to_json()?)?,

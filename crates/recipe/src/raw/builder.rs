@@ -34,7 +34,10 @@ impl ColumnBuilder {
         let values = match kind {
             ColumnKind::Number => Values::Number(Float64Builder::new()),
             ColumnKind::Category | ColumnKind::Text => Values::Text(StringBuilder::new()),
-            ColumnKind::Image => Values::Image(Box::default()),
+            // Marks come from datasets only; a cell that claims to be one is refused as a picture is.
+            ColumnKind::Image | ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => {
+                Values::Image(Box::default())
+            }
         };
         ColumnBuilder { values }
     }

@@ -11,7 +11,8 @@ pub use csv::rows_from_csv;
 pub use json::rows_from_json;
 pub use picture::{PictureFormat, PictureHeader, decode_picture, picture_header, rows_from_pictures};
 
-use lepton_core::{ColumnKind, Error, ErrorCode, Limits, Result, Schema};
+use lepton_core::marks::{self, NamedPoint};
+use lepton_core::{BoundingBox, ColumnKind, Error, ErrorCode, Limits, ObjectMask, Result, Schema};
 use std::sync::Arc;
 
 /// The Arrow schema of rows that follow `schema`. Every field is nullable: whether a value may be missing is
@@ -22,6 +23,9 @@ pub fn arrow_schema(schema: &Schema) -> arrow_schema::SchemaRef {
             ColumnKind::Number => arrow_schema::DataType::Float64,
             ColumnKind::Category | ColumnKind::Text => arrow_schema::DataType::Utf8,
             ColumnKind::Image => lepton_core::image::data_type(),
+            ColumnKind::Boxes => marks::data_type::<BoundingBox>(),
+            ColumnKind::Masks => marks::data_type::<ObjectMask>(),
+            ColumnKind::KeyPoints => marks::data_type::<NamedPoint>(),
         };
         arrow_schema::Field::new(&column.name, data_type, true)
     };

@@ -38,6 +38,9 @@ fn faces(manifest: &Manifest) -> String {
                 ColumnKind::Category => "category",
                 ColumnKind::Text => "text",
                 ColumnKind::Image => "picture",
+                ColumnKind::Boxes => "boxes",
+                ColumnKind::Masks => "masks",
+                ColumnKind::KeyPoints => "key points",
             };
             let missing = if column.nullable { "yes" } else { "no" };
             let _ = writeln!(text, "| {} | {kind} | {missing} |", plain(&column.name));

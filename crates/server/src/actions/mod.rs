@@ -2,7 +2,10 @@
 
 mod about;
 mod infer;
+mod ingest;
 mod predict;
+
+pub(crate) use ingest::{Committing, admit};
 
 use crate::endpoint::Endpoint;
 use crate::http::{Answer, HeldBody};
@@ -40,6 +43,7 @@ pub(crate) async fn perform(action: Action, call: Call) -> Result<Answer, Refusa
     match action {
         Action::Infer => infer::infer(call).await,
         Action::Predict => predict::predict(call).await,
+        Action::Ingest => ingest::ingest(call).await,
         Action::Metrics => about::metrics(call).await,
         Action::Page => Ok(about::page(&call)),
         Action::OpenApi => Ok(about::openapi(&call)),

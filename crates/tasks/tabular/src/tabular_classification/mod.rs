@@ -33,6 +33,10 @@ impl Task for TabularClassification {
                         .at_column(&column.name)
                         .fix("list the column in collect.ignore, or call it a category in collect.columns"));
                 }
+                ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => {
+                    let message = "tabular classification does not read what is marked on pictures";
+                    return Err(Error::new(ErrorCode::Unsupported, message).at_column(&column.name));
+                }
                 ColumnKind::Image => {
                     return Err(Error::new(ErrorCode::Unsupported, "tabular classification does not read pictures")
                         .at_column(&column.name)

@@ -53,6 +53,13 @@ impl Task for ImageClassification {
 /// The one picture column of a schema whose target is a category.
 fn picture_column<'a>(schema: &'a Schema, target: &str) -> Result<&'a Column> {
     let classes = schema.column(target)?;
+    if classes.kind.is_marks() {
+        let message =
+            "image classification cannot use boxes, masks and key points yet; it predicts one class per picture";
+        return Err(Error::new(ErrorCode::Unsupported, message)
+            .at_column(target)
+            .fix("use a layout with a class per picture: a folder per class, or MVTec"));
+    }
     if classes.kind == ColumnKind::Image {
         return Err(Error::new(ErrorCode::BadData, "a picture cannot be the target of image classification")
             .at_column(target)
