@@ -102,8 +102,8 @@ pub(crate) const UNITS: [(&str, &str, f64); 28] = [
 pub(crate) fn measure(text: &str) -> Option<(f64, &'static str)> {
     let end = text.rfind(|letter: char| letter.is_ascii_digit())? + 1;
     let (number, unit) = text.split_at(end);
-    let unit = unit.trim().trim_end_matches('.').to_lowercase();
-    let unit = UNITS.iter().find(|(name, ..)| *name == unit)?.0;
+    let unit = unit.trim().trim_end_matches('.');
+    let unit = UNITS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(unit))?.0;
     let value = lepton_data::scan::parse_number(number.as_bytes()).or_else(|| written_number(number.trim()))?;
     Some((value, unit))
 }

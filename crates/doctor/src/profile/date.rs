@@ -35,6 +35,14 @@ pub(crate) struct DayParts<'a> {
 
 /// A date's parts, when a text is one.
 pub(crate) fn day_parts(text: &str) -> Option<DayParts<'_>> {
+    // A date begins with a digit or with the name of a month; few other texts do.
+    let name = text.find(|letter: char| !letter.is_alphabetic()).map_or(text, |end| &text[..end]);
+    if !name.is_empty() && month(name).is_none() {
+        return None;
+    }
+    if let Some(parts) = iso_parts(text) {
+        return Some(parts);
+    }
     let with_time = text.split_once('T').or_else(|| text.rsplit_once(' ').filter(|(_, time)| time.contains(':')));
     let (day, time) = match with_time {
         Some((day, time)) => (day.trim(), Some(time.trim())),
@@ -87,9 +95,9 @@ pub(crate) fn day_parts(text: &str) -> Option<DayParts<'_>> {
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 fn month(word: &str) -> Option<u32> {
-    let lower = word.trim_end_matches(['.', ',']).to_lowercase();
-    let start = lower.get(..3)?;
-    let place = MONTHS.iter().position(|month| *month == start)?;
+    let word = word.trim_end_matches(['.', ',']);
+    let start = word.get(..3)?;
+    let place = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(start))?;
     let long = [
         "january",
         "february",
@@ -104,7 +112,24 @@ fn month(word: &str) -> Option<u32> {
         "november",
         "december",
     ][place];
-    (lower.len() == 3 || lower == long || lower == "sept").then_some(place as u32 + 1)
+    let is_name = word.len() == 3 || word.eq_ignore_ascii_case(long) || word.eq_ignore_ascii_case("sept");
+    is_name.then_some(place as u32 + 1)
+}
+
+/// `2021-03-04`, perhaps with `T10:20:30` or ` 10:20` behind it: what machines write, read without any search.
+fn iso_parts(text: &str) -> Option<DayParts<'_>> {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, rest @ ..] = text.as_bytes() else { return None };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+    };
+    let (year, month, day) = (number(&[*y0, *y1, *y2, *y3])?, number(&[*m0, *m1])?, number(&[*d0, *d1])?);
+    let time = match rest {
+        [] => None,
+        [b'T' | b' ', time @ ..] if !time.contains(&b' ') => Some(text.get(11..)?),
+        _ => return None,
+    };
+    let holds = (1_000..=2_999).contains(&year) && is_day(day, month) && time.is_none_or(is_time);
+    holds.then_some(DayParts { order: DateOrder::YearMonthDay, year, month, day, time })
 }
 
 /// Four digits, or two: 70 to 99 are of the twentieth century, as POSIX has it.
@@ -129,6 +154,12 @@ fn is_day(day: u32, month: u32) -> bool {
 }
 
 fn is_time(text: &str) -> bool {
+    if let [h0, h1, b':', m0, m1, b':', s0, s1] = text.as_bytes()
+        && [h0, h1, m0, m1, s0, s1].iter().all(|byte| byte.is_ascii_digit())
+    {
+        let number = |tens: &u8, ones: &u8| 10 * (tens - b'0') + (ones - b'0');
+        return number(h0, h1) < 24 && number(m0, m1) < 60 && number(s0, s1) < 61;
+    }
     let bare = text.trim().trim_end_matches('Z');
     let bare = bare.rfind(['+', '-']).map_or(bare, |zone| &bare[..zone]);
     let parts: Vec<&str> = bare.split(':').collect();

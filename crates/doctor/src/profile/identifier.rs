@@ -2,6 +2,9 @@
 
 /// A mail address anywhere in a text: letters on both sides of an `@`, and a name with a point behind it.
 pub(super) fn has_email(text: &str) -> bool {
+    if !text.contains('@') {
+        return false;
+    }
     let bytes = text.as_bytes();
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte);
     bytes.iter().enumerate().filter(|(_, byte)| **byte == b'@').any(|(at, _)| {
@@ -44,6 +47,9 @@ fn luhn(digits: &[u32]) -> bool {
 
 /// ISO 13616: country, two check digits, up to 30 letters and digits; 1 modulo 97 when the first four go last.
 pub(super) fn is_iban(text: &str) -> bool {
+    if !text.bytes().take(2).all(|byte| byte.is_ascii_uppercase()) {
+        return false;
+    }
     let bare: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
     if !(15..=34).contains(&bare.len())
         || !bare[..2].iter().all(u8::is_ascii_uppercase)
@@ -57,6 +63,15 @@ pub(super) fn is_iban(text: &str) -> bool {
         _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
     });
     rest == 1
+}
+
+/// By its form that of the United States: three digits, two, four.
+pub(super) fn is_national_id(text: &str) -> bool {
+    text.len() == 11
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            3 | 6 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
 /// A number that is called: with a plus, or in groups with brackets, points, hyphens or spaces; 7 to 15 digits.

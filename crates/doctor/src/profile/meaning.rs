@@ -3,8 +3,7 @@
 
 use super::amount::{measure, written_number};
 use super::date::{DateOrder, day_parts};
-use super::identifier::{has_email, is_card, is_iban, is_phone, is_uuid};
-use super::shape::shape;
+use super::identifier::{has_email, is_card, is_iban, is_national_id, is_phone, is_uuid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -69,15 +68,25 @@ const EXAMPLES: usize = 32;
 
 /// The meanings of a column.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Meanings(BTreeMap<Meaning, MeaningCount>);
+pub(super) struct Meanings(BTreeMap<Meaning, Held>);
+
+/// How often a meaning is there, and its examples beside the hashes of their texts.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    count: u64,
+    hashes: Vec<u64>,
+    examples: Vec<MeaningExample>,
+}
 
 impl Meanings {
-    pub(super) fn add(&mut self, meaning: Meaning, text: &str, count: u64, row: u64) {
-        let held = self.0.entry(meaning).or_insert(MeaningCount { meaning, count: 0, examples: Vec::new() });
+    /// Adds `count` cells of a text that has this hash and is first in `row`.
+    pub(super) fn add(&mut self, meaning: Meaning, text: &str, hash: u64, count: u64, row: u64) {
+        let held = self.0.entry(meaning).or_default();
         held.count += count;
-        if let Some(example) = held.examples.iter_mut().find(|example| example.text == text) {
-            example.count += count;
+        if let Some(place) = held.hashes.iter().position(|known| *known == hash) {
+            held.examples[place].count += count;
         } else if held.examples.len() < EXAMPLES {
+            held.hashes.push(hash);
             held.examples.push(MeaningExample { text: text.to_owned(), count, row });
         }
     }
@@ -85,8 +94,8 @@ impl Meanings {
     pub(super) fn merge(&mut self, first: u64, part: Meanings) {
         for (meaning, counted) in part.0 {
             let known: u64 = counted.examples.iter().map(|example| example.count).sum();
-            for example in counted.examples {
-                self.add(meaning, &example.text, example.count, first + example.row);
+            for (example, hash) in counted.examples.iter().zip(counted.hashes) {
+                self.add(meaning, &example.text, hash, example.count, first + example.row);
             }
             if let Some(held) = self.0.get_mut(&meaning) {
                 held.count += counted.count - known;
@@ -96,7 +105,10 @@ impl Meanings {
 
     /// The most frequent first.
     pub(super) fn finish(self) -> Vec<MeaningCount> {
-        let mut all: Vec<MeaningCount> = self.0.into_values().collect();
+        let counts = self.0.into_iter();
+        let mut all: Vec<MeaningCount> = counts
+            .map(|(meaning, held)| MeaningCount { meaning, count: held.count, examples: held.examples })
+            .collect();
         all.sort_by(|left, right| right.count.cmp(&left.count).then(left.meaning.cmp(&right.meaning)));
         all
     }
@@ -139,7 +151,11 @@ const MISSING: [&str; 30] = [
 /// Whether a text is a word for nothing, or blank.
 pub(crate) fn is_missing_word(text: &str) -> bool {
     let bare = text.trim();
-    bare.len() <= 16 && MISSING.contains(&bare.to_lowercase().as_str())
+    bare.len() <= 16 && is_in(bare, &MISSING)
+}
+
+fn is_in(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Words for yes and no, in lower case. Single letters and digits are left to the other values of their column.
@@ -160,7 +176,7 @@ pub(super) fn meanings(text: &str) -> Vec<Meaning> {
             found.push(Meaning::Missing);
             return found;
         }
-        if BOOLEAN.contains(&bare.to_lowercase().as_str()) {
+        if is_in(bare, &BOOLEAN) {
             found.push(Meaning::Boolean);
             return found;
         }
@@ -168,7 +184,10 @@ pub(super) fn meanings(text: &str) -> Vec<Meaning> {
     if has_email(bare) {
         found.push(Meaning::Email);
     }
-    if bare.len() > LONGEST {
+    // Whatever else a text can mean has a digit, a point or a colon in it.
+    let may_mean =
+        bare.len() <= LONGEST && bare.bytes().any(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b':');
+    if !may_mean {
         return found;
     }
     let one = if let Some(order) = day_parts(bare).map(|parts| parts.order) {
@@ -179,7 +198,7 @@ pub(super) fn meanings(text: &str) -> Vec<Meaning> {
         Some(Meaning::Iban)
     } else if is_card(bare) {
         Some(Meaning::Card)
-    } else if shape(bare) == "999-99-9999" {
+    } else if is_national_id(bare) {
         Some(Meaning::NationalId)
     } else if is_phone(bare) {
         Some(Meaning::Phone)

@@ -151,7 +151,7 @@ fn of_texts(column: Column<'_>, rows: usize, seed: u64, hashes: &mut [[u64; 2]],
         let characters = Characters::of(text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64);
         part.characters = Some(part.characters.map_or(characters, |so_far| so_far.and(characters)));
         if let (Seen::Unknown, CellKind::Untyped | CellKind::Text) = (seen, kind) {
-            part.look(text, 1, row);
+            part.look(text, hash, 1, row);
         }
     }
     part.number_rows = (number_rows.len() < rows).then_some(number_rows);
@@ -166,7 +166,7 @@ fn of_texts(column: Column<'_>, rows: usize, seed: u64, hashes: &mut [[u64; 2]],
                 _ => false,
             };
             if is_text {
-                part.look(cell.text.as_bytes(), u64::from(value.count), value.row);
+                part.look(cell.text.as_bytes(), value.hash, u64::from(value.count), value.row);
             }
             part.values.push(value);
         }
@@ -176,11 +176,11 @@ fn of_texts(column: Column<'_>, rows: usize, seed: u64, hashes: &mut [[u64; 2]],
 
 impl ColumnPart {
     /// Looks closely at a text that is there `count` times, first in `row`.
-    fn look(&mut self, text: &[u8], count: u64, row: u32) {
+    fn look(&mut self, text: &[u8], hash: u64, count: u64, row: u32) {
         let Ok(text) = std::str::from_utf8(text) else { return };
         self.shapes.add(text, count, u64::from(row));
         for meaning in meanings(text) {
-            self.meanings.add(meaning, text, count, u64::from(row));
+            self.meanings.add(meaning, text, hash, count, u64::from(row));
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The shape of a text: which kinds of characters follow each other. `2021-03-04` and `1999-12-31` have one shape.
 
 use super::RowList;
+use super::values::Same;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use twox_hash::XxHash3_64;
 
 /// Shapes that are told apart in one column.
 const MOST: usize = 256;
@@ -26,21 +29,25 @@ pub struct ShapeCount {
 /// The shapes of a column.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shapes {
-    counts: HashMap<String, ShapeCount>,
+    /// By the hash of the shape.
+    counts: HashMap<u64, ShapeCount, BuildHasherDefault<Same>>,
     /// Cells of shapes that had no room.
     other: RowList,
+    /// The shape of the text that was added last, so that most texts need no memory of their own.
+    last: String,
 }
 
 impl Shapes {
     /// Adds `count` cells of one text, which is first in `row`.
     pub(super) fn add(&mut self, text: &str, count: u64, row: u64) {
-        let shape = shape(text);
-        if let Some(held) = self.counts.get_mut(&shape) {
+        write_shape(text, &mut self.last);
+        let hash = XxHash3_64::oneshot(self.last.as_bytes());
+        if let Some(held) = self.counts.get_mut(&hash) {
             held.count += count;
         } else if self.counts.len() < MOST {
             let mut example = text.to_owned();
             example.truncate(example.floor_char_boundary(2 * LONGEST));
-            self.counts.insert(shape.clone(), ShapeCount { shape, count, example, row });
+            self.counts.insert(hash, ShapeCount { shape: self.last.clone(), count, example, row });
         } else {
             self.other.count += count;
         }
@@ -48,13 +55,13 @@ impl Shapes {
 
     pub(super) fn merge(&mut self, first: u64, part: Shapes) {
         self.other.count += part.other.count;
-        let mut parts: Vec<ShapeCount> = part.counts.into_values().collect();
-        parts.sort_unstable_by_key(|shape| shape.row);
-        for shape in parts {
-            if let Some(held) = self.counts.get_mut(&shape.shape) {
+        let mut parts: Vec<(u64, ShapeCount)> = part.counts.into_iter().collect();
+        parts.sort_unstable_by_key(|(_, shape)| shape.row);
+        for (hash, shape) in parts {
+            if let Some(held) = self.counts.get_mut(&hash) {
                 held.count += shape.count;
             } else if self.counts.len() < MOST {
-                self.counts.insert(shape.shape.clone(), ShapeCount { row: first + shape.row, ..shape });
+                self.counts.insert(hash, ShapeCount { row: first + shape.row, ..shape });
             } else {
                 self.other.count += shape.count;
             }
@@ -69,16 +76,19 @@ impl Shapes {
     }
 }
 
-/// The shape of a text.
-pub(crate) fn shape(text: &str) -> String {
-    if text.chars().nth(LONGEST).is_some() {
-        return "(long)".to_owned();
+/// Writes the shape of a text.
+fn write_shape(text: &str, shape: &mut String) {
+    shape.clear();
+    if text.len() > LONGEST && text.chars().nth(LONGEST).is_some() {
+        shape.push_str("(long)");
+        return;
     }
-    let mut shape = String::with_capacity(text.len());
     let mut in_letters = false;
     for letter in text.chars() {
         let is_letter = letter.is_alphabetic();
         match letter {
+            'a'..='z' | 'A'..='Z' if in_letters => {}
+            '0'..='9' => shape.push('9'),
             _ if is_letter && in_letters => {}
             _ if is_letter => shape.push('a'),
             _ if letter.is_numeric() => shape.push('9'),
@@ -87,12 +97,17 @@ pub(crate) fn shape(text: &str) -> String {
         }
         in_letters = is_letter;
     }
-    shape
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shape(text: &str) -> String {
+        let mut shape = String::from("what was there before");
+        write_shape(text, &mut shape);
+        shape
+    }
 
     #[test]
     fn texts_of_one_form_have_one_shape() {

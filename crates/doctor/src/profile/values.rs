@@ -8,6 +8,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// Values that are counted in one chunk, and in all.
 pub(super) const MOST: usize = 4_096;
 
+/// Slots that the table of a chunk begins with.
+const FIRST_SLOTS: usize = 512;
+
 /// Bytes of a value's text that are kept.
 const LONGEST: usize = 200;
 
@@ -30,7 +33,8 @@ pub(super) struct PartValue {
     pub(super) row: u32,
 }
 
-/// The values of a chunk: an open table with room for twice as many as it takes.
+/// The values of a chunk: an open table, at most half full, which grows with them, so that a column of few values
+/// stays in the nearest cache.
 pub(super) struct PartValues {
     slots: Vec<PartValue>,
     held: usize,
@@ -52,7 +56,8 @@ pub(super) enum Seen {
 impl PartValues {
     pub(super) fn new(rows: usize, most: usize) -> PartValues {
         let most = most.min(rows.max(1));
-        PartValues { slots: vec![PartValue::default(); (2 * most).next_power_of_two()], held: 0, most, missed: 0 }
+        let slots = (2 * most).next_power_of_two().min(FIRST_SLOTS);
+        PartValues { slots: vec![PartValue::default(); slots], held: 0, most, missed: 0 }
     }
 
     #[inline]
@@ -68,6 +73,9 @@ impl PartValues {
                 }
                 *slot = PartValue { hash, count: 1, row };
                 self.held += 1;
+                if 2 * self.held > self.slots.len() {
+                    self.grow();
+                }
                 return Seen::First;
             }
             if slot.hash == hash {
@@ -75,6 +83,19 @@ impl PartValues {
                 return Seen::Again;
             }
             place = (place + 1) & mask;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let slots = vec![PartValue::default(); 4 * self.slots.len()];
+        let mask = slots.len() - 1;
+        for value in std::mem::replace(&mut self.slots, slots).into_iter().filter(|slot| slot.count > 0) {
+            let mut place = value.hash as usize & mask;
+            while self.slots[place].count > 0 {
+                place = (place + 1) & mask;
+            }
+            self.slots[place] = value;
         }
     }
 
