@@ -1,6 +1,6 @@
 //! A profile as people and programs read it.
 
-use super::{ColumnProfile, DateOrder, Meaning, Profile, ShapeCount, ValueCount};
+use super::{ColumnProfile, DateOrder, Meaning, Outliers, Profile, ShapeCount, ValueCount};
 use crate::checks::Mostly;
 use serde::Serialize;
 
@@ -117,6 +117,8 @@ pub struct NumberView {
     pub quantiles: [f64; 7],
     /// How they are spread.
     pub histogram: Histogram,
+    /// Those that are far out, see [`ColumnProfile::outliers`].
+    pub outliers: Option<Outliers>,
 }
 
 /// A number with as many digits as a person reads.
@@ -221,6 +223,7 @@ impl ColumnProfile {
             deviation: numbers.variance()?.sqrt(),
             quantiles: [low, quantile(0.05)?, quantile(0.25)?, quantile(0.5)?, quantile(0.75)?, quantile(0.95)?, high],
             histogram: Histogram { edges, counts },
+            outliers: self.outliers(),
         })
     }
 }
