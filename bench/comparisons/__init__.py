@@ -2,12 +2,14 @@
 unit, ratio}, and details with the versions and every single figure."""
 
 from .augment import augment
+from .data import data
 from .environment import Failure
 from .infer import infer
 from .train_example import train_example
 
 COMPARISONS = {
     "augment": ("pictures/s of augmentation on one core against albumentations", augment),
+    "data": ("profiling a table against pandas, polars, DuckDB and ydata-profiling: seconds, memory", data),
     "train-example": ("the worked example on MNIST against Keras and PyTorch: samples/s, test accuracy", train_example),
     "infer": ("latency at batch 1 and 8 against Python onnxruntime on the same ONNX file", infer),
 }
