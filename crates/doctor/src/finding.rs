@@ -51,6 +51,9 @@ pub struct Evidence {
     /// Groups of pictures or sounds that belong together, by name; the first of each is what the others repeat.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub file_groups: Vec<Vec<String>>,
+    /// Labels, the most certain to be wrong first: all up to 10,000.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<LabelEvidence>,
     /// Small pictures for pages that show findings.
     #[serde(skip)]
     pub thumbnails: Vec<Thumbnail>,
@@ -73,6 +76,23 @@ pub struct Thumbnail {
     pub file: String,
     /// A PNG of at most 64 by 64 pixels.
     pub png: Vec<u8>,
+}
+
+/// A label that is probably wrong.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelEvidence {
+    /// The row of a table, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// The picture by its name in its collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The label that it has.
+    pub given: String,
+    /// The label that a model gives it which did not see it.
+    pub suggested: String,
+    /// The probability that the label is wrong, from 0.5 to 1.
+    pub confidence: f64,
 }
 
 /// A value that shows a finding.

@@ -28,6 +28,7 @@ pub use extremes::{Extreme, Extremes};
 pub(crate) use meaning::is_missing_word;
 pub use meaning::{Meaning, MeaningCount, MeaningExample};
 pub use outliers::Outliers;
+pub(crate) use rows::MOST_ROWS;
 pub use rows::RowList;
 pub use sample::Sample;
 pub use shape::ShapeCount;

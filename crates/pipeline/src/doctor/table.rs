@@ -3,11 +3,12 @@
 
 use super::place::{place, place_then, refuse_same};
 use super::{ReadSettings, RepairReport, UndoReport};
-use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
+use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result, Seed};
 use lepton_data::scan::{Scan, ScanOptions, Table, Work};
 use lepton_doctor::Finding;
 use lepton_doctor::across::check_across;
 use lepton_doctor::checks::{CheckOptions, check};
+use lepton_doctor::labels::{LabelOptions, table_findings};
 use lepton_doctor::profile::{Profile, ProfileOptions, profile};
 use lepton_doctor::repair::{Change, read_log, repair, undo, write_log};
 use lepton_store::{DatasetRecord, Store};
@@ -15,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+
+/// Draws what the check of labels draws.
+const SEED: Seed = Seed(42);
 
 /// Profiles a file, and looks for what is wrong with it.
 pub(super) fn examine_table(
@@ -45,8 +49,12 @@ pub(super) fn examine_table(
     let mut findings = check(&profile, options);
     if settings.beginning_bytes > 0 {
         findings.extend(check_across(&profile, options, settings.threads(), cancel)?);
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
+    if let Some(target) = &options.target {
+        let labels = LabelOptions { threads: settings.threads(), seed: SEED, cancel };
+        findings.extend(table_findings(file, &how.scan, &profile, target, progress, &labels)?);
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok((profile, findings))
 }
 

@@ -2,6 +2,7 @@
 //! well: a set of night pictures has no dark pictures, and neither has one whose pictures differ by a hair.
 
 use super::facts::{PictureFacts, PictureMode};
+use super::labels;
 use super::near::{NearOptions, Seen, search};
 use super::profile::{PictureProfile, class_counts};
 use super::thumbnail::thumbnail;
@@ -52,6 +53,8 @@ pub fn check_pictures(
     odd_pictures(profile, &mut findings);
     mixed_modes(profile, &mut findings);
     classes(collection, &class_counts(collection), &mut findings);
+    options.cancel.check()?;
+    labels::check(profile, options, &mut findings)?;
     for finding in &mut findings {
         show(profile, finding, options);
     }

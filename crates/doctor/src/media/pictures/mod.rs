@@ -5,6 +5,7 @@
 mod checks;
 mod facts;
 mod hash;
+mod labels;
 mod leak;
 mod near;
 mod profile;
