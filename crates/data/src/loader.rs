@@ -42,6 +42,8 @@ pub struct Loader {
 struct Inner {
     part: RecordBatch,
     recipe: Arc<Recipe>,
+    /// Whether the part is the one that the recipe was fitted on, so that the places of its rows matter.
+    is_training: bool,
     change: Change,
     batch_size: usize,
     seed: Seed,
@@ -92,6 +94,34 @@ impl Loader {
         seed: Seed,
         workers: usize,
     ) -> Result<Loader> {
+        Loader::over(part, recipe, false, augmenter, batch_size, seed, workers)
+    }
+
+    /// As [`Loader::new`], over the part that the recipe was fitted on: its rows are encoded by
+    /// [`Recipe::apply_in_training`].
+    ///
+    /// # Errors
+    /// Those of [`Loader::new`].
+    pub fn for_training(
+        part: RecordBatch,
+        recipe: Arc<Recipe>,
+        augmenter: Option<Augmenter>,
+        batch_size: usize,
+        seed: Seed,
+        workers: usize,
+    ) -> Result<Loader> {
+        Loader::over(part, recipe, true, augmenter, batch_size, seed, workers)
+    }
+
+    fn over(
+        part: RecordBatch,
+        recipe: Arc<Recipe>,
+        is_training: bool,
+        augmenter: Option<Augmenter>,
+        batch_size: usize,
+        seed: Seed,
+        workers: usize,
+    ) -> Result<Loader> {
         if batch_size == 0 {
             return Err(Error::new(ErrorCode::Config, "the batch size must be at least 1").at_key("train.batch_size"));
         }
@@ -100,8 +130,8 @@ impl Loader {
         let row_len: i64 = recipe.output().shape.iter().skip(1).product();
         let bytes = (row_len as usize).saturating_mul(4).saturating_mul(part.num_rows());
         let keep = matches!(change, Change::Nothing) && bytes <= CACHE_BYTES;
-        let cached = if keep { Some(apply_all(&recipe, &part)?) } else { None };
-        let inner = Inner { part, recipe, change, batch_size, seed, targets, cached };
+        let cached = if keep { Some(apply_all(&recipe, &part, is_training)?) } else { None };
+        let inner = Inner { part, recipe, is_training, change, batch_size, seed, targets, cached };
         Ok(Loader { inner: Arc::new(inner), workers })
     }
 
@@ -160,7 +190,7 @@ fn send_batches(
 }
 
 /// The recipe over a whole part, in pieces on all threads.
-fn apply_all(recipe: &Recipe, part: &RecordBatch) -> Result<Tensor> {
+fn apply_all(recipe: &Recipe, part: &RecordBatch, is_training: bool) -> Result<Tensor> {
     const PIECE: usize = 4096;
     let rows = part.num_rows();
     let pieces: Vec<Tensor> = (0..rows.div_ceil(PIECE).max(1))
@@ -168,10 +198,16 @@ fn apply_all(recipe: &Recipe, part: &RecordBatch) -> Result<Tensor> {
         .map(|piece| {
             let start = piece * PIECE;
             let slice = part.slice(start, PIECE.min(rows - start));
-            recipe.apply(&slice).map_err(|error| at_part_row(error, |row| start + row))
+            let places: Vec<usize> = (start..start + slice.num_rows()).collect();
+            apply(recipe, &slice, &places, is_training).map_err(|error| at_part_row(error, |row| start + row))
         })
         .collect::<Result<_>>()?;
     Tensor::concat_rows(&pieces.iter().collect::<Vec<_>>())
+}
+
+/// The recipe's output for rows with these places in the part.
+fn apply(recipe: &Recipe, rows: &RecordBatch, places: &[usize], is_training: bool) -> Result<Tensor> {
+    if is_training { recipe.apply_in_training(rows, places) } else { recipe.apply(rows) }
 }
 
 /// Moves the row of an error from a batch to the part.
@@ -207,9 +243,11 @@ impl Inner {
                 for noise in noises {
                     batch = noise.apply(&batch, &rows, epoch)?;
                 }
-                self.recipe.apply(&batch).map_err(placed)?
+                apply(&self.recipe, &batch, &rows, self.is_training).map_err(placed)?
             }
-            (None, _) => self.recipe.apply(&take_rows(&self.part, &rows)?).map_err(placed)?,
+            (None, _) => {
+                apply(&self.recipe, &take_rows(&self.part, &rows)?, &rows, self.is_training).map_err(placed)?
+            }
         };
         let target = self.class_indices(&rows)?;
         Ok(Batch { rows, input, target })

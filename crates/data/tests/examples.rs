@@ -26,13 +26,7 @@ fn digits_are_whole_and_in_proportion() {
     for (split, range) in [(Split::Train, 125..=133), (Split::Valid, 13..=16), (Split::Test, 34..=38)] {
         assert!(report.classes[&split].values().all(|count| range.contains(count)), "{split}: {:?}", report.classes);
     }
-    let step = StepPlan::Image {
-        column: "image".into(),
-        height: None,
-        width: None,
-        channels: None,
-        normalize: ImageNormalize::Standardize,
-    };
+    let step = StepPlan::Image(ImagePlan { normalize: ImageNormalize::Standardize, ..ImagePlan::new("image") });
     let plan = RecipePlan { steps: vec![step], target: Some(TargetPlan::Classes { column: data.target.clone() }) };
     let recipe = plan.fit(&data.schema, &data.parts[&Split::Train]).unwrap();
     assert_eq!(recipe.output().shape, [-1, 1, 8, 8]);

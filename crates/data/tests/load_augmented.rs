@@ -29,13 +29,7 @@ fn pictures(rows: usize, steps: Vec<StepSettings>, workers: usize) -> Loader {
     }
     let labels: StringArray = (0..rows).map(|row| Some(["a", "b", "c"][row % 3])).collect();
     let batch = RecordBatch::try_new(raw::arrow_schema(&schema), vec![builder.finish(), Arc::new(labels)]).unwrap();
-    let step = StepPlan::Image {
-        column: "image".into(),
-        height: None,
-        width: None,
-        channels: None,
-        normalize: ImageNormalize::Scale,
-    };
+    let step = StepPlan::Image(ImagePlan::new("image"));
     let recipe = fit(&schema, &batch, step);
     let settings = AugmentSettings { steps, ..AugmentSettings::default() };
     Loader::new(batch, recipe, Some(Augmenter::new(&settings, Seed(3)).unwrap()), 4, Seed(3), workers).unwrap()
@@ -69,12 +63,11 @@ fn noise_on_numbers_is_new_in_each_epoch_and_the_same_on_any_number_of_threads()
     let labels: StringArray = (0..20).map(|row| Some(["a", "b"][row % 2])).collect();
     let columns: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(labels)];
     let batch = RecordBatch::try_new(raw::arrow_schema(&schema), columns).unwrap();
-    let step = StepPlan::Number {
-        column: "x".into(),
+    let step = StepPlan::Number(NumberPlan {
         missing: NumberMissing::Refuse,
-        indicator: false,
         normalize: NumberNormalize::None,
-    };
+        ..NumberPlan::new("x")
+    });
     let recipe = fit(&schema, &batch, step);
     let steps = vec![StepSettings::new(Step::NumberNoise { amount: 0.01 }, 1.0)];
     let settings = AugmentSettings { steps, ..AugmentSettings::default() };

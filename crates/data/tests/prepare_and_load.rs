@@ -176,13 +176,7 @@ fn pictures(rows: usize) -> (RecordBatch, Arc<Recipe>) {
     }
     let labels: StringArray = (0..rows).map(|row| Some(["a", "b"][row % 2])).collect();
     let batch = RecordBatch::try_new(raw::arrow_schema(&schema), vec![builder.finish(), Arc::new(labels)]).unwrap();
-    let step = StepPlan::Image {
-        column: "image".into(),
-        height: None,
-        width: None,
-        channels: None,
-        normalize: ImageNormalize::Scale,
-    };
+    let step = StepPlan::Image(ImagePlan::new("image"));
     let plan = RecipePlan { steps: vec![step], target: Some(TargetPlan::Classes { column: "y".into() }) };
     let recipe = plan.fit(&schema, &batch).unwrap();
     (batch, Arc::new(recipe))
@@ -271,12 +265,11 @@ fn wrong_use_is_refused() {
     let error = Loader::new(batch, recipe, None, 0, Seed(0), 0).err().unwrap();
     assert_eq!(error.place().key.as_deref(), Some("train.batch_size"));
     let data = dataset(&[(Split::Train, TRAIN)]);
-    let step = StepPlan::Number {
-        column: "x".into(),
+    let step = StepPlan::Number(NumberPlan {
         missing: NumberMissing::Refuse,
-        indicator: false,
         normalize: NumberNormalize::None,
-    };
+        ..NumberPlan::new("x")
+    });
     let plan = RecipePlan { steps: vec![step], target: Some(TargetPlan::Classes { column: "y".into() }) };
     let recipe = Arc::new(plan.fit(&data.schema, &part(TRAIN)).unwrap());
     let augmenter = Augmenter::new(&AugmentSettings { shift: 0.1, ..Default::default() }, Seed(0)).unwrap();

@@ -318,6 +318,26 @@ mod tests {
     }
 
     #[test]
+    fn recipe_settings_are_read_in_every_form_and_a_wrong_word_names_the_nearest() {
+        let recipe = "[recipe]\nnumbers = { bins = 5 }\nclip = [0.01, 0.99]\ncategories = \"target\"\n\
+                      [recipe.columns.age]\nscale = \"robust\"\nmissing = { constant = 0 }\n\
+                      [recipe.columns.fare]\nmissing = { group = \"class\" }\n\
+                      [recipe.columns.note.clean]\nhtml = false\n\
+                      [recipe.columns.joined]\nas = \"date\"\nparts = [\"days\", \"month\"]\n";
+        let settings = read(&format!("{GOOD}{recipe}"), &[]).unwrap().recipe;
+        let age = &settings.columns["age"];
+        assert_eq!(age.missing, Some(lepton_train::Missing::Constant(0.0)));
+        assert_eq!(settings.columns["joined"].read_as, Some(lepton_train::ReadAs::Date));
+        let wrong = |text: &str, key: &str, remedy: &str| {
+            let error = read(&format!("{GOOD}{text}"), &[]).unwrap_err();
+            assert_eq!((error.place().key.as_deref(), error.remedy()), (Some(key), Some(remedy)), "{error}");
+        };
+        wrong("[recipe.columns.age]\nscale = \"robsut\"\n", "recipe.columns.age.scale", "did you mean \"robust\"?");
+        wrong("[recipe]\nnumbers = \"log2p\"\n", "recipe.numbers", "did you mean \"log1p\"?");
+        wrong("[recipe.columns.age]\nscael = \"none\"\n", "recipe.columns.age.scael", "did you mean \"scale\"?");
+    }
+
+    #[test]
     fn an_unknown_metric_in_a_gate_is_refused() {
         let error = read(&format!("{GOOD}[deploy]\nrequire = {{ acuracy = 0.9 }}\n"), &[]).unwrap_err();
         assert_eq!(error.remedy(), Some("did you mean \"accuracy\"?"));

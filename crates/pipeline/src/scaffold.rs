@@ -51,6 +51,17 @@ target = \"label\"
 "
         }
     };
+    let recipe = match task {
+        TaskKind::ImageClassification => "",
+        TaskKind::TabularClassification => {
+            "\
+# [recipe.columns.age]                      # preprocessing of one column, where the default is not wanted
+# scale = \"robust\"
+# missing = { nearest = 5 }
+
+"
+        }
+    };
     let augment = match task {
         TaskKind::ImageClassification => {
             "\
@@ -93,7 +104,7 @@ valid_fraction = 0.1                        # cut from the training rows, strati
 test_fraction = 0.2                         # only where the source has no test part
 # group = \"patient\"                         # no value of this column in two parts; or time = \"date\"
 
-{augment}[train]                                     # stage 4
+{recipe}{augment}[train]                                     # stage 4
 # architecture = \"...\"                      # a network of the task's zoo; an unknown name lists them
 epochs = 20
 batch_size = 32

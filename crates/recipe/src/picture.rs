@@ -1,8 +1,9 @@
 //! The picture step: one size, one number of channels, bytes to floats through a table of 256 values a channel.
 
 use crate::column::{bad_value, pictures};
-use crate::plan::ImageNormalize;
-use crate::resample::{convert_channels, resize};
+use crate::plan::ImagePlan;
+use crate::resample::{convert_channels, frame};
+use crate::settings::{ImageFit, ImageNormalize};
 use arrow_array::RecordBatch;
 use lepton_core::image::ImageRef;
 use lepton_core::{Error, ErrorCode, Result};
@@ -20,17 +21,21 @@ pub(crate) struct PictureStep {
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) channels: usize,
-    mean: Vec<f64>,
-    deviation: Vec<f64>,
+    #[serde(default)]
+    pub(crate) fit: ImageFit,
+    pub(crate) mean: Vec<f64>,
+    pub(crate) deviation: Vec<f64>,
 }
 
 impl PictureStep {
-    pub(crate) fn fit(
-        column: &str,
-        [height, width, channels]: [Option<usize>; 3],
-        normalize: ImageNormalize,
-        train: &RecordBatch,
-    ) -> Result<PictureStep> {
+    pub(crate) fn fit(plan: &ImagePlan, train: &RecordBatch) -> Result<PictureStep> {
+        let ImagePlan { height, width, channels, .. } = *plan;
+        let column = plan.column.as_str();
+        if plan.fit != ImageFit::Stretch && (height.is_none() || width.is_none()) {
+            return Err(Error::new(ErrorCode::Config, "a crop or a pad needs the height and the width of its frame")
+                .at_column(column)
+                .fix("set the height and width of the recipe"));
+        }
         let all = pictures(train, column)?;
         let get = |row| all.get(row).ok_or_else(|| no_picture(column, row));
         let first = get(0)?;
@@ -55,11 +60,15 @@ impl PictureStep {
             height: height.unwrap_or(first.height),
             width: width.unwrap_or(first.width),
             channels,
+            fit: plan.fit,
             mean: vec![0.0; channels],
             deviation: vec![1.0; channels],
         };
+        if let ImageNormalize::Given { mean, std } = &plan.normalize {
+            (step.mean, step.deviation) = (mean.clone(), std.clone());
+        }
         step.check()?;
-        if normalize == ImageNormalize::Standardize {
+        if plan.normalize == ImageNormalize::Standardize {
             let mut counts = vec![[0u64; 256]; channels];
             for row in 0..all.len() {
                 for (index, &byte) in step.shaped(row, get(row)?)?.iter().enumerate() {
@@ -81,10 +90,15 @@ impl PictureStep {
         if elements.is_none_or(|count| count == 0 || count > MAX_ELEMENTS) {
             return wrong(format!("{}x{} is no usable picture size", self.height, self.width));
         }
+        if let ImageFit::Crop { resize: Some(side) } = self.fit
+            && (side < self.height.max(self.width) || side > MAX_ELEMENTS)
+        {
+            return wrong(format!("resized to {side} a picture does not cover {}x{}", self.height, self.width));
+        }
         let usable = self.mean.iter().chain(&self.deviation).all(|number| number.is_finite())
             && self.deviation.iter().all(|&number| number > 0.0);
         if self.mean.len() != self.channels || self.deviation.len() != self.channels || !usable {
-            return wrong("mean and deviation must be one usable number per channel".to_owned());
+            return wrong("mean and std must be one usable number per channel".to_owned());
         }
         Ok(())
     }
@@ -117,7 +131,7 @@ impl PictureStep {
             ));
         }
         let coloured = convert_channels(picture, self.channels);
-        Ok(resize(coloured, [picture.height, picture.width], [self.height, self.width], self.channels))
+        Ok(frame(coloured, [picture.height, picture.width], [self.height, self.width], self.channels, self.fit))
     }
 
     fn table(&self, channel: usize) -> [f32; 256] {

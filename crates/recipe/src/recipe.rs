@@ -1,15 +1,19 @@
 //! The fitted recipe: what is applied, what it is written as, and what it says about itself.
 
 use crate::category::CategoryStep;
+use crate::date::DateStep;
 use crate::number::NumberStep;
 use crate::picture::PictureStep;
+use crate::repair::Repairs;
 use crate::target::Target;
+use crate::text::TextStep;
+use crate::version1::Version1;
 use arrow_array::RecordBatch;
 use lepton_core::{ColumnKind, DType, Digest, Error, ErrorCode, Result, Schema, Tensor, TensorSpec};
 use serde::{Deserialize, Serialize};
 
-/// The version of `recipe.json` that this build writes and reads.
-pub const RECIPE_VERSION: u32 = 1;
+/// The version of `recipe.json` that this build writes. It reads version 1 too.
+pub const RECIPE_VERSION: u32 = 2;
 
 /// The name of the tensor that a recipe makes.
 pub const INPUT_NAME: &str = "input";
@@ -20,6 +24,9 @@ pub const INPUT_NAME: &str = "input";
 pub struct Recipe {
     version: u32,
     inputs: Schema,
+    /// What rows get before all other steps; `None` where they stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repairs: Option<Repairs>,
     steps: Vec<Step>,
     target: Option<Target>,
 }
@@ -31,6 +38,8 @@ pub(crate) enum Step {
     Image(PictureStep),
     Number(NumberStep),
     Category(CategoryStep),
+    Date(DateStep),
+    Text(TextStep),
 }
 
 impl Step {
@@ -39,14 +48,18 @@ impl Step {
             Step::Image(step) => &step.column,
             Step::Number(step) => &step.column,
             Step::Category(step) => &step.column,
+            Step::Date(step) => &step.column,
+            Step::Text(step) => &step.column,
         }
     }
 
-    fn kind(&self) -> ColumnKind {
+    fn accepts(&self, kind: ColumnKind) -> bool {
         match self {
-            Step::Image(_) => ColumnKind::Image,
-            Step::Number(_) => ColumnKind::Number,
-            Step::Category(_) => ColumnKind::Category,
+            Step::Image(_) => kind == ColumnKind::Image,
+            Step::Number(_) => kind == ColumnKind::Number,
+            Step::Category(_) | Step::Date(_) | Step::Text(_) => {
+                matches!(kind, ColumnKind::Category | ColumnKind::Text)
+            }
         }
     }
 
@@ -56,6 +69,8 @@ impl Step {
             Step::Image(step) => step.channels * step.height * step.width,
             Step::Number(step) => step.width(),
             Step::Category(step) => step.width(),
+            Step::Date(step) => step.width(),
+            Step::Text(step) => step.width(),
         }
     }
 
@@ -64,18 +79,26 @@ impl Step {
             Step::Image(step) => step.check(),
             Step::Number(step) => step.check(),
             Step::Category(step) => step.check(),
+            Step::Date(step) => step.check(),
+            Step::Text(step) => step.check(),
         }
     }
 }
 
 impl Recipe {
-    pub(crate) fn from_parts(inputs: Schema, steps: Vec<Step>, target: Option<Target>) -> Result<Recipe> {
-        let recipe = Recipe { version: RECIPE_VERSION, inputs, steps, target };
+    pub(crate) fn from_parts(
+        inputs: Schema,
+        repairs: Option<Repairs>,
+        steps: Vec<Step>,
+        target: Option<Target>,
+    ) -> Result<Recipe> {
+        let recipe = Recipe { version: RECIPE_VERSION, inputs, repairs, steps, target };
         recipe.check()?;
         Ok(recipe)
     }
 
-    /// The raw columns that a row must have, in order; the target is not among them.
+    /// The raw columns that a row must have, in order; the target is not among them. Of a recipe with repairs these are
+    /// the columns before them: a number that may be written as `12 kg` is a text here.
     pub fn inputs(&self) -> &Schema {
         &self.inputs
     }
@@ -103,6 +126,8 @@ impl Recipe {
             Step::Image(step) => vec![step.column.clone()],
             Step::Number(step) => step.feature_names(),
             Step::Category(step) => step.feature_names(),
+            Step::Date(step) => step.feature_names(),
+            Step::Text(step) => step.feature_names(),
         });
         names.flatten().collect()
     }
@@ -114,6 +139,36 @@ impl Recipe {
     /// [`ErrorCode::BadData`] with row (from 1 within `rows`) and column: a column that is absent or of another
     /// type, a value that is missing or unknown where the recipe refuses it, a number that is not finite.
     pub fn apply(&self, rows: &RecordBatch) -> Result<Tensor> {
+        self.features(rows, None)
+    }
+
+    /// As [`Recipe::apply`], for rows of the training part that the recipe was fitted on; `places` are their numbers
+    /// in it, from 0. It differs for target encoding alone, where a training row takes shares that were computed
+    /// without its own label.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::apply`].
+    pub fn apply_in_training(&self, rows: &RecordBatch, places: &[usize]) -> Result<Tensor> {
+        if places.len() != rows.num_rows() {
+            let message = format!("{} rows came with {} places", rows.num_rows(), places.len());
+            return Err(Error::internal(message));
+        }
+        self.features(rows, Some(places))
+    }
+
+    /// Whether training rows are encoded in another way than served ones, so that their places matter.
+    pub fn is_out_of_fold(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Category(step) if step.is_out_of_fold()))
+    }
+
+    /// The repairs that rows get first.
+    pub fn repairs(&self) -> Option<&Repairs> {
+        self.repairs.as_ref()
+    }
+
+    fn features(&self, rows: &RecordBatch, training: Option<&[usize]>) -> Result<Tensor> {
+        let repaired = self.repairs.as_ref().map(|repairs| repairs.apply(rows)).transpose()?;
+        let rows = repaired.as_deref().unwrap_or(rows);
         let shape: Vec<usize> = std::iter::once(rows.num_rows()).chain(self.row_shape()).collect();
         let stride: usize = self.row_shape().iter().product();
         let count = stride.checked_mul(rows.num_rows()).ok_or_else(|| {
@@ -125,7 +180,9 @@ impl Recipe {
             match step {
                 Step::Image(step) => step.write(rows, &mut output)?,
                 Step::Number(step) => step.write(rows, &mut output, at, stride)?,
-                Step::Category(step) => step.write(rows, &mut output, at, stride)?,
+                Step::Category(step) => step.write(rows, &mut output, at, stride, training)?,
+                Step::Date(step) => step.write(rows, &mut output, at, stride)?,
+                Step::Text(step) => step.write(rows, &mut output, at, stride)?,
             }
             at += step.width();
         }
@@ -139,7 +196,10 @@ impl Recipe {
     /// [`ErrorCode::Config`] when the recipe has no target.
     pub fn encode_target(&self, rows: &RecordBatch) -> Result<Tensor> {
         match &self.target {
-            Some(target) => target.encode(rows),
+            Some(target) => match &self.repairs {
+                Some(repairs) => target.encode(&*repairs.apply_to(rows, |column| column == target.column)?),
+                None => target.encode(rows),
+            },
             None => Err(Error::new(ErrorCode::Config, "this recipe has no target")),
         }
     }
@@ -166,8 +226,12 @@ impl Recipe {
             version: u32,
         }
         let Versioned { version } = serde_json::from_slice(bytes).map_err(wrong)?;
+        if version == 1 {
+            let Version1 { inputs, steps, target, .. } = serde_json::from_slice(bytes).map_err(wrong)?;
+            return Recipe::from_parts(inputs, None, steps.into_iter().map(Step::from).collect(), target);
+        }
         if version != RECIPE_VERSION {
-            let message = format!("the recipe has version {version}, this build reads version {RECIPE_VERSION}");
+            let message = format!("the recipe has version {version}, this build reads versions 1 to {RECIPE_VERSION}");
             return Err(Error::new(ErrorCode::Unsupported, message).at_key("version"));
         }
         let recipe: Recipe = serde_json::from_slice(bytes).map_err(wrong)?;
@@ -193,24 +257,48 @@ impl Recipe {
             return Err(Error::new(ErrorCode::BadData, "the recipe has no steps"));
         }
         if self.steps.len() > 1
-            && let Some(step) = self.steps.iter().find(|step| step.kind() == ColumnKind::Image)
+            && let Some(step) = self.steps.iter().find(|step| matches!(step, Step::Image(_)))
         {
             return Err(Error::new(ErrorCode::Unsupported, "a picture beside other input columns is not supported")
                 .at_column(step.column())
                 .fix("ignore the other columns, or this one"));
         }
-        let columns = self.inputs.columns.iter();
-        let matching =
-            columns.zip(&self.steps).all(|(column, step)| column.name == step.column() && column.kind == step.kind());
+        if let Some(repairs) = &self.repairs {
+            repairs.check()?;
+        }
+        let columns = self.repairs.as_ref().map_or(&self.inputs, Repairs::repaired);
+        let matching = self.inputs.columns.iter().zip(&self.steps).all(|(input, step)| {
+            let kind = columns.column(&input.name).map(|column| column.kind);
+            input.name == step.column() && kind.is_ok_and(|kind| step.accepts(kind))
+        });
         if self.inputs.columns.len() != self.steps.len() || !matching {
             return Err(Error::new(ErrorCode::BadData, "the recipe's inputs and steps do not match"));
         }
         self.steps.iter().try_for_each(Step::check)?;
+        self.check_reads()?;
         match &self.target {
             Some(target) if self.steps.iter().any(|step| step.column() == target.column) => {
                 Err(Error::new(ErrorCode::BadData, "the target cannot be an input too").at_column(&target.column))
             }
             Some(target) => target.check(),
+            None => Ok(()),
+        }
+    }
+
+    /// Every column that a fill reads must be among the inputs: a request has no others.
+    fn check_reads(&self) -> Result<()> {
+        let of_numbers = self.steps.iter().flat_map(|step| match step {
+            Step::Number(step) => step.reads().into_iter().map(|read| (step.column.as_str(), read)).collect(),
+            _ => Vec::new(),
+        });
+        let of_repairs = self.repairs.iter().flat_map(Repairs::reads);
+        let mut reads = of_numbers.chain(of_repairs);
+        match reads.find(|(_, read)| !self.inputs.names().any(|name| name == *read)) {
+            Some((column, read)) => {
+                Err(Error::new(ErrorCode::Config, format!("\"{read}\" is needed to fill it and is no input column"))
+                    .at_column(column)
+                    .fix("fill the column in another way, or let the recipe read that one too"))
+            }
             None => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
-//! Picture arithmetic that training and serving share: channel conversion and resizing of bytes.
+//! Picture arithmetic that training and serving share: channel conversion, resizing, cutting and padding of bytes.
 //! Written out here, because a package must give the same bytes whatever version of a library it meets later.
 
+use crate::settings::ImageFit;
 use lepton_core::image::ImageRef;
 use std::borrow::Cow;
 
@@ -21,9 +22,82 @@ pub(crate) fn convert_channels(picture: ImageRef<'_>, channels: usize) -> Cow<'_
     }
 }
 
+/// Pixels of size `from` (height, width) in a frame of size `to`.
+pub(crate) fn frame(
+    pixels: Cow<'_, [u8]>,
+    from: [usize; 2],
+    to: [usize; 2],
+    channels: usize,
+    fit: ImageFit,
+) -> Cow<'_, [u8]> {
+    if from == to && !matches!(fit, ImageFit::Crop { resize: Some(_) }) {
+        return pixels;
+    }
+    match fit {
+        ImageFit::Stretch => resize(pixels, from, to, channels),
+        ImageFit::Crop { resize: side } => {
+            let size = match side {
+                Some(side) => shorter_side(from, side),
+                None => covering(from, to),
+            };
+            let resized = resize(pixels, from, size, channels);
+            let [top, left] = [0, 1].map(|axis| half(size[axis] - to[axis]));
+            let mut bytes = Vec::with_capacity(to[0] * to[1] * channels);
+            for line in resized.chunks_exact(size[1] * channels).skip(top).take(to[0]) {
+                bytes.extend_from_slice(&line[left * channels..(left + to[1]) * channels]);
+            }
+            Cow::Owned(bytes)
+        }
+        ImageFit::Pad { value } => {
+            let size = inside(from, to);
+            let resized = resize(pixels, from, size, channels);
+            let [top, left] = [0, 1].map(|axis| half(to[axis] - size[axis]));
+            let mut bytes = vec![value; to[0] * to[1] * channels];
+            for (line, source) in resized.chunks_exact(size[1] * channels).enumerate() {
+                let start = ((top + line) * to[1] + left) * channels;
+                bytes[start..start + source.len()].copy_from_slice(source);
+            }
+            Cow::Owned(bytes)
+        }
+    }
+}
+
+/// Half of what is over, to the even number where it is between two (as torchvision and Pillow).
+fn half(over: usize) -> usize {
+    (over as f64 / 2.0).round_ties_even() as usize
+}
+
+/// The size with a shorter side of `side`; the longer one is cut to a whole number (as torchvision's `Resize`).
+fn shorter_side([height, width]: [usize; 2], side: usize) -> [usize; 2] {
+    match height <= width {
+        true => [side, side * width / height],
+        false => [side * height / width, side],
+    }
+}
+
+/// The smallest size of the same proportions that covers `to`.
+fn covering([height, width]: [usize; 2], to: [usize; 2]) -> [usize; 2] {
+    // In whole numbers, so that a side that fits exactly is not one too long.
+    match to[0] * width >= to[1] * height {
+        true => [to[0], (width * to[0]).div_ceil(height).max(to[1])],
+        false => [(height * to[1]).div_ceil(width).max(to[0]), to[1]],
+    }
+}
+
+/// The largest size of the same proportions that fits into `to`, rounded (as Pillow's `ImageOps.contain`).
+fn inside([height, width]: [usize; 2], to: [usize; 2]) -> [usize; 2] {
+    let side = |over: usize, under: usize, of: usize| {
+        ((over as f64 / under as f64 * of as f64).round_ties_even() as usize).max(1)
+    };
+    match width * to[0] >= height * to[1] {
+        true => [side(height, width, to[1]).min(to[0]), to[1]],
+        false => [to[0], side(width, height, to[0]).min(to[1])],
+    }
+}
+
 /// Pixels of size `from` (height, width) as size `to`: separable linear interpolation between pixel centres,
 /// columns first. Where a side shrinks, the filter widens by the same factor, so no source pixel is skipped.
-pub(crate) fn resize(pixels: Cow<'_, [u8]>, from: [usize; 2], to: [usize; 2], channels: usize) -> Cow<'_, [u8]> {
+fn resize(pixels: Cow<'_, [u8]>, from: [usize; 2], to: [usize; 2], channels: usize) -> Cow<'_, [u8]> {
     if from == to {
         return pixels;
     }

@@ -36,11 +36,11 @@ fn good_table() -> (Schema, RecordBatch) {
 }
 
 fn number(missing: NumberMissing, indicator: bool, normalize: NumberNormalize) -> StepPlan {
-    StepPlan::Number { column: "age".into(), missing, indicator, normalize }
+    StepPlan::Number(NumberPlan { missing, indicator, normalize, ..NumberPlan::new("age") })
 }
 
 fn category(missing: CategoryMissing, unknown: Unknown, max_categories: usize) -> StepPlan {
-    StepPlan::Category { column: "class".into(), missing, unknown, max_categories }
+    StepPlan::Category(CategoryPlan { missing, unknown, max_categories, ..CategoryPlan::new("class") })
 }
 
 fn plan(steps: Vec<StepPlan>) -> RecipePlan {
@@ -175,12 +175,11 @@ fn labels_that_are_missing_or_unseen_are_refused_with_their_row() {
 #[test]
 fn plans_that_do_not_fit_the_data_are_refused() {
     let data = good_table();
-    let typo = StepPlan::Number {
-        column: "agee".into(),
+    let typo = StepPlan::Number(NumberPlan {
         missing: NumberMissing::Mean,
-        indicator: false,
         normalize: NumberNormalize::None,
-    };
+        ..NumberPlan::new("agee")
+    });
     let error = check_error(fit(&plan(vec![typo]), &data), ErrorCode::NotFound, None, "agee");
     assert_eq!(error.remedy(), Some("did you mean \"age\"?"));
     let twice = plan(vec![number(NumberMissing::Mean, false, NumberNormalize::None); 2]);
@@ -206,7 +205,7 @@ fn pictures(images: &[Image]) -> (Schema, RecordBatch) {
 
 fn image_plan(sides: [Option<usize>; 3], normalize: ImageNormalize) -> RecipePlan {
     let [height, width, channels] = sides;
-    let step = StepPlan::Image { column: "image".into(), height, width, channels, normalize };
+    let step = StepPlan::Image(ImagePlan { height, width, channels, normalize, ..ImagePlan::new("image") });
     RecipePlan { steps: vec![step], target: None }
 }
 
@@ -262,9 +261,10 @@ fn a_recipe_from_outside_is_checked() {
         *json.pointer_mut(pointer).unwrap() = value;
         Recipe::from_json(&serde_json::to_vec(&json).unwrap())
     };
-    assert_eq!(changed("/version", 1.into()).unwrap(), recipe);
-    assert_eq!(changed("/version", 2.into()).unwrap_err().code(), ErrorCode::Unsupported);
-    assert!(changed("/steps/0/scale", 0.into()).is_err());
+    assert_eq!(changed("/version", 2.into()).unwrap(), recipe);
+    assert!(changed("/version", 1.into()).is_err(), "version 1 had other steps");
+    assert_eq!(changed("/version", 3.into()).unwrap_err().code(), ErrorCode::Unsupported);
+    assert!(changed("/steps/0/scaling/scale", 0.into()).is_err());
     assert!(changed("/steps/0/column", "class".into()).is_err());
     assert!(changed("/steps", serde_json::json!([])).is_err());
     assert!(changed("/steps/1/categories", serde_json::json!(["b", "a"])).is_err());

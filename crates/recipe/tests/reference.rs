@@ -41,12 +41,11 @@ fn numbers_are_filled_and_scaled_like_scikit_learn() {
     for case in cases {
         let input: Float64Array = case["input"].as_array().unwrap().iter().map(Value::as_f64).collect();
         let data = one_column(ColumnKind::Number, Arc::new(input));
-        let step = StepPlan::Number {
-            column: "x".into(),
+        let step = StepPlan::Number(NumberPlan {
             missing: serde_json::from_value(case["missing"].clone()).unwrap(),
-            indicator: false,
             normalize: serde_json::from_value(case["normalize"].clone()).unwrap(),
-        };
+            ..NumberPlan::new("x")
+        });
         let ours = run(step, &data, &data.1);
         for (row, (ours, theirs)) in ours.iter().zip(floats(&case["output"])).enumerate() {
             // The mean's last bits depend on the order of the sum; at an offset of 1e9 they are 1e-7 of the spread.
@@ -65,12 +64,11 @@ fn categories_are_encoded_like_scikit_learn() {
     };
     let train = one_column(ColumnKind::Category, texts("train"));
     let (_, served) = one_column(ColumnKind::Category, texts("served"));
-    let step = StepPlan::Category {
-        column: "x".into(),
+    let step = StepPlan::Category(CategoryPlan {
         missing: CategoryMissing::Refuse,
-        unknown: Unknown::Other,
         max_categories: 100,
-    };
+        ..CategoryPlan::new("x")
+    });
     let theirs: Vec<f64> = case["output"].as_array().unwrap().iter().flat_map(floats).collect();
     let ours: Vec<f64> = run(step, &train, &served).into_iter().map(f64::from).collect();
     assert_eq!(ours, theirs);
@@ -90,13 +88,12 @@ fn pictures_are_converted_and_resized_like_pillow() {
         let file = std::fs::read(folder().join(format!("{name}.png"))).unwrap();
         let data = picture_column(&[raw::decode_picture(&file, &Limits::default()).unwrap()]);
         let side = |key: &str| Some(case[key].as_u64().unwrap() as usize);
-        let step = StepPlan::Image {
-            column: "x".into(),
+        let step = StepPlan::Image(ImagePlan {
             height: side("height"),
             width: side("width"),
             channels: side("channels"),
-            normalize: ImageNormalize::Scale,
-        };
+            ..ImagePlan::new("x")
+        });
         let ours = run(step, &data, &data.1);
         let channels = side("channels").unwrap();
         let area = ours.len() / channels;
@@ -117,13 +114,7 @@ fn pictures_are_standardised_like_scikit_learn() {
     let bytes: Vec<u8> = floats(&case["pixels"]).into_iter().map(|value| value as u8).collect();
     let image = |pixels: &[u8]| Image { height: 5, width: 6, channels: 3, pixels: pixels.to_vec() };
     let data = picture_column(&bytes.chunks_exact(90).map(image).collect::<Vec<_>>());
-    let step = StepPlan::Image {
-        column: "x".into(),
-        height: None,
-        width: None,
-        channels: None,
-        normalize: ImageNormalize::Standardize,
-    };
+    let step = StepPlan::Image(ImagePlan { normalize: ImageNormalize::Standardize, ..ImagePlan::new("x") });
     for (ours, theirs) in run(step, &data, &data.1).iter().zip(floats(&case["output"])) {
         assert!((f64::from(*ours) - theirs).abs() < 1e-6, "{ours} {theirs}");
     }

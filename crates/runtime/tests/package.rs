@@ -8,7 +8,7 @@ use lepton_core::{
     Schema, TaskKind, Tensor,
 };
 use lepton_onnx::{GraphProto, ModelProto, NodeProto, OPSET, ValueInfoProto};
-use lepton_recipe::{NumberMissing, NumberNormalize, Recipe, RecipePlan, StepPlan, TargetPlan};
+use lepton_recipe::{NumberMissing, NumberNormalize, NumberPlan, Recipe, RecipePlan, StepPlan, TargetPlan};
 use lepton_runtime::{Engines, Model, Package, SessionOptions, write_package};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,12 @@ fn recipe() -> Recipe {
     let number = |name: &str| Column { name: name.to_owned(), kind: ColumnKind::Number, nullable: false };
     let class = Column { name: "kind".to_owned(), kind: ColumnKind::Category, nullable: false };
     let schema = Schema { columns: vec![number("width"), number("height"), class] };
-    let step = |name: &str| StepPlan::Number {
-        column: name.to_owned(),
-        missing: NumberMissing::Refuse,
-        indicator: false,
-        normalize: NumberNormalize::None,
+    let step = |name: &str| {
+        StepPlan::Number(NumberPlan {
+            missing: NumberMissing::Refuse,
+            normalize: NumberNormalize::None,
+            ..NumberPlan::new(name)
+        })
     };
     let plan = RecipePlan {
         steps: vec![step("width"), step("height")],

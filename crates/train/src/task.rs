@@ -2,6 +2,7 @@
 //! each; the table of all of them lives in lepton-pipeline.
 
 use crate::metrics::Classified;
+use crate::recipe_settings::RecipeSettings;
 use crate::settings::TrainSettings;
 use arrow_array::RecordBatch;
 use lepton_core::{
@@ -9,34 +10,8 @@ use lepton_core::{
 };
 use lepton_data::AugmentSettings;
 use lepton_nn::{Architecture, InputSpec, Loss};
-use lepton_recipe::{CategoryMissing, ImageNormalize, NumberMissing, NumberNormalize, RecipePlan, Unknown};
-use serde::{Deserialize, Serialize};
-
-/// `[recipe]`: what a person may say about preprocessing. `None` takes the task's default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecipeSettings {
-    /// Rows of pixels that pictures are resized to; `None` takes the training pictures' own.
-    pub height: Option<usize>,
-    /// Pixels per row that pictures are resized to; `None` takes the training pictures' own.
-    pub width: Option<usize>,
-    /// 1 grey or 3 RGB; `None` takes the training pictures' own.
-    pub channels: Option<usize>,
-    /// How pixel values are scaled.
-    pub pixels: Option<ImageNormalize>,
-    /// How numbers are scaled.
-    pub numbers: Option<NumberNormalize>,
-    /// What stands in for a missing number.
-    pub missing_numbers: Option<NumberMissing>,
-    /// Whether a column with missing numbers also gives a 0/1 feature that says so.
-    pub missing_indicator: Option<bool>,
-    /// What stands in for a missing category.
-    pub missing_categories: Option<CategoryMissing>,
-    /// What an unseen category becomes.
-    pub unknown_categories: Option<Unknown>,
-    /// How many categories of one column get a feature of their own.
-    pub max_categories: Option<usize>,
-}
+use lepton_recipe::RecipePlan;
+use serde::Serialize;
 
 /// A network that a task offers by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -17,7 +17,6 @@ mod csv;
 mod encoding;
 mod fold;
 mod json;
-mod number;
 mod parquet;
 mod table;
 #[cfg(test)]
@@ -28,7 +27,7 @@ pub use chunk::{Cell, CellKind, Chunk, Column, RaggedRow};
 pub use fold::{Position, Work};
 pub use json::json_entries;
 pub use lepton_recipe::raw::number_text;
-pub use number::parse_number;
+pub use lepton_recipe::written::parse_number;
 pub use table::Table;
 pub use typed::typed_chunks;
 

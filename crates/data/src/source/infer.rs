@@ -1,22 +1,15 @@
 //! What kind of column the values look like.
 
 use super::files::Files;
-use crate::scan::{CellKind, Column, parse_number};
+use crate::scan::{CellKind, Column};
 use arrow_array::Array;
 use lepton_core::ColumnKind;
+use lepton_recipe::raw::most_categories;
+use lepton_recipe::written::parse_number;
 use std::collections::HashSet;
 
-/// Texts are a category while they have at most this many distinct values ...
-const FEW: usize = 20;
-
-/// ... or at most one distinct value per this many rows ...
-const ROWS_PER_VALUE: usize = 20;
-
-/// ... but never more than this many.
-const MOST: usize = 1_000;
-
-/// A number where every value that is there reads as one. Else a category where there are few distinct values:
-/// up to 20 (and up to half the rows), or up to one per 20 rows and 1,000. Else text. A column without values is a
+/// A number where every value that is there reads as one. Else a category where there are few distinct values,
+/// see [`most_categories`]. Else text. A column without values is a
 /// category, which has nothing to say and is reported.
 pub(super) fn kind(files: &Files, column: usize) -> ColumnKind {
     let count = count(files.column(column));
@@ -26,7 +19,7 @@ pub(super) fn kind(files: &Files, column: usize) -> ColumnKind {
     if count.numbers == count.present {
         return ColumnKind::Number;
     }
-    let most = FEW.min((count.present / 2).max(2)).max(count.present / ROWS_PER_VALUE).min(MOST);
+    let most = most_categories(count.present);
     let mut distinct = HashSet::new();
     for cell in files.cells(column).filter(|cell| cell.kind != CellKind::Missing) {
         distinct.insert(cell.text);

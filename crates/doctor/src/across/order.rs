@@ -5,9 +5,9 @@
 use super::rows::range_of;
 use crate::checks::counted;
 use crate::finding::{Evidence, Finding, FindingKind, Severity};
-use crate::profile::{ColumnProfile, DateOrder, Meaning, Profile, SemanticType, day_parts};
+use crate::profile::{ColumnProfile, Meaning, Profile, SemanticType};
 use lepton_core::thousands;
-use lepton_data::scan::parse_number;
+use lepton_recipe::written::{DateOrder, day_parts, parse_number};
 
 /// Fewer different times tell nothing.
 const LEAST_TIMES: u64 = 20;

@@ -2,8 +2,9 @@
 
 use super::{Mostly, counted};
 use crate::finding::{Evidence, Finding, FindingKind, Proposal, Severity};
-use crate::profile::{ColumnProfile, DateOrder, Meaning, MeaningCount, ValueCount, measure};
+use crate::profile::{ColumnProfile, Meaning, MeaningCount, ValueCount};
 use crate::repair::Action;
+use lepton_recipe::written::{DateOrder, measure};
 use std::collections::BTreeMap;
 
 pub(super) fn check(column: &ColumnProfile, findings: &mut Vec<Finding>) {

@@ -96,7 +96,7 @@ fn sentinels(column: &ColumnProfile, findings: &mut Vec<Finding>) {
         return;
     }
     for sentinel in SENTINELS {
-        let parsed = |value: &str| lepton_data::scan::parse_number(value.as_bytes());
+        let parsed = |value: &str| lepton_recipe::written::parse_number(value.as_bytes());
         let Some(value) = column.values.iter().find(|value| parsed(&value.value) == Some(sentinel)) else { continue };
         // The next number towards the middle of the column.
         let side = if sentinel < 0.0 { &column.extremes.low } else { &column.extremes.high };

@@ -1,9 +1,8 @@
 //! What a text means: a word for nothing, yes or no, a date in some order, an amount with its unit, personal data.
 //! Each is decided by the text alone; what a column is follows from all of its texts.
 
-use super::amount::{measure, written_number};
-use super::date::{DateOrder, day_parts};
 use super::identifier::{has_email, is_card, is_iban, is_national_id, is_phone, is_uuid};
+use lepton_recipe::written::{DateOrder, day_parts, measure, written_number};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,10 +1,8 @@
 //! One pass over a table: each chunk is summarised on some thread (`part`), and the summaries are joined in the order
 //! of the file (`column`), so the profile is the same with any number of threads.
 
-mod amount;
 mod beginning;
 mod column;
-mod date;
 mod duplicates;
 mod extremes;
 mod identifier;
@@ -17,11 +15,8 @@ mod shape;
 mod values;
 mod view;
 
-pub(crate) use amount::{UNITS, measure, written_number};
 pub use beginning::Beginning;
 pub use column::{Characters, ColumnProfile};
-pub use date::DateOrder;
-pub(crate) use date::day_parts;
 pub(crate) use duplicates::RowHashes;
 pub use duplicates::{DuplicateGroup, Duplicates};
 pub use extremes::{Extreme, Extremes};

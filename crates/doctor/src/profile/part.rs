@@ -6,7 +6,8 @@ use super::rows::PartRows;
 use super::shape::Shapes;
 use super::values::{PartValue, PartValues, Seen};
 use arrow_array::{Array, Float64Array};
-use lepton_data::scan::{CellKind, Chunk, Column, parse_number};
+use lepton_data::scan::{CellKind, Chunk, Column};
+use lepton_recipe::written::parse_number;
 use lepton_sketch::DistinctSketch;
 use twox_hash::{XxHash3_64, XxHash64};
 

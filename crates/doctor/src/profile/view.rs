@@ -1,7 +1,8 @@
 //! A profile as people and programs read it.
 
-use super::{ColumnProfile, DateOrder, Meaning, Outliers, Profile, ShapeCount, ValueCount};
+use super::{ColumnProfile, Meaning, Outliers, Profile, ShapeCount, ValueCount};
 use crate::checks::Mostly;
+use lepton_recipe::written::DateOrder;
 use serde::Serialize;
 
 /// What a column holds, as far as its cells tell.

@@ -5,9 +5,10 @@ use super::log::{Change, write_log};
 use super::plan::{Action, Mask, Plan, Step, Survivor};
 use super::sheet::{Sheet, Value};
 use super::write::write;
-use crate::profile::{DateOrder, UNITS, day_parts, measure, written_number};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Result, nearest};
-use lepton_data::scan::{CellKind, Table, TextForm, parse_number};
+use lepton_data::scan::{CellKind, Table, TextForm};
+use lepton_recipe::written::parse_number;
+use lepton_recipe::{CellForm, CellValue};
 use std::collections::HashMap;
 use std::io::Write;
 use twox_hash::XxHash3_128;
@@ -152,36 +153,17 @@ fn each(
 
 fn act(sheet: &mut Sheet<'_>, step: &Step, plan: &Plan) -> Result<()> {
     let id = step.id.as_str();
+    if let (Some(action), Some(column)) = (step.action.on_cells(), step.action.column()) {
+        action.check()?;
+        return each(sheet, step, column, |sheet, kind, text| {
+            Some(match action.apply(form(kind)?, text)? {
+                CellValue::Missing => Value::missing(),
+                CellValue::Text(text) => text_value(sheet, text),
+                CellValue::Number(number) => number_value(sheet, number),
+            })
+        });
+    }
     match &step.action {
-        Action::SetMissing { column, values } => each(sheet, step, column, |_, _, text| {
-            let same = |value: &String| value == text || value.trim() == text.trim();
-            values.iter().any(same).then(Value::missing)
-        }),
-        Action::NonNumbersToMissing { column } => {
-            each(sheet, step, column, |_, _, text| parse_number(text.as_bytes()).is_none().then(Value::missing))
-        }
-        Action::Trim { column } => each(sheet, step, column, |sheet, kind, text| {
-            let is_text = matches!(kind, CellKind::Text | CellKind::Untyped);
-            (is_text && text.trim() != text).then(|| text_value(sheet, text.trim()))
-        }),
-        Action::ToText { column } => each(sheet, step, column, |_, kind, text| {
-            let value = || Value { kind: CellKind::Text, text: text.to_owned() };
-            matches!(kind, CellKind::Number | CellKind::Boolean).then(value)
-        }),
-        Action::ToNumber { column, unit } => {
-            let unit = unit.as_deref().map(|name| known_unit(name)).transpose()?;
-            each(sheet, step, column, |sheet, kind, text| to_number(sheet, kind, text, unit))
-        }
-        Action::ToIsoDate { column, day_first } => {
-            each(sheet, step, column, |sheet, _, text| Some(text_value(sheet, iso_date(text.trim(), *day_first)?)))
-        }
-        Action::Winsorise { column, low, high } => each(sheet, step, column, |sheet, _, text| {
-            let number = parse_number(text.as_bytes())?;
-            (number < *low || number > *high).then(|| number_value(sheet, number.clamp(*low, *high)))
-        }),
-        Action::MapValues { column, map } => {
-            each(sheet, step, column, |sheet, _, text| map.get(text).map(|value| text_value(sheet, value.as_str())))
-        }
         Action::Mask { column, method } => {
             each(sheet, step, column, |sheet, _, text| Some(text_value(sheet, masked(text, *method, &plan.salt))))
         }
@@ -267,7 +249,20 @@ fn act(sheet: &mut Sheet<'_>, step: &Step, plan: &Plan) -> Result<()> {
             sheet.drop_column(place, id);
             Ok(())
         }
+        _ => Err(Error::internal(format!("no repair is written for {}", step.action.name()))),
     }
+}
+
+/// What a recipe calls a cell of this kind; `None` where there is no cell.
+fn form(kind: CellKind) -> Option<CellForm> {
+    Some(match kind {
+        CellKind::Missing => return None,
+        CellKind::Untyped => CellForm::Untyped,
+        CellKind::Text => CellForm::Text,
+        CellKind::Number => CellForm::Number,
+        CellKind::Boolean => CellForm::Boolean,
+        CellKind::Nested => CellForm::Nested,
+    })
 }
 
 fn drop_where(sheet: &mut Sheet<'_>, id: &str, wanted: impl Fn(&Sheet<'_>, usize) -> bool) {
@@ -303,40 +298,6 @@ fn merge(sheet: &mut Sheet<'_>, id: &str, rows: &[usize], keep: Survivor) {
     for row in rest {
         sheet.drop_row(*row, id);
     }
-}
-
-fn known_unit(name: &str) -> Result<(&'static str, f64)> {
-    let found = UNITS.iter().find(|(unit, ..)| *unit == name.to_lowercase());
-    found.map(|(_, kind, factor)| (*kind, *factor)).ok_or_else(|| {
-        let names = UNITS.iter().map(|(unit, ..)| *unit).collect::<Vec<_>>().join(", ");
-        Error::new(ErrorCode::Config, format!("there is no unit \"{name}\"")).fix(format!("units are {names}"))
-    })
-}
-
-/// The number that a text is, in `unit` where it has one; `None` where it is none, is one already, or is of another
-/// kind of measure.
-fn to_number(sheet: &Sheet<'_>, kind: CellKind, text: &str, unit: Option<(&str, f64)>) -> Option<Value> {
-    let text = text.trim();
-    if let Some(number) = parse_number(text.as_bytes()) {
-        return (kind == CellKind::Text).then(|| number_value(sheet, number));
-    }
-    if let (Some((kind, factor)), Some((number, found))) = (unit, measure(text)) {
-        let (_, of, per) = UNITS.iter().find(|(name, ..)| *name == found)?;
-        // A quotient of factors is exact where both are the same.
-        return (*of == kind).then(|| number_value(sheet, if *per == factor { number } else { number * per / factor }));
-    }
-    written_number(text).map(|number| number_value(sheet, number))
-}
-
-fn iso_date(text: &str, day_first: bool) -> Option<String> {
-    let parts = day_parts(text)?;
-    let swap = parts.order == DateOrder::DayOrMonthFirst && !day_first;
-    let (month, day) = if swap { (parts.day, parts.month) } else { (parts.month, parts.day) };
-    let date = format!("{:04}-{month:02}-{day:02}", parts.year);
-    Some(match parts.time {
-        Some(time) => format!("{date}T{time}"),
-        None => date,
-    })
 }
 
 fn masked(text: &str, method: Mask, salt: &str) -> String {

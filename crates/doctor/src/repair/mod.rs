@@ -3,7 +3,8 @@
 //!
 //! - `plan`: actions as TOML, bound to the file that they were made for by its hash.
 //! - `sheet`: a table with cells that were changed and rows that were dropped over it; every change is logged.
-//! - `apply`: each action on a sheet. `impute`: filling cells.
+//! - `apply`: each action on a sheet. `impute`: the gaps of a sheet. What an action does to a cell, and what fills a
+//!   gap, is lepton-recipe's, because a served row is repaired in the same way.
 //! - `write`: the sheet as a file: rows without a change are copied byte by byte.
 //! - `log`: the change log, and taking changes back.
 
@@ -15,5 +16,6 @@ mod sheet;
 mod write;
 
 pub use apply::{Outcome, Repaired, repair};
+pub use lepton_recipe::Imputation;
 pub use log::{Change, read_log, undo, write_log};
-pub use plan::{Action, CommonMode, Imputation, Mask, Plan, Step, Survivor};
+pub use plan::{Action, CommonMode, Mask, Plan, Step, Survivor};

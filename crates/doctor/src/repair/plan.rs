@@ -2,6 +2,7 @@
 
 use crate::finding::Finding;
 use lepton_core::{Digest, Error, ErrorCode, Result};
+use lepton_recipe::{CellAction, Imputation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,38 +170,6 @@ pub enum Survivor {
     Longest,
 }
 
-/// With what missing cells are filled. Everything is computed of the cells as the steps before left them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Imputation {
-    /// One value.
-    Constant {
-        /// Which.
-        value: String,
-    },
-    /// The middle number (of an even count, the mean of the middle two).
-    Median,
-    /// The mean of the numbers.
-    Mean,
-    /// The most frequent value; of equal ones the first.
-    Mode,
-    /// The median of numbers or the mode of texts among rows that are equal in another column; of all rows where that
-    /// group has none.
-    Group {
-        /// The other column.
-        by: String,
-    },
-    /// The mean of numbers or the mode of texts among the `k` nearest rows that have the cell, by the number columns,
-    /// each divided by its standard deviation, over those that both rows have (as scikit-learn's `KNNImputer`).
-    Nearest {
-        /// How many.
-        k: usize,
-    },
-    /// Ridge regression on the other number columns, their gaps filled by the mean at first, in ten rounds (in the
-    /// manner of scikit-learn's `IterativeImputer`). Numbers only.
-    Iterative,
-}
-
 /// How personal data is made unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -263,6 +232,21 @@ impl Action {
             Action::ConvertPictures { .. } => 3,
             Action::ResizePictures { .. } => 4,
         }
+    }
+
+    /// What it does to each cell of its column, where that is all that it does: the same in a file and in a recipe.
+    pub fn on_cells(&self) -> Option<CellAction> {
+        Some(match self {
+            Action::SetMissing { values, .. } => CellAction::SetMissing { values: values.clone() },
+            Action::NonNumbersToMissing { .. } => CellAction::NonNumbersToMissing,
+            Action::Trim { .. } => CellAction::Trim,
+            Action::ToText { .. } => CellAction::ToText,
+            Action::ToNumber { unit, .. } => CellAction::ToNumber { unit: unit.clone() },
+            Action::ToIsoDate { day_first, .. } => CellAction::ToIsoDate { day_first: *day_first },
+            Action::Winsorise { low, high, .. } => CellAction::Winsorise { low: *low, high: *high },
+            Action::MapValues { map, .. } => CellAction::MapValues { map: map.clone() },
+            _ => return None,
+        })
     }
 
     /// The column that it is about.

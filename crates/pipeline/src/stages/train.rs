@@ -78,7 +78,8 @@ impl Work for Train<'_> {
                 (Some(part), Split::Train) => parts::load_part(context.store, part)?,
                 _ => parts::load(context.store, &self.prepared.parts, split)?,
             };
-            Loader::new(part, Arc::clone(&recipe), augmenter, train.batch_size, seed, threads)
+            let over = if split == Split::Train { Loader::for_training } else { Loader::new };
+            over(part, Arc::clone(&recipe), augmenter, train.batch_size, seed, threads)
         };
         let (training, validation) = (loader(Split::Train, augmenter)?, loader(Split::Valid, None)?);
         let mut checkpoints = StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };

@@ -32,6 +32,12 @@ pub fn arrow_schema(schema: &Schema) -> arrow_schema::SchemaRef {
     Arc::new(arrow_schema::Schema::new(schema.columns.iter().map(field).collect::<Vec<_>>()))
 }
 
+/// How many distinct values a column of texts may have to be a category and no free text: up to 20 (and up to half the
+/// rows), or up to one per 20 rows and 1,000.
+pub fn most_categories(present: usize) -> usize {
+    20.min((present / 2).max(2)).max(present / 20).min(1_000)
+}
+
 pub(crate) fn check_rows(rows: usize, limits: &Limits) -> Result<()> {
     if rows > limits.batch_rows {
         let message = format!("{rows} rows in one request, the limit batch_rows is {}", limits.batch_rows);

@@ -8,7 +8,7 @@ use lepton_core::{
     Signature, TaskKind, Tensor, TensorSpec,
 };
 use lepton_onnx::{GraphProto, ModelProto, NodeProto, OPSET, ValueInfoProto, encode};
-use lepton_recipe::{ImageNormalize, NumberMissing, NumberNormalize, RecipePlan, StepPlan, TargetPlan};
+use lepton_recipe::{ImagePlan, NumberMissing, NumberNormalize, NumberPlan, RecipePlan, StepPlan, TargetPlan};
 use lepton_runtime::{Model, Package, RtenEngine, Session, SessionOptions, write_package};
 use lepton_server::ServedModel;
 use std::collections::BTreeMap;
@@ -76,11 +76,12 @@ fn package(
 }
 
 fn table_package(dir: &std::path::Path) -> Package {
-    let number = |name: &str| StepPlan::Number {
-        column: name.into(),
-        missing: NumberMissing::Refuse,
-        indicator: false,
-        normalize: NumberNormalize::None,
+    let number = |name: &str| {
+        StepPlan::Number(NumberPlan {
+            missing: NumberMissing::Refuse,
+            normalize: NumberNormalize::None,
+            ..NumberPlan::new(name)
+        })
     };
     let plan = RecipePlan {
         steps: vec![number("x"), number("y")],
@@ -120,13 +121,8 @@ pub(crate) fn table_over(session: impl Session + 'static, limits: &Limits) -> Mo
 
 /// Grey pictures of 2x2; `bright` when their mean is above one half, else `dark`.
 pub(crate) fn pictures() -> Model {
-    let step = StepPlan::Image {
-        column: "picture".into(),
-        height: Some(2),
-        width: Some(2),
-        channels: Some(1),
-        normalize: ImageNormalize::Scale,
-    };
+    let step =
+        StepPlan::Image(ImagePlan { height: Some(2), width: Some(2), channels: Some(1), ..ImagePlan::new("picture") });
     let plan = RecipePlan { steps: vec![step], target: Some(TargetPlan::Classes { column: "light".into() }) };
     let schema = Schema { columns: vec![column("picture", ColumnKind::Image), column("light", ColumnKind::Category)] };
     let mut builder = ImageBuilder::default();

@@ -6,7 +6,7 @@ use lepton_core::{
 };
 use lepton_data::{AugmentSettings, Loader};
 use lepton_nn::{Architecture, InputSpec, Layer, Node};
-use lepton_recipe::{NumberMissing, NumberNormalize, RecipePlan, StepPlan, TargetPlan, raw};
+use lepton_recipe::{NumberMissing, NumberPlan, RecipePlan, StepPlan, TargetPlan, raw};
 use lepton_train::{
     Checkpoints, Classified, EvaluationInput, Fit, FitJob, RecipeSettings, Task, TrainSettings, ZooEntry, fit,
 };
@@ -28,11 +28,8 @@ impl Task for Spirals {
     }
 
     fn recipe(&self, schema: &Schema, target: &str, _: &RecipeSettings) -> Result<RecipePlan> {
-        let number = |column: &Column| StepPlan::Number {
-            column: column.name.clone(),
-            missing: NumberMissing::Refuse,
-            indicator: false,
-            normalize: NumberNormalize::Standardize,
+        let number = |column: &Column| {
+            StepPlan::Number(NumberPlan { missing: NumberMissing::Refuse, ..NumberPlan::new(column.name.as_str()) })
         };
         Ok(RecipePlan {
             steps: schema.of_kind(ColumnKind::Number).map(number).collect(),

@@ -2,8 +2,8 @@
 //! comparison: words in lower case, dates and numbers as strings of digits.
 
 use super::similarity::{Letters, Space, alike, by_edits};
-use crate::profile::{Beginning, ColumnProfile, Meaning, SemanticType, day_parts, is_missing_word};
-use lepton_data::scan::parse_number;
+use crate::profile::{Beginning, ColumnProfile, Meaning, SemanticType, is_missing_word};
+use lepton_recipe::written::{day_parts, parse_number};
 use std::collections::HashMap;
 
 /// Columns with less than this many bits in an agreement by chance do not tell anything apart.

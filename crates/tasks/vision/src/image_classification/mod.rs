@@ -6,7 +6,7 @@ mod zoo;
 use lepton_core::{Column, ColumnKind, Error, ErrorCode, Figure, Result, Schema, TaskKind};
 use lepton_data::AugmentSettings;
 use lepton_nn::Architecture;
-use lepton_recipe::{ImageNormalize, RecipePlan, StepPlan, TargetPlan};
+use lepton_recipe::{RecipePlan, TargetPlan};
 use lepton_train::{EvaluationInput, RecipeSettings, Task, ZooEntry};
 
 /// Image classification: one picture column in, one of the target column's classes out.
@@ -23,11 +23,8 @@ impl Task for ImageClassification {
     }
 
     fn recipe(&self, schema: &Schema, target: &str, settings: &RecipeSettings) -> Result<RecipePlan> {
-        let column = picture_column(schema, target)?.name.clone();
-        let RecipeSettings { height, width, channels, .. } = *settings;
-        let normalize = settings.pixels.unwrap_or(ImageNormalize::Scale);
         Ok(RecipePlan {
-            steps: vec![StepPlan::Image { column, height, width, channels, normalize }],
+            steps: vec![settings.picture_step(&picture_column(schema, target)?.name)?],
             target: Some(TargetPlan::Classes { column: target.to_owned() }),
         })
     }
@@ -87,6 +84,8 @@ fn picture_column<'a>(schema: &'a Schema, target: &str) -> Result<&'a Column> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lepton_recipe::{ImageFit, ImageNormalize, ImagePlan, NumberNormalize, StepPlan};
+    use lepton_train::PictureFit;
 
     fn schema(columns: &[(&str, ColumnKind)]) -> Schema {
         let column = |&(name, kind): &(&str, ColumnKind)| Column { name: name.to_owned(), kind, nullable: false };
@@ -113,14 +112,29 @@ mod tests {
         let plan = ImageClassification.recipe(&schema, "digit", &settings).unwrap();
         assert_eq!(
             plan.steps,
-            [StepPlan::Image {
-                column: "picture".to_owned(),
+            [StepPlan::Image(ImagePlan {
                 height: Some(28),
-                width: None,
-                channels: None,
                 normalize: ImageNormalize::Standardize,
-            }]
+                ..ImagePlan::new("picture")
+            })]
         );
+        let cropped = RecipeSettings {
+            height: Some(28),
+            width: Some(28),
+            fit: Some(PictureFit::Crop),
+            resize: Some(32),
+            ..RecipeSettings::default()
+        };
+        let plan_of = |settings: &RecipeSettings| ImageClassification.recipe(&schema, "digit", settings);
+        let StepPlan::Image(step) = &plan_of(&cropped).unwrap().steps[0] else { panic!("not a picture step") };
+        assert_eq!(step.fit, ImageFit::Crop { resize: Some(32) });
+        let key = |settings: RecipeSettings| plan_of(&settings).unwrap_err().place().key.clone();
+        let table = RecipeSettings { numbers: Some(NumberNormalize::Robust), ..RecipeSettings::default() };
+        assert_eq!(key(table).as_deref(), Some("recipe.numbers"));
+        let nothing_cut = RecipeSettings { fit: None, ..cropped };
+        assert_eq!(key(nothing_cut).as_deref(), Some("recipe.resize"));
+        let sound = RecipeSettings { audio: Some(Default::default()), ..RecipeSettings::default() };
+        assert_eq!(plan_of(&sound).unwrap_err().code(), ErrorCode::Unsupported);
         assert_eq!(plan.target, Some(TargetPlan::Classes { column: "digit".to_owned() }));
     }
 }

@@ -22,19 +22,77 @@ pub enum DateOrder {
 
 /// The parts of a date as they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DayParts<'a> {
-    pub(crate) order: DateOrder,
-    pub(crate) year: u32,
+pub struct DayParts<'a> {
+    /// In which order they stand.
+    pub order: DateOrder,
+    /// The year.
+    pub year: u32,
     /// Of [`DateOrder::DayOrMonthFirst`]: what is written in the middle.
-    pub(crate) month: u32,
+    pub month: u32,
     /// Of [`DateOrder::DayOrMonthFirst`]: what is written first.
-    pub(crate) day: u32,
+    pub day: u32,
     /// The time of the day as it is written.
-    pub(crate) time: Option<&'a str>,
+    pub time: Option<&'a str>,
+}
+
+/// A day of the calendar with the hour where one was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Date {
+    /// The year.
+    pub year: u32,
+    /// The month, from 1.
+    pub month: u32,
+    /// The day, from 1.
+    pub day: u32,
+    /// The hour as it is written, whatever the zone, with minutes as its fraction: 0 to below 24.
+    pub hour: Option<f64>,
+}
+
+impl DayParts<'_> {
+    /// Month and day, where `03/04/2021` is in April when `day_first`.
+    pub fn month_and_day(&self, day_first: bool) -> (u32, u32) {
+        let swap = self.order == DateOrder::DayOrMonthFirst && !day_first;
+        if swap { (self.day, self.month) } else { (self.month, self.day) }
+    }
+
+    /// The day that is meant, where `03/04/2021` is in April when `day_first`; `None` for a day that was not, such as
+    /// the 29th of February 2021.
+    pub fn date(&self, day_first: bool) -> Option<Date> {
+        let (month, day) = self.month_and_day(day_first);
+        let leap = self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        if month == 2 && day == 29 && !leap {
+            return None;
+        }
+        Some(Date { year: self.year, month, day, hour: self.time.and_then(hour) })
+    }
+}
+
+impl Date {
+    /// Days since 1970-01-01 in the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+    pub fn days(&self) -> i64 {
+        let year = i64::from(self.year) - i64::from(self.month <= 2);
+        let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let month = i64::from((self.month + 9) % 12);
+        let day_of_year = (153 * month + 2) / 5 + i64::from(self.day) - 1;
+        era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
+    }
+
+    /// The day of the week, 0 for Monday.
+    pub fn weekday(&self) -> u32 {
+        (self.days() + 3).rem_euclid(7) as u32
+    }
+}
+
+/// Hours and minutes of a time of the day.
+fn hour(time: &str) -> Option<f64> {
+    let mut parts = time.trim().split(':');
+    let hour: f64 = parts.next()?.trim().parse().ok()?;
+    let minutes: String = parts.next()?.chars().take_while(char::is_ascii_digit).collect();
+    Some(hour + minutes.parse::<f64>().ok()? / 60.0)
 }
 
 /// A date's parts, when a text is one.
-pub(crate) fn day_parts(text: &str) -> Option<DayParts<'_>> {
+pub fn day_parts(text: &str) -> Option<DayParts<'_>> {
     // A date begins with a digit or with the name of a month; few other texts do.
     let name = text.find(|letter: char| !letter.is_alphabetic()).map_or(text, |end| &text[..end]);
     if !name.is_empty() && month(name).is_none() {
@@ -191,5 +249,19 @@ mod tests {
         for text in ["2021-13-04", "31.02.2021", "1.2.3", "12/31", "June 1998", "Juniper 12 1998", "3-4-3021"] {
             assert_eq!(day_parts(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn days_are_counted_as_the_calendar_has_them() {
+        let date = |text: &str, day_first| day_parts(text).and_then(|parts| parts.date(day_first));
+        let days = |text: &str| date(text, true).map(|date| (date.days(), date.weekday()));
+        assert_eq!(days("1970-01-01"), Some((0, 3)), "a Thursday");
+        assert_eq!(days("2000-03-01"), Some((11_017, 2)));
+        assert_eq!(days("2024-02-29"), Some((19_782, 3)));
+        assert_eq!(days("2021-02-29"), None);
+        assert_eq!(date("03/04/2021", true).map(|date| (date.month, date.day)), Some((4, 3)));
+        assert_eq!(date("03/04/2021", false).map(|date| (date.month, date.day)), Some((3, 4)));
+        assert_eq!(date("2021-03-04 10:30", true).and_then(|date| date.hour), Some(10.5));
+        assert_eq!(date("2021-03-04T23:45:10.5+02:00", true).and_then(|date| date.hour), Some(23.75));
     }
 }

@@ -2,7 +2,7 @@
 
 /// A number as people write it: `1,234.50`, `1.234,50`, `€ 12`, `45 %`, `(1,200)`. A comma alone before three digits
 /// groups them.
-pub(crate) fn written_number(text: &str) -> Option<f64> {
+pub fn written_number(text: &str) -> Option<f64> {
     let (negative, inner) = match text.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
         Some(inner) => (true, inner),
         None => (false, text),
@@ -67,7 +67,7 @@ fn groups_of_three(text: &str) -> bool {
 }
 
 /// Units that a number may have behind it, in lower case, with what one of it is in the first unit of its kind.
-pub(crate) const UNITS: [(&str, &str, f64); 28] = [
+pub const UNITS: [(&str, &str, f64); 28] = [
     ("kg", "kg", 1.0),
     ("g", "kg", 1e-3),
     ("mg", "kg", 1e-6),
@@ -99,12 +99,12 @@ pub(crate) const UNITS: [(&str, &str, f64); 28] = [
 ];
 
 /// A number and the unit behind it: `12 kg`, `3.5cm`.
-pub(crate) fn measure(text: &str) -> Option<(f64, &'static str)> {
+pub fn measure(text: &str) -> Option<(f64, &'static str)> {
     let end = text.rfind(|letter: char| letter.is_ascii_digit())? + 1;
     let (number, unit) = text.split_at(end);
     let unit = unit.trim().trim_end_matches('.');
     let unit = UNITS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(unit))?.0;
-    let value = lepton_data::scan::parse_number(number.as_bytes()).or_else(|| written_number(number.trim()))?;
+    let value = super::parse_number(number.as_bytes()).or_else(|| written_number(number.trim()))?;
     Some((value, unit))
 }
 
