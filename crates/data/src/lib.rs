@@ -32,6 +32,7 @@ pub use one_to_one::{OneToOne, SameInOtherWords};
 pub use paths::Paths;
 pub use prepare::{
     Finding, FindingKind, LeakPolicy, PrepareReport, PrepareSettings, RowCounts, Severity, SplitMethod, prepare,
+    prepare_without,
 };
 pub use rows::{canonical_digests, cell_text};
 pub use settings::{CollectSettings, Format, PartsPolicy, UnreadablePolicy};

@@ -16,6 +16,7 @@ mod monitor_report;
 mod predict;
 mod preview;
 mod project;
+mod repair;
 pub mod report;
 mod run;
 mod scaffold;

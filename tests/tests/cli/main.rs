@@ -8,6 +8,7 @@ mod data;
 mod dirty_table;
 mod models;
 mod predict;
+mod repair_run;
 mod run;
 mod tables;
 mod versions;

@@ -16,7 +16,7 @@ pub use settings::{LeakPolicy, PrepareSettings, SplitMethod};
 use crate::dataset::Dataset;
 use crate::rows::{TypedColumn, row_digests, take_rows};
 use lepton_core::{Cancel, ColumnKind, Digest, Error, ErrorCode, Event, Progress, Result, Seed, Split};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A part under preparation: which of the source's rows it has, and the digests of their inputs.
 pub(crate) struct Part {
@@ -46,6 +46,22 @@ pub(crate) struct Content {
 /// make it a warning.
 pub fn prepare(
     dataset: Dataset,
+    settings: &PrepareSettings,
+    seed: Seed,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(Dataset, PrepareReport)> {
+    prepare_without(dataset, &BTreeSet::new(), settings, seed, progress, cancel)
+}
+
+/// As [`prepare`], where the training part leaves out these rows of the source's training part, from 0; the parts
+/// that are cut from it keep theirs.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn prepare_without(
+    dataset: Dataset,
+    dropped: &BTreeSet<usize>,
     settings: &PrepareSettings,
     seed: Seed,
     progress: &dyn Progress,
@@ -84,7 +100,10 @@ pub fn prepare(
     if settings.remove_duplicates {
         train.rows.retain(|row| !repeats.removable.contains(row));
     }
-    let parts = split::parts(given, &content, &steering, &dataset.target, settings, seed)?;
+    let mut parts = split::parts(given, &content, &steering, &dataset.target, settings, seed)?;
+    if let Some(train) = parts.get_mut(&Split::Train) {
+        train.rows.retain(|row| !dropped.contains(row));
+    }
     validate::labels(&parts, &content, &dataset.target)?;
     let leaks = leaks::find(&dataset, &features, &parts, &content, &steering, settings)?;
     findings.extend(leaks::judge(leaks, settings.leaks)?);

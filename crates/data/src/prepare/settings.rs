@@ -2,6 +2,7 @@
 
 use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The `[prepare]` settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct PrepareSettings {
     /// Whether pictures outside training that look nearly like a training picture are reported. It takes a pass over
     /// all pictures, and handwriting looks alike, so it is done where it is asked for.
     pub near_duplicates: bool,
+    /// A plan of `lepton data doctor FILE --plan PLAN` for the training file: what it does to cells goes into the
+    /// recipe, what it does to rows happens to the training part.
+    pub repair: Option<PathBuf>,
     /// What a leak of the target or of groups or times across parts does.
     pub leaks: LeakPolicy,
 }
@@ -64,6 +68,7 @@ impl Default for PrepareSettings {
             split_column: None,
             remove_duplicates: true,
             near_duplicates: false,
+            repair: None,
             leaks: LeakPolicy::default(),
         }
     }

@@ -6,6 +6,7 @@ use super::{Work, parts};
 use crate::Stage;
 use crate::artifact::Collected;
 use crate::cache;
+use crate::repair::RunRepair;
 use crate::run::Context;
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
 use lepton_data::SourceFile;
@@ -18,16 +19,18 @@ pub(crate) struct Collect {
     entry: Option<&'static Entry>,
     /// A version of rows that arrived, which `dataset` may name too.
     version: Option<DatasetRecord>,
+    repair: Option<RunRepair>,
 }
 
 impl Collect {
     pub(crate) fn new(context: &Context<'_>) -> Result<Collect> {
+        let repair = RunRepair::of(context.project)?;
         let Some(name) = context.project.settings.collect.dataset.as_deref() else {
-            return Ok(Collect { entry: None, version: None });
+            return Ok(Collect { entry: None, version: None, repair });
         };
         match (catalogue::find(name), context.store.dataset(name)) {
-            (Ok(entry), _) => Ok(Collect { entry: Some(entry), version: None }),
-            (Err(_), Ok(version)) => Ok(Collect { entry: None, version: Some(version) }),
+            (Ok(entry), _) => Ok(Collect { entry: Some(entry), version: None, repair }),
+            (Err(_), Ok(version)) => Ok(Collect { entry: None, version: Some(version), repair }),
             (Err(error), Err(_)) => Err(error),
         }
     }
@@ -80,7 +83,8 @@ impl Work for Collect {
             (None, Some(version)) => (None, vec![version.digest], Vec::new()),
             (None, None) => (Some(&context.project.folder), Vec::new(), listing(context)),
         };
-        cache::key(Self::STAGE, (&settings.collect, &settings.limits), source)
+        let plan = self.repair.as_ref().map(|repair| repair.digest);
+        cache::key(Self::STAGE, (&settings.collect, &settings.limits), (source, plan))
     }
 
     /// Local files may change behind the key's back: their bytes are hashed again.
@@ -107,17 +111,21 @@ impl Work for Collect {
             None => None,
         };
         let base: &Path = &context.project.folder;
+        let collect = match &self.repair {
+            Some(repair) => repair.collect_settings(&settings.collect)?,
+            None => settings.collect.clone(),
+        };
         let dataset = match &self.version {
             Some(version) => crate::versions::collect_stream(
                 context.store,
                 version,
-                &settings.collect,
+                &collect,
                 &settings.limits,
                 context.progress,
                 context.cancel,
             )?,
             None => lepton_data::collect(
-                &settings.collect,
+                &collect,
                 base,
                 files.as_ref(),
                 &settings.limits,

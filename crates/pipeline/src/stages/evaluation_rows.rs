@@ -3,10 +3,12 @@
 use super::parts;
 use crate::Project;
 use crate::artifact::Collected;
+use crate::repair::RunRepair;
 use arrow_array::RecordBatch;
 use lepton_core::{Cancel, Digest, Error, Limits, Progress, Result, Split};
 use lepton_data::{CollectSettings, Dataset, catalogue};
 use lepton_store::Store;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Rows and where they came from.
@@ -39,7 +41,12 @@ pub(crate) fn of_project(
     let settings = &project.settings;
     let dataset = collected(store, &project, progress, cancel)?;
     let digest = dataset.digest()?;
-    let (prepared, _) = lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, progress, cancel)?;
+    let (dataset, dropped) = match RunRepair::of(&project)? {
+        Some(repair) => repair.edit(dataset, &settings.collect)?,
+        None => (dataset, BTreeSet::new()),
+    };
+    let seed = settings.project.seed;
+    let (prepared, _) = lepton_data::prepare_without(dataset, &dropped, &settings.prepare, seed, progress, cancel)?;
     rows(prepared, digest, Split::Test)
 }
 
@@ -50,7 +57,11 @@ pub(crate) fn collected(store: &Store, project: &Project, progress: &dyn Progres
         Some(entry) => Some(super::collect::files_of(store, entry)?),
         None => None,
     };
-    lepton_data::collect(&settings.collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)
+    let collect = match RunRepair::of(project)? {
+        Some(repair) => repair.collect_settings(&settings.collect)?,
+        None => settings.collect.clone(),
+    };
+    lepton_data::collect(&collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)
 }
 
 /// Every row of a file or folder; its test part where the format has one.

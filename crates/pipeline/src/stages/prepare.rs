@@ -6,24 +6,28 @@ use crate::Stage;
 use crate::artifact::{Collected, Prepared};
 use crate::cache;
 use crate::check::check_dataset;
+use crate::repair::RunRepair;
 use crate::run::Context;
 use crate::tasks::task;
 use lepton_core::{Digest, Error, ErrorCode, Event, Result, Split, thousands};
 use lepton_data::Dataset;
 use lepton_doctor::rules::{CheckReport, Rule, RuleOutcome, RuleSettings, Verdict};
-use std::collections::BTreeMap;
+use lepton_recipe::Repairs;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The work of this stage.
 pub(crate) struct Prepare<'a> {
     collected: &'a Collected,
     rule_settings: Vec<RuleSettings>,
     rules: Vec<Rule>,
+    repair: Option<RunRepair>,
 }
 
 impl<'a> Prepare<'a> {
     pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Prepare<'a>> {
         let (rule_settings, rules) = context.project.rules()?;
-        Ok(Prepare { collected: earlier(&artifacts.collected, Stage::Collect)?, rule_settings, rules })
+        let collected = earlier(&artifacts.collected, Stage::Collect)?;
+        Ok(Prepare { collected, rule_settings, rules, repair: RunRepair::of(context.project)? })
     }
 }
 
@@ -33,9 +37,17 @@ impl Work for Prepare<'_> {
 
     fn key(&self, context: &Context<'_>) -> Result<Digest> {
         let settings = &context.project.settings;
+        // What a repaired column is may be said in [collect], which is read as it looks.
+        let plan = self.repair.as_ref().map(|repair| (repair.digest, &settings.collect.columns));
         cache::key(
             Self::STAGE,
-            (&settings.prepare, &self.rule_settings, &settings.recipe, settings.project.task, settings.project.seed),
+            (
+                (&settings.prepare, plan),
+                &self.rule_settings,
+                &settings.recipe,
+                settings.project.task,
+                settings.project.seed,
+            ),
             (self.collected.digest, &self.collected.dataset, &self.collected.target, &self.collected.parts),
         )
     }
@@ -48,25 +60,45 @@ impl Work for Prepare<'_> {
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Prepared> {
         let (settings, collected) = (&context.project.settings, self.collected);
         let task = task(settings.project.task);
-        task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
+        if self.repair.is_none() {
+            task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
+        }
         let (dataset, marks) = collected.load(context.store)?.without_marks()?;
         for column in marks {
             let text = format!("{} does not use the column \"{column}\"", settings.project.task);
             context.progress.event(Event::Note { text });
         }
         let checks = self.gate(context, &dataset)?;
+        let (dataset, dropped) = match &self.repair {
+            Some(repair) => repair.edit(dataset, &settings.collect)?,
+            None => (dataset, BTreeSet::new()),
+        };
+        let (seed, progress) = (settings.project.seed, context.progress);
         let (prepared, mut report) =
-            lepton_data::prepare(dataset, &settings.prepare, settings.project.seed, context.progress, context.cancel)?;
+            lepton_data::prepare_without(dataset, &dropped, &settings.prepare, seed, progress, context.cancel)?;
         if settings.prepare.near_duplicates {
             report.findings.extend(near_duplicates::find(context, &prepared)?);
         }
         for finding in &report.findings {
             context.progress.event(Event::Note { text: finding.message.clone() });
         }
-        let plan = task.recipe(&prepared.schema, &prepared.target, &settings.recipe)?;
+        let repairs = match &self.repair {
+            Some(repair) => repair.fit(&settings.collect, &prepared)?,
+            None => Repairs::none(&prepared.schema),
+        };
+        if self.repair.is_some() {
+            task.check(repairs.repaired(), &prepared.target)?;
+            let text = format!(
+                "{} repairs are done in training and in serving; {} rows are left out of training",
+                repairs.names().count(),
+                dropped.len()
+            );
+            context.progress.event(Event::Note { text });
+        }
+        let plan = task.recipe(repairs.repaired(), &prepared.target, &settings.recipe)?;
         let train =
             prepared.parts.get(&Split::Train).ok_or_else(|| Error::internal("prepare gave no training split"))?;
-        let recipe = plan.fit(&prepared.schema, train)?;
+        let recipe = plan.fit_after(repairs, &prepared.schema, train)?;
         // A label of valid or test that training never saw is an error here, not a surprise after training.
         for batch in prepared.parts.values() {
             recipe.encode_target(batch)?;
