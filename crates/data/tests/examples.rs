@@ -64,7 +64,7 @@ fn the_catalogue_is_fetched_collected_and_prepared() {
             println!("{} {what}: {:.2} s", entry.name, started.elapsed().as_secs_f64());
             started = std::time::Instant::now();
         };
-        let files = catalogue::fetch(entry, scratch.path(), &Silent, &Cancel::default()).unwrap();
+        let files = catalogue::fetch(entry, scratch.path(), &Limits::default(), &Silent, &Cancel::default()).unwrap();
         lap("fetch");
         let settings = CollectSettings { dataset: Some(entry.name.into()), ..Default::default() };
         let files = catalogue::CatalogueFiles { files };

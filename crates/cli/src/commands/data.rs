@@ -4,7 +4,7 @@ use super::{Session, check, doctor, versions};
 use crate::arguments::DataCommand;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
-use lepton_core::{ErrorCode, Result};
+use lepton_core::{ErrorCode, Limits, Result};
 use lepton_data::catalogue::{self, Entry};
 use lepton_pipeline::{Collected, catalogue_state, fetch_dataset, write_preview};
 use lepton_store::DatasetRecord;
@@ -61,7 +61,7 @@ fn list(session: &Session) -> Result<()> {
 fn fetch(session: &Session, name: &str) -> Result<()> {
     let entry = catalogue::find(name)?;
     let before = catalogue_state(&session.store, entry)?;
-    fetch_dataset(&session.store, entry, &Bars::new(), &cancel_on_signal()?)?;
+    fetch_dataset(&session.store, entry, &Limits::default(), &Bars::new(), &cancel_on_signal()?)?;
     session.show(&entry_object(entry, true), || {
         let how = if before { "was here already" } else { "fetched and checked" };
         format!("{name}: {how}\n")

@@ -2,7 +2,7 @@
 
 use super::client::{self, Program};
 use super::{Entry, FetchedFile, unpack};
-use lepton_core::{Cancel, Error, Progress, Result};
+use lepton_core::{Cancel, Error, Limits, Progress, Result};
 use std::fs;
 use std::path::Path;
 
@@ -12,23 +12,31 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`lepton_core::ErrorCode::Fetch`] when the client is missing (it says which one to install) or fails,
-/// [`lepton_core::ErrorCode::Integrity`] when what came is not what was pinned,
+/// [`lepton_core::ErrorCode::Integrity`] when what came is not what was pinned, or is built to do harm,
+/// [`lepton_core::ErrorCode::TooLarge`] when the package goes past a limit on archives,
 /// [`lepton_core::ErrorCode::Cancelled`], [`lepton_core::ErrorCode::StorageFull`].
-pub fn fetch(entry: &Entry, scratch: &Path, progress: &dyn Progress, cancel: &Cancel) -> Result<Vec<FetchedFile>> {
-    fetch_with(entry, &client::programs(entry.client), scratch, progress, cancel)
+pub fn fetch(
+    entry: &Entry,
+    scratch: &Path,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Vec<FetchedFile>> {
+    fetch_with(entry, &client::programs(entry.client), scratch, limits, progress, cancel)
 }
 
 pub(super) fn fetch_with(
     entry: &Entry,
     programs: &[Program],
     scratch: &Path,
+    limits: &Limits,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<FetchedFile>> {
     let package = scratch.join("package");
     fs::create_dir(&package).map_err(|source| Error::io("create", &package, source))?;
     let fetched = client::download(entry, programs, &package, progress, cancel)
-        .and_then(|()| unpack::unpack(entry, &package, scratch));
+        .and_then(|()| unpack::unpack(entry, &package, scratch, limits));
     let removed = fs::remove_dir_all(&package).map_err(|source| Error::io("remove", &package, source));
     // The first thing that went wrong is what the person must see.
     let fetched = fetched.and_then(|files| removed.and_then(|()| cancel.check()).map(|()| files));
@@ -115,7 +123,7 @@ mod tests {
         }
 
         fn fetch(&self, entry: &Entry, programs: &[Program]) -> Result<Vec<FetchedFile>> {
-            fetch_with(entry, programs, &self.scratch, &Silent, &Cancel::default())
+            fetch_with(entry, programs, &self.scratch, &Limits::default(), &Silent, &Cancel::default())
         }
 
         /// The fetch fails with this code and says this, and nothing is left.
@@ -189,7 +197,7 @@ mod tests {
         });
         let started = Instant::now();
         let entry = entry(Client::Npm, 8, Digest::of(TABLE));
-        let error = fetch_with(&entry, &programs, &place.scratch, &Silent, &cancel).unwrap_err();
+        let error = fetch_with(&entry, &programs, &place.scratch, &Limits::default(), &Silent, &cancel).unwrap_err();
         thread.join().unwrap();
         assert_eq!(error.code(), ErrorCode::Cancelled);
         assert!(started.elapsed() < Duration::from_secs(10));

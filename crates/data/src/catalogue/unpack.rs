@@ -1,55 +1,188 @@
 //! Taking named members out of a downloaded package, with their size and hashes checked on the way. Nothing else
-//! in the archive is written, so its paths, links and other members do not matter.
+//! in the archive is written. An archive that is built to do harm is refused as a whole: members outside of its folder,
+//! links and devices, too many members, or far more bytes than it has when packed.
 
 use super::{Client, Entry, FetchedFile, File};
-use lepton_core::{Digest, Error, ErrorCode, Hasher, Result};
+use lepton_core::{Digest, Error, ErrorCode, Hasher, Limits, Result};
 use md5::Digest as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Members that a package may have before it is refused.
-const MAX_MEMBERS: usize = 100_000;
+/// The bits of a Unix mode that tell what a member is, and the value of a link.
+const MODE_OF_KIND: u32 = 0o170_000;
+const MODE_OF_LINK: u32 = 0o120_000;
 
-/// Unpacked bytes that are read from a package before it is refused: 4 GiB.
-const MAX_UNPACKED: u64 = 4 << 30;
+/// Bytes that even a small archive may have when it is unpacked: a tar is padded to blocks of 10 kB.
+const FREE: u64 = 1 << 20;
 
 /// Writes the entry's members from the one archive in `package` into `output`, each under its role's name.
-pub(super) fn unpack(entry: &Entry, package: &Path, output: &Path) -> Result<Vec<FetchedFile>> {
+pub(super) fn unpack(entry: &Entry, package: &Path, output: &Path, limits: &Limits) -> Result<Vec<FetchedFile>> {
     let archive = archive_in(entry, package)?;
-    let mut found: Vec<Option<FetchedFile>> = vec![None; entry.files.len()];
-    let wanted = |path: &str| entry.files.iter().position(|file| file.path_in_package == path);
+    let packed = fs::metadata(&archive).map_err(|source| Error::io("look at the package", &archive, source))?.len();
     let reader = fs::File::open(&archive).map_err(|source| Error::io("open the package", &archive, source))?;
-    let broken = |source: &dyn std::fmt::Display| {
-        corrupt(entry, format!("the downloaded package {} cannot be unpacked: {source}", file_name(&archive)))
+    let caps = Caps::new(packed, limits);
+    let mut found: Vec<Option<FetchedFile>> = vec![None; entry.files.len()];
+    let unpacked = match entry.client {
+        Client::Npm => from_tar(entry, reader, &caps, output, &mut found),
+        Client::Pip => from_zip(entry, reader, &caps, output, &mut found),
     };
-    match entry.client {
-        Client::Npm => {
-            let unpacked = flate2::read::GzDecoder::new(reader).take(MAX_UNPACKED);
-            let mut tar = tar::Archive::new(unpacked);
-            for (index, member) in tar.entries().map_err(|source| broken(&source))?.enumerate() {
-                let mut member = member.map_err(|source| broken(&source))?;
-                if index >= MAX_MEMBERS {
-                    return Err(broken(&"it has too many members"));
-                }
-                let place = member.path().ok().and_then(|path| wanted(path.to_str()?));
-                if let (Some(place), true) = (place, member.header().entry_type().is_file()) {
-                    found[place] = Some(write_member(entry, &entry.files[place], &mut member, output)?);
-                }
-            }
-        }
-        Client::Pip => {
-            let mut zip = zip::ZipArchive::new(reader).map_err(|source| broken(&source))?;
-            for (place, file) in entry.files.iter().enumerate() {
-                if zip.index_for_name(file.path_in_package).is_some() {
-                    let mut member = zip.by_name(file.path_in_package).map_err(|source| broken(&source))?;
-                    found[place] = Some(write_member(entry, file, &mut member, output)?);
-                }
-            }
-        }
-    }
+    unpacked.map_err(|error| match error.code() {
+        ErrorCode::Integrity | ErrorCode::TooLarge => error.in_file(file_name(&archive)),
+        _ => error,
+    })?;
     let missing = |file: &File| corrupt(entry, format!("the package has no {}", file.path_in_package));
     entry.files.iter().zip(found).map(|(file, found)| found.ok_or_else(|| missing(file))).collect()
+}
+
+fn from_tar(
+    entry: &Entry,
+    reader: fs::File,
+    caps: &Caps,
+    output: &Path,
+    found: &mut [Option<FetchedFile>],
+) -> Result<()> {
+    let broken = |source: io::Error| match source.get_ref().and_then(|inner| inner.downcast_ref::<Exceeded>()) {
+        Some(exceeded) => exceeded.error(entry),
+        None => corrupt(entry, format!("the package cannot be unpacked: {source}")),
+    };
+    let unpacked = Counted { inner: flate2::read::GzDecoder::new(reader), read: 0, caps };
+    let mut tar = tar::Archive::new(unpacked);
+    for (index, member) in tar.entries().map_err(broken)?.enumerate() {
+        let mut member = member.map_err(broken)?;
+        caps.check_members(index as u64 + 1).map_err(|exceeded| exceeded.error(entry))?;
+        let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+        let kind = member.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            continue;
+        }
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(corrupt(entry, format!("its member \"{path}\" is neither a file nor a folder")));
+        }
+        check_path(entry, &path)?;
+        if let Some(place) = entry.files.iter().position(|file| file.path_in_package == path)
+            && kind.is_file()
+        {
+            let file = &entry.files[place];
+            if found[place].is_some() {
+                return Err(corrupt(entry, format!("the package has {path} twice")));
+            }
+            found[place] = Some(write_member(entry, file, &mut member, output)?);
+        }
+    }
+    Ok(())
+}
+
+fn from_zip(
+    entry: &Entry,
+    reader: fs::File,
+    caps: &Caps,
+    output: &Path,
+    found: &mut [Option<FetchedFile>],
+) -> Result<()> {
+    let broken = |source: zip::result::ZipError| corrupt(entry, format!("the package cannot be unpacked: {source}"));
+    let mut zip = zip::ZipArchive::new(reader).map_err(broken)?;
+    caps.check_members(zip.len() as u64).map_err(|exceeded| exceeded.error(entry))?;
+    let mut unpacked = 0_u64;
+    for index in 0..zip.len() {
+        let member = zip.by_index_raw(index).map_err(broken)?;
+        let path = member.name().map_err(broken)?.into_owned();
+        if member.unix_mode().is_some_and(|mode| mode & MODE_OF_KIND == MODE_OF_LINK) {
+            return Err(corrupt(entry, format!("its member \"{path}\" is neither a file nor a folder")));
+        }
+        check_path(entry, &path)?;
+        // What a member says of its size is held to when it is read: no more is taken than the catalogue expects.
+        unpacked = unpacked.saturating_add(member.size());
+        caps.check_bytes(unpacked).map_err(|exceeded| exceeded.error(entry))?;
+    }
+    for (place, file) in entry.files.iter().enumerate() {
+        if zip.index_for_name(file.path_in_package).is_some() {
+            let mut member = zip.by_name(file.path_in_package).map_err(broken)?;
+            found[place] = Some(write_member(entry, file, &mut member, output)?);
+        }
+    }
+    Ok(())
+}
+
+/// A member must lie in the archive's own folder, on every system.
+fn check_path(entry: &Entry, path: &str) -> Result<()> {
+    let escapes = path.starts_with(['/', '\\'])
+        || path.contains(['\0', '\\'])
+        || path.as_bytes().get(1) == Some(&b':')
+        || path.split('/').any(|part| part == "..");
+    if !escapes {
+        return Ok(());
+    }
+    Err(corrupt(entry, format!("its member {path:?} would lie outside of its folder")))
+}
+
+/// How much an archive may hold.
+struct Caps {
+    members: u64,
+    bytes: u64,
+    ratio: u64,
+    /// What the ratio allows.
+    by_ratio: u64,
+}
+
+/// A limit that an archive goes past.
+#[derive(Debug)]
+struct Exceeded {
+    name: &'static str,
+    most: u64,
+}
+
+impl std::fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the limit {} is {}", self.name, self.most)
+    }
+}
+
+impl std::error::Error for Exceeded {}
+
+impl Exceeded {
+    fn error(&self, entry: &Entry) -> Error {
+        let message = format!("dataset \"{}\": the package holds too much, {self}", entry.name);
+        Error::new(ErrorCode::TooLarge, message).fix("nothing of it was kept; do not trust this package")
+    }
+}
+
+impl Caps {
+    fn new(packed: u64, limits: &Limits) -> Caps {
+        let (members, bytes, ratio) = (limits.archive_members, limits.archive_bytes, limits.archive_ratio);
+        Caps { members, bytes, ratio, by_ratio: packed.saturating_mul(ratio).max(FREE) }
+    }
+
+    fn check_members(&self, members: u64) -> Result<(), Exceeded> {
+        let exceeded = Exceeded { name: "archive_members", most: self.members };
+        if members <= self.members { Ok(()) } else { Err(exceeded) }
+    }
+
+    fn check_bytes(&self, bytes: u64) -> Result<(), Exceeded> {
+        if bytes > self.bytes {
+            return Err(Exceeded { name: "archive_bytes", most: self.bytes });
+        }
+        if bytes > self.by_ratio {
+            return Err(Exceeded { name: "archive_ratio", most: self.ratio });
+        }
+        Ok(())
+    }
+}
+
+/// Counts what comes out of the decompressor, and ends it past a limit.
+struct Counted<'a, R> {
+    inner: R,
+    read: u64,
+    caps: &'a Caps,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read += count as u64;
+        self.caps.check_bytes(self.read).map_err(io::Error::other)?;
+        Ok(count)
+    }
 }
 
 /// The one archive that the client left.
@@ -81,10 +214,12 @@ fn write_member(entry: &Entry, file: &File, member: &mut dyn Read, output: &Path
     let mut buffer = vec![0; 1 << 16];
     loop {
         let count = member.read(&mut buffer).map_err(|source| {
-            corrupt(
-                entry,
-                format!("{} breaks off after {bytes} of {} bytes: {source}", file.path_in_package, file.bytes),
-            )
+            let exceeded = source.get_ref().and_then(|inner| inner.downcast_ref::<Exceeded>());
+            exceeded.map(|exceeded| exceeded.error(entry)).unwrap_or_else(|| {
+                let message =
+                    format!("{} breaks off after {bytes} of {} bytes: {source}", file.path_in_package, file.bytes);
+                corrupt(entry, message)
+            })
         })?;
         if count == 0 {
             break;
@@ -124,3 +259,6 @@ fn corrupt(entry: &Entry, message: String) -> Error {
 fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::artifact::Collected;
 use crate::cache;
 use crate::repair::RunRepair;
 use crate::run::Context;
-use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
+use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result};
 use lepton_data::SourceFile;
 use lepton_data::catalogue::{self, CatalogueFiles, Entry, FetchedFile};
 use lepton_store::{DatasetRecord, Store};
@@ -49,12 +49,18 @@ pub fn catalogue_state(store: &Store, entry: &Entry) -> Result<bool> {
 /// # Errors
 /// [`ErrorCode::Fetch`] when the package client fails, [`ErrorCode::Integrity`] when a file is not the one
 /// that the catalogue pins.
-pub fn fetch_dataset(store: &Store, entry: &Entry, progress: &dyn Progress, cancel: &Cancel) -> Result<()> {
+pub fn fetch_dataset(
+    store: &Store,
+    entry: &Entry,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<()> {
     if catalogue_state(store, entry)? {
         return Ok(());
     }
     let scratch = store.scratch()?;
-    for file in catalogue::fetch(entry, scratch.path(), progress, cancel)? {
+    for file in catalogue::fetch(entry, scratch.path(), limits, progress, cancel)? {
         store.blobs().put_file(&file.path)?;
     }
     Ok(())
@@ -104,7 +110,7 @@ impl Work for Collect {
             Some(entry) => {
                 if !catalogue_state(context.store, entry)? {
                     allow_fetch(entry, context.options.fetch)?;
-                    fetch_dataset(context.store, entry, context.progress, context.cancel)?;
+                    fetch_dataset(context.store, entry, &settings.limits, context.progress, context.cancel)?;
                 }
                 Some(files_of(context.store, entry)?)
             }
