@@ -27,6 +27,10 @@ pub fn collect(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Dataset> {
+    if crate::remote::needs_staging(settings)? {
+        let message = "a database, a download or an object is not read as it is; only `lepton run` collects it";
+        return Err(Error::new(ErrorCode::Unsupported, message).at_key("collect"));
+    }
     let context = Context { settings, limits, progress, cancel };
     match (&settings.dataset, &settings.path) {
         (Some(_), Some(_)) => Err(Error::new(ErrorCode::Config, "`dataset` and `path` cannot both be set")

@@ -2,7 +2,7 @@
 //! duplicates, split), augment it and hand it to training batch by batch.
 //!
 //! Start with [`collect`], [`prepare`] and [`Loader`]. Fitted preprocessing lives in lepton-recipe; nothing here
-//! writes outside of the scratch folder that [`catalogue::fetch`] is given.
+//! writes outside of the scratch folder that [`catalogue::fetch`] and [`remote::stage`] are given.
 
 pub mod augment;
 pub mod catalogue;
@@ -15,6 +15,7 @@ mod moment;
 mod one_to_one;
 mod paths;
 mod prepare;
+pub mod remote;
 mod rows;
 pub mod scan;
 mod settings;

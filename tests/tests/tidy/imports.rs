@@ -36,14 +36,18 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
 const TESTS_MAY_IMPORT: [(&str, &[&str]); 1] = [("server", &["onnx"])];
 
 /// Foreign crates that one crate alone may name: the invariants of ARCHITECTURE.md.
-const OWNED: [(&str, &[&str]); 9] = [
-    ("rusqlite", &["store"]),
+const OWNED: [(&str, &[&str]); 13] = [
+    ("rusqlite", &["data", "store"]),
+    ("mysql_async", &["data"]),
+    ("object_store", &["data"]),
+    ("rustls", &["data"]),
+    ("tokio-postgres", &["data"]),
     ("burn", &["nn"]),
     ("prost", &["onnx"]),
     ("ort", &["runtime"]),
     ("rten", &["runtime"]),
     ("axum", &["server"]),
-    ("hyper", &["server"]),
+    ("hyper", &["data", "server"]),
     ("maud", &["pipeline"]),
     ("clap", &["cli"]),
 ];

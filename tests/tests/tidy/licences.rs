@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 
-/// Licences that ask for no more than a notice, and MPL-2.0, which asks for its own files back.
-const ALLOWED: [&str; 11] = [
+/// Licences that ask for no more than a notice, and MPL-2.0, which asks for its own files back. CDLA-Permissive-2.0 is
+/// for data: Mozilla's list of certificate authorities comes under it.
+const ALLOWED: [&str; 12] = [
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",

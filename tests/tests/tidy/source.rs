@@ -13,6 +13,14 @@ const EMPTY_WORDS: [&str; 8] = ["util", "utils", "helper", "helpers", "manager",
 /// Only the binary reads the environment; tests and benchmarks may.
 const MAY_READ_ENVIRONMENT: [&str; 3] = ["crates/cli/", "tests/", "bench/"];
 
+/// Foreign crates that a crate names in one place only, by the beginnings of the paths where it may.
+const KEPT_TO: [(&str, &str, &str); 4] = [
+    ("rusqlite::", "crates/data/src/", "crates/data/src/remote/database/sqlite.rs"),
+    ("hyper::", "crates/data/src/", "crates/data/src/remote/"),
+    ("object_store::", "crates/data/src/", "crates/data/src/remote/object.rs"),
+    ("rustls::", "crates/data/src/", "crates/data/src/remote/tls.rs"),
+];
+
 #[test]
 fn every_source_file_is_tidy() {
     let mut complaints = Vec::new();
@@ -37,6 +45,9 @@ fn each_kind_of_untidiness_is_found() {
         ("crates/a/src/common/mod.rs", "//! Doc.\n", "says nothing"),
         ("crates/a/src/lib.rs", "//! Doc.\npub struct SessionManager;\n", "says nothing"),
         ("crates/a/src/lib.rs", "//! Doc.\nfn f() { std::env::var(\"X\"); }\n", "environment"),
+        ("crates/data/src/scan/csv.rs", "//! Doc.\nuse rusqlite::Connection;\n", "kept to"),
+        ("crates/data/src/remote/database/mod.rs", "//! Doc.\nuse rusqlite::Connection;\n", "kept to"),
+        ("crates/data/src/collect.rs", "//! Doc.\nuse hyper::Uri;\n", "kept to"),
     ] {
         let complaints = check_rust(path, text);
         assert!(complaints.len() == 1 && complaints[0].contains(word), "{path}: {complaints:?}");
@@ -99,6 +110,11 @@ fn check_rust(path: &str, text: &str) -> Vec<String> {
         }
     }
     for (index, line) in product.lines().enumerate() {
+        for (name, crate_folder, place) in KEPT_TO {
+            if line.contains(name) && path.starts_with(crate_folder) && !path.starts_with(place) {
+                complain(index + 1, format!("{name} is kept to {place}"));
+            }
+        }
         if line.contains("env::var") && !reads_environment {
             complain(index + 1, "only the binary reads the environment; take the value as an argument".to_owned());
         }

@@ -290,7 +290,7 @@ impl TextForm {
 }
 
 /// Every column has a name of its own.
-fn check_names(names: &[String]) -> Result<()> {
+pub(crate) fn check_names(names: &[String]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for (place, name) in names.iter().enumerate() {
         if name.is_empty() {
