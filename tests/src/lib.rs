@@ -10,12 +10,14 @@ mod http;
 mod program;
 mod project;
 mod python;
+mod servers;
 
 pub use browser::{Page, open_page};
 pub use http::{Response, request, send_raw};
 pub use program::{Answer, Lepton, Server};
 pub use project::{Project, digit_png};
 pub use python::python;
+pub use servers::{Certificates, MariaDb, Moto, Postgres, free_port};
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -103,6 +103,13 @@ impl Lepton {
         finish(self.command(arguments), &[])
     }
 
+    /// Runs a command with these variables set.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Answer {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
+        finish(command, &[])
+    }
+
     /// Runs a command with `input` on standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Answer {
         let mut command = self.command(arguments);

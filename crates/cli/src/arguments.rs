@@ -121,9 +121,12 @@ pub(crate) struct RunArguments {
     /// A folder with a lepton.toml, or the file itself
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
-    /// Allow downloading what the project names
+    /// Allow fetching what the project names: downloads, objects, and rows of database servers
     #[arg(long)]
     pub(crate) fetch: bool,
+    /// Allow downloads from this host although its address is not a public one; may be given several times
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) allow_host: Vec<String>,
     /// Run this stage and all later ones again
     #[arg(long, value_name = "STAGE")]
     pub(crate) from: Option<Stage>,

@@ -3,6 +3,7 @@
 //! No logic of the product lives here. Results go to standard output, progress and errors to standard error;
 //! the exit code is 0 done, 1 a check or gate failed, 2 wrong usage or bad input, 3 the work broke.
 
+mod access;
 mod arguments;
 mod commands;
 mod interrupt;

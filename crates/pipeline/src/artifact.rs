@@ -4,6 +4,7 @@
 use lepton_core::{
     Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec, thousands,
 };
+use lepton_data::remote::Origin;
 use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
 use lepton_doctor::rules::CheckReport;
 use lepton_monitor::DriftReport;
@@ -46,6 +47,9 @@ pub struct Collected {
     pub parts: BTreeMap<Split, Part>,
     /// Every file that was read.
     pub source: Vec<SourceFile>,
+    /// Where parts came from that are no files of this machine, and the queries of SQLite files.
+    #[serde(default)]
+    pub origin: Vec<Origin>,
     /// Files that could not be read and were dropped by the user's setting.
     pub unreadable: Vec<Unreadable>,
 }

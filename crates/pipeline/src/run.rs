@@ -9,6 +9,7 @@ use crate::{Project, Stage, environment, now_utc};
 use lepton_core::{
     Cancel, Digest, Environment, Error, ErrorCode, Event, MetricsBySplit, Progress, Result, Seed, Split,
 };
+use lepton_data::remote::Access;
 use lepton_store::{NewRun, ProjectLock, RunStatus, StageRecord, StageStatus, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ use std::time::Instant;
 /// How to run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// Permission to download what the project names.
-    pub fetch: bool,
+    /// Permission to fetch what the project names, and what is needed to get it.
+    pub access: Access,
     /// Run this stage and all later ones again even where the cache has them.
     pub from: Option<Stage>,
     /// Stop after this stage.
@@ -98,7 +99,7 @@ pub(crate) struct Context<'a> {
 ///
 /// # Errors
 /// [`ErrorCode::Locked`] when another process runs the same project; [`ErrorCode::NotAllowed`] when something
-/// must be downloaded and `fetch` is off; otherwise the failing stage's own error. The store records the
+/// must be fetched without permission; otherwise the failing stage's own error. The store records the
 /// failure, and the stages before it stay in the cache.
 pub fn run(
     project: &Project,

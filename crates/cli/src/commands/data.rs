@@ -158,5 +158,11 @@ fn version_text(record: &DatasetRecord) -> String {
         files.row([file.path.display().to_string(), file.bytes.to_string(), file.sha256.to_string()]);
     }
     text.push_str(&format!("\n{}", files.text()));
+    for origin in &data.origin {
+        text.push_str(&format!("\n{} from {}", origin.split, origin.summary()));
+    }
+    if !data.origin.is_empty() {
+        text.push('\n');
+    }
     text
 }

@@ -10,7 +10,7 @@ use lepton_pipeline::{Project, RunOptions, RunResult};
 pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
     let project = Project::load(&arguments.path, &arguments.set)?;
     let options = RunOptions {
-        fetch: arguments.fetch,
+        access: crate::access::access(&project.settings.collect, arguments.fetch, &arguments.allow_host)?,
         from: arguments.from,
         until: arguments.until,
         command: std::env::args().collect(),

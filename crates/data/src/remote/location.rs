@@ -3,6 +3,7 @@
 
 use super::Part;
 use super::database::Server;
+use crate::paths::Paths;
 use crate::scan::TableFormat;
 use crate::settings::CollectSettings;
 use lepton_core::{Digest, Error, ErrorCode, Result, Split};
@@ -12,7 +13,7 @@ use url::Url;
 
 /// Where one part is.
 pub(super) enum Location {
-    Local(PathBuf),
+    Local(Paths),
     Download { url: Url, sha256: Digest },
     Object(Object),
     Sqlite { path: PathBuf, query: Query },
@@ -82,7 +83,7 @@ pub fn is_database_file(path: &Path) -> bool {
 /// Whether `path` is read as SQLite: by its name, or because a query is set.
 pub(super) fn is_sqlite(settings: &CollectSettings) -> bool {
     let asks = settings.query.is_some() || settings.table.is_some();
-    settings.path.as_ref().is_some_and(|path| asks || is_database_file(path))
+    settings.path.as_ref().and_then(Paths::one).is_some_and(|path| asks || is_database_file(path))
 }
 
 fn clash(key: &'static str, message: &str, remedy: &str) -> Error {
@@ -159,7 +160,7 @@ pub(super) fn queries(settings: &CollectSettings) -> Result<Vec<Part>> {
             Box::new(move |query| Location::Server(ServerQuery { server: server.clone(), query }))
         }
         (None, path) => {
-            let path = path.clone().unwrap_or_default();
+            let path = path.as_ref().and_then(Paths::one).map(Path::to_path_buf).unwrap_or_default();
             let text = path.to_string_lossy();
             if TableFormat::of(&path).is_some() || text.contains("://") {
                 let message = "`query` and `table` are for databases; this is a file of another kind";
@@ -177,7 +178,7 @@ pub(super) fn queries(settings: &CollectSettings) -> Result<Vec<Part>> {
         (Some(table), ..) => table.clone(),
         (None, Some(database), _) => Server::parse(database)?.database().to_owned(),
         (None, None, path) => {
-            let stem = path.as_ref().and_then(|path| path.file_stem());
+            let stem = path.as_ref().and_then(Paths::one).and_then(|path| path.file_stem());
             stem.map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned())
         }
     };
@@ -210,14 +211,23 @@ pub(super) fn files(settings: &CollectSettings) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-fn file(split: Split, path: &Path, sha256: Option<Digest>, settings: &CollectSettings) -> Result<Part> {
+fn file(split: Split, paths: &Paths, sha256: Option<Digest>, settings: &CollectSettings) -> Result<Part> {
+    let one = paths.one();
+    let is_url = |path: &Path| path.to_string_lossy().contains("://");
+    if one.is_none()
+        && let Some(url) = paths.written().iter().find(|path| is_url(path))
+    {
+        let message = "a list of files cannot hold URLs";
+        return Err(clash(key(split), message, "name one URL, or files of this machine").in_file(url));
+    }
+    let path = one.unwrap_or(Path::new(""));
     let text = path.to_string_lossy();
     let Some((scheme, _)) = text.split_once("://") else {
         if sha256.is_some() {
             let message = "a hash is named for downloads and objects; this is a file of this machine";
             return Err(clash(key(split), message, "remove the hash").in_file(path));
         }
-        let location = Location::Local(path.to_path_buf());
+        let location = Location::Local(paths.clone());
         return Ok(Part { split, location, name: String::new(), extension: String::new() });
     };
     let wrong = |message: String| Error::new(ErrorCode::Config, message).at_key(key(split));

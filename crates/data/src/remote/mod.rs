@@ -19,6 +19,7 @@ pub use location::is_database_file;
 pub use origin::Origin;
 
 use crate::dataset::{Dataset, SourceFile};
+use crate::paths::Paths;
 use crate::settings::{CollectSettings, Format};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result, Split};
 use location::Location;
@@ -177,13 +178,13 @@ impl Staged {
         }
     }
 
-    fn place(&mut self, split: Split, path: PathBuf) {
+    fn place(&mut self, split: Split, path: impl Into<Paths>) {
         let place = match split {
             Split::Train => &mut self.settings.path,
             Split::Valid => &mut self.settings.valid,
             Split::Test => &mut self.settings.test,
         };
-        *place = Some(path);
+        *place = Some(path.into());
     }
 }
 

@@ -33,8 +33,10 @@ impl Subject {
     /// # Errors
     /// [`ErrorCode::NotFound`] where there is no such path and no such dataset, with the nearest name;
     /// [`ErrorCode::NotAllowed`] for a dataset that was not fetched; [`ErrorCode::BadData`] for a folder without
-    /// pictures and sounds; [`ErrorCode::Unsupported`] for a version that holds no pictures.
+    /// pictures and sounds; [`ErrorCode::Unsupported`] for a version that holds no pictures, and for databases
+    /// and URLs.
     pub fn find(store: &Store, named: &Path, limits: &Limits) -> Result<Subject> {
+        refuse_database(named)?;
         if Collection::is_media(named) {
             return Ok(Subject::Media(Box::new(Collection::open(named, limits)?)));
         }
@@ -59,6 +61,18 @@ impl Subject {
             Subject::Media(collection) => &collection.name,
         }
     }
+}
+
+/// Databases and what lies elsewhere are collected by a run; here only what lies on this machine is looked at.
+fn refuse_database(named: &Path) -> Result<()> {
+    let elsewhere = named.to_string_lossy().contains("://");
+    if !elsewhere && !lepton_data::remote::is_database_file(named) {
+        return Ok(());
+    }
+    let message = "databases and sources that lie elsewhere are not looked at here, only files of tables and media";
+    Err(Error::new(ErrorCode::Unsupported, message)
+        .in_file(named)
+        .fix("export the query as CSV or Parquet, or collect it with `lepton run`"))
 }
 
 fn absent(store: &Store, name: &str) -> Result<Error> {

@@ -2,6 +2,7 @@
 //!
 //! Catalogue datasets are downloaded once, with permission, into the blob store; later runs read the blobs.
 
+use super::gather::gather;
 use super::{Work, parts};
 use crate::Stage;
 use crate::artifact::Collected;
@@ -11,6 +12,7 @@ use crate::run::Context;
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result};
 use lepton_data::SourceFile;
 use lepton_data::catalogue::{self, CatalogueFiles, Entry, FetchedFile};
+use lepton_data::remote::{self, Freshness};
 use lepton_store::{DatasetRecord, Store};
 use std::path::{Path, PathBuf};
 
@@ -93,48 +95,50 @@ impl Work for Collect {
         cache::key(Self::STAGE, (&settings.collect, &settings.limits), (source, plan))
     }
 
-    /// Local files may change behind the key's back: their bytes are hashed again.
+    /// Local files may change behind the key's back: their bytes are hashed again. What lies elsewhere is a snapshot,
+    /// taken again when fetching is allowed; a download has its hash in the key.
     fn still_good(&self, context: &Context<'_>, output: &Collected) -> bool {
         if self.entry.is_some() || self.version.is_some() {
             return true;
         }
+        let snapshot =
+            remote::freshness(&context.project.settings.collect).is_ok_and(|kind| kind == Freshness::Snapshot);
+        if snapshot && context.options.access.fetch {
+            return false;
+        }
         let same = |file: &SourceFile| {
-            std::fs::read(context.project.folder.join(&file.path)).is_ok_and(|bytes| Digest::of(bytes) == file.sha256)
+            let elsewhere = output.origin.iter().any(|origin| file.path == Path::new(&origin.location));
+            (elsewhere && !context.project.folder.join(&file.path).is_file())
+                || std::fs::read(context.project.folder.join(&file.path))
+                    .is_ok_and(|bytes| Digest::of(bytes) == file.sha256)
         };
         output.source.iter().all(same)
     }
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Collected> {
         let settings = &context.project.settings;
-        let files = match self.entry {
-            Some(entry) => {
-                if !catalogue_state(context.store, entry)? {
-                    allow_fetch(entry, context.options.fetch)?;
-                    fetch_dataset(context.store, entry, &settings.limits, context.progress, context.cancel)?;
-                }
-                Some(files_of(context.store, entry)?)
-            }
-            None => None,
-        };
-        let base: &Path = &context.project.folder;
         let collect = match &self.repair {
             Some(repair) => repair.collect_settings(&settings.collect)?,
             None => settings.collect.clone(),
         };
-        let dataset = match &self.version {
-            Some(version) => crate::versions::collect_stream(
+        let (dataset, origin) = match &self.version {
+            Some(version) => {
+                let dataset = crate::versions::collect_stream(
+                    context.store,
+                    version,
+                    &collect,
+                    &settings.limits,
+                    context.progress,
+                    context.cancel,
+                )?;
+                (dataset, Vec::new())
+            }
+            None => gather(
                 context.store,
-                version,
                 &collect,
                 &settings.limits,
-                context.progress,
-                context.cancel,
-            )?,
-            None => lepton_data::collect(
-                &collect,
-                base,
-                files.as_ref(),
-                &settings.limits,
+                &context.project.folder,
+                &context.options.access,
                 context.progress,
                 context.cancel,
             )?,
@@ -146,6 +150,7 @@ impl Work for Collect {
             schema: dataset.schema,
             target: dataset.target,
             source: dataset.source,
+            origin,
             unreadable: dataset.unreadable,
         };
         let manifest = serde_json::to_value(&collected)
@@ -170,6 +175,12 @@ fn listing(context: &Context<'_>) -> Vec<(PathBuf, u64)> {
         .filter_map(|paths| paths.resolve(&context.project.folder).ok())
         .flatten()
         .collect();
+    // What a SQLite file does not hold yet is in the log beside it.
+    open.extend(settings.path.as_ref().and_then(|paths| paths.one()).map(|path| {
+        let mut log = context.project.folder.join(path).into_os_string();
+        log.push("-wal");
+        PathBuf::from(log)
+    }));
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
         match std::fs::read_dir(&path) {
@@ -181,7 +192,7 @@ fn listing(context: &Context<'_>) -> Vec<(PathBuf, u64)> {
     files
 }
 
-fn allow_fetch(entry: &Entry, fetch: bool) -> Result<()> {
+pub(super) fn allow_fetch(entry: &Entry, fetch: bool) -> Result<()> {
     if fetch {
         return Ok(());
     }

@@ -1,12 +1,14 @@
 //! Rows to evaluate on, from the three things that a person may name as data.
 
+use super::gather::gather;
 use super::parts;
 use crate::Project;
 use crate::artifact::Collected;
 use crate::repair::RunRepair;
 use arrow_array::RecordBatch;
-use lepton_core::{Cancel, Digest, Error, Limits, Progress, Result, Split};
-use lepton_data::{CollectSettings, Dataset, catalogue};
+use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result, Split};
+use lepton_data::remote::{self, Access, Freshness};
+use lepton_data::{CollectSettings, Dataset};
 use lepton_store::Store;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -53,15 +55,19 @@ pub(crate) fn of_project(
 /// What a project's `[collect]` names, read anew. Nothing is downloaded.
 pub(crate) fn collected(store: &Store, project: &Project, progress: &dyn Progress, cancel: &Cancel) -> Result<Dataset> {
     let settings = &project.settings;
-    let files = match settings.collect.dataset.as_deref().map(catalogue::find).transpose()? {
-        Some(entry) => Some(super::collect::files_of(store, entry)?),
-        None => None,
-    };
+    if remote::freshness(&settings.collect)? == Freshness::Snapshot {
+        let message = "the data of this project lies elsewhere, and may have changed since it was collected";
+        return Err(Error::new(ErrorCode::Unsupported, message)
+            .in_file(&project.file)
+            .fix("name the dataset version in its place: lepton data list shows it"));
+    }
     let collect = match RunRepair::of(project)? {
         Some(repair) => repair.collect_settings(&settings.collect)?,
         None => settings.collect.clone(),
     };
-    lepton_data::collect(&collect, &project.folder, files.as_ref(), &settings.limits, progress, cancel)
+    let (dataset, _) =
+        gather(store, &collect, &settings.limits, &project.folder, &Access::default(), progress, cancel)?;
+    Ok(dataset)
 }
 
 /// Every row of a file or folder; its test part where the format has one.

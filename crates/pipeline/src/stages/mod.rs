@@ -4,6 +4,7 @@ pub(crate) mod augment;
 pub(crate) mod collect;
 pub(crate) mod deploy;
 pub(crate) mod evaluation_rows;
+mod gather;
 pub(crate) mod monitor;
 mod near_duplicates;
 pub(crate) mod optimize;

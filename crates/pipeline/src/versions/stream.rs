@@ -113,6 +113,7 @@ pub fn commit_rows(
         schema: data.schema,
         target: data.target,
         source: data.source,
+        origin: Vec::new(),
         unreadable: Vec::new(),
     };
     let manifest = serde_json::to_value(&collected)

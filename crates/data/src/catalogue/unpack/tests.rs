@@ -20,7 +20,7 @@ fn entry(client: Client) -> Entry {
         download_bytes: 1,
         files: vec![file].leak(),
         format: Format::Csv,
-        target: "b",
+        target: Some("b"),
     }
 }
 

@@ -1,0 +1,57 @@
+//! Objects of a server that speaks S3's protocol.
+
+use super::{nothing_is_left, project, run};
+use lepton_core::Digest;
+use lepton_tests::{Lepton, Moto};
+use serde_json::json;
+
+#[test]
+fn objects_of_s3() {
+    let table: String =
+        (0..200).map(|row| format!("{},{}\n", row, if row % 2 == 0 { "even" } else { "odd" })).collect();
+    let table = format!("size,label\n{table}");
+    let packed = format!("{table}0,\"broken\n");
+    let server = Moto::start(&[("data/sold items.csv", table.as_bytes()), ("bad.csv", packed.as_bytes())]);
+    let endpoint = server.endpoint();
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "aSecretThatNobodyMaySee"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+    ];
+    let url = "s3://shop/data/sold%20items.csv";
+    let lepton = Lepton::new();
+    let project = project(&format!("path = \"{url}\""));
+    for (variables, more, code, says) in [
+        (&keys[..], &[][..], 2, "--fetch"),
+        (&keys[1..], &["--fetch"][..], 2, "AWS_ACCESS_KEY_ID"),
+        (&keys[..], &["--fetch", "--set", "collect.path=s3://shop/absent.csv"][..], 2, "s3://shop/absent.csv"),
+        (&keys[..], &["--fetch", "--set", "collect.path=s3://nobody/absent.csv"][..], 2, "s3://nobody/absent.csv"),
+        (&keys[..], &["--fetch", "--set", "collect.path=s3://shop/bad.csv"][..], 2, "s3://shop/bad.csv"),
+        (&keys[..], &["--fetch", "--set", "limits.download_bytes=100"][..], 2, "the limit download_bytes"),
+        (&keys[..3], &["--fetch", "--set", "collect.path=s3://shop/x"][..], 2, "set `format`"),
+    ] {
+        let answer = run(&lepton, &project, variables, more);
+        assert!(answer.code == Some(code) && answer.err.contains(says), "{says}: {answer:?}");
+        assert!(!answer.err.contains("panicked"), "{answer:?}");
+    }
+    let wrong = format!("collect.sha256={}", Digest::of("other"));
+    let answer = run(&lepton, &project, &keys, &["--fetch", "--set", &wrong]);
+    assert!(answer.code == Some(1) && answer.err.contains("sha256"), "{answer:?}");
+    nothing_is_left(&lepton);
+    // An endpoint where nobody is.
+    let nowhere = format!("http://127.0.0.1:{}", lepton_tests::free_port());
+    let away = [keys[0], keys[1], keys[2], ("AWS_ENDPOINT_URL", nowhere.as_str())];
+    let answer = run(&lepton, &project, &away, &["--fetch"]);
+    assert!(answer.code == Some(3) && answer.err.contains("cannot be reached"), "{answer:?}");
+
+    let done = run(&lepton, &project, &keys, &["--fetch"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let shown = lepton.json(&["data", "show", "sold items"]);
+    let (source, origin) = (&shown["manifest"]["source"][0], &shown["manifest"]["origin"][0]);
+    assert_eq!(source, &json!({ "path": url, "bytes": table.len(), "sha256": Digest::of(&table) }));
+    assert_eq!((&origin["kind"], &origin["bytes"]), (&json!("s3"), &json!(table.len())));
+    assert!(origin["etag"].as_str().is_some_and(|etag| etag.len() > 30), "{origin}");
+    assert_eq!(run(&lepton, &project, &[], &[]).json()["stages"][0]["cached"], true, "the snapshot stands");
+    super::never_stored(lepton.home(), "aSecretThatNobodyMaySee");
+}
