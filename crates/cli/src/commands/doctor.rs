@@ -86,8 +86,9 @@ pub(super) fn doctor(
     let findings = &examination.findings;
     let (kind, columns) = match &examination.content {
         Examined::Table(profile) => ("table", profile.columns.len()),
-        // A picture, and its label where there are classes.
+        // A picture or a sound, and its label where there are classes.
         Examined::Pictures(profile) => ("pictures", 1 + usize::from(!profile.collection.classes().is_empty())),
+        Examined::Audio(profile) => ("audio", 1 + usize::from(!profile.collection.classes().is_empty())),
     };
     let value = json!({
         "file": examination.name, "kind": kind, "sha256": examination.sha256(), "rows": examination.rows(),
@@ -101,12 +102,12 @@ pub(super) fn doctor(
         }
         let mut list = match examination.content {
             Examined::Table(_) => Table::new(&["severity", "finding", "column", "what", "where", "repair"]),
-            Examined::Pictures(_) => Table::new(&["severity", "finding", "what", "where", "repair"]),
+            _ => Table::new(&["severity", "finding", "what", "where", "repair"]),
         };
         for finding in findings {
             match examination.content {
                 Examined::Table(_) => list.row(line(finding)),
-                Examined::Pictures(_) => list.row(media_line(finding)),
+                _ => list.row(media_line(finding)),
             }
         }
         text.push_str(&list.text());

@@ -3,7 +3,9 @@
 use crate::terminal::{self, Table};
 use lepton_core::thousands;
 use lepton_doctor::across::{Correlations, correlations};
-use lepton_doctor::media::pictures::{ClassCount, Numbers, PictureProfile, PictureView};
+use lepton_doctor::media::audio::{AudioProfile, AudioView};
+use lepton_doctor::media::pictures::{PictureProfile, PictureView};
+use lepton_doctor::media::{ClassCount, Numbers};
 use lepton_doctor::profile::{ColumnView, Profile, short_number};
 use lepton_pipeline::{Examination, Examined};
 use serde_json::{Value, json};
@@ -21,6 +23,12 @@ pub(super) fn profile_object(examination: &Examination) -> Value {
         Examined::Pictures(profile) => json!({
             "file": examination.name, "kind": "pictures", "sha256": profile.survey.sha256,
             "bytes": profile.survey.bytes, "rows": examination.rows(), "pictures": profile.view(),
+            "sketches": examination.sketches,
+        }),
+        Examined::Audio(profile) => json!({
+            "file": examination.name, "kind": "audio", "sha256": profile.survey.sha256,
+            "bytes": profile.survey.bytes, "rows": examination.rows(), "audio": profile.view(),
+            "sketches": examination.sketches,
         }),
     }
 }
@@ -39,6 +47,7 @@ pub(super) fn profile_text(examination: &Examination) -> String {
             text.push_str(&together(&correlations(profile)));
         }
         Examined::Pictures(profile) => text.push_str(&pictures_text(&profile.view())),
+        Examined::Audio(profile) => text.push_str(&audio_text(&profile.view())),
     }
     text
 }
@@ -83,6 +92,7 @@ pub(super) fn head(examination: &Examination) -> String {
     match &examination.content {
         Examined::Table(profile) => table_head(profile),
         Examined::Pictures(profile) => pictures_head(profile),
+        Examined::Audio(profile) => audio_head(profile),
     }
 }
 
@@ -98,10 +108,43 @@ fn pictures_head(profile: &PictureProfile) -> String {
     )
 }
 
+/// `12 png, 3 jpeg`
+fn list<T: std::fmt::Display>(counts: &BTreeMap<T, u64>) -> String {
+    counts.iter().map(|(name, count)| format!("{} {name}", thousands(*count))).collect::<Vec<_>>().join(", ")
+}
+
+/// `12 at 8000, 3 at 16000`
+fn list_at(counts: &BTreeMap<u32, u64>) -> String {
+    counts.iter().map(|(value, count)| format!("{} at {value}", thousands(*count))).collect::<Vec<_>>().join(", ")
+}
+
+fn audio_head(profile: &AudioProfile) -> String {
+    let view = profile.view();
+    format!(
+        "{} sounds of {}, {:.1} s, in {} classes; {} cannot be read; sha256:{}\n\n",
+        thousands(view.count),
+        terminal::bytes(profile.survey.bytes),
+        view.seconds,
+        view.classes.len(),
+        thousands(view.broken),
+        profile.survey.sha256.short(),
+    )
+}
+
+fn audio_text(view: &AudioView) -> String {
+    format!(
+        "formats   {}\ncodecs    {}\nrates     {}\nchannels  {}\nbits      {}\n\n{}{}",
+        list(&view.formats),
+        list(&view.codecs),
+        list_at(&view.rates),
+        list_at(&view.channels),
+        if view.bits.is_empty() { "-".to_owned() } else { list_at(&view.bits) },
+        measures_text(&view.measures),
+        classes_text(&view.classes, view.count),
+    )
+}
+
 fn pictures_text(view: &PictureView) -> String {
-    let list = |counts: &BTreeMap<&'static str, u64>| {
-        counts.iter().map(|(name, count)| format!("{} {name}", thousands(*count))).collect::<Vec<_>>().join(", ")
-    };
     let mut text = String::new();
     if !view.formats.is_empty() {
         text.push_str(&format!("formats  {}\n", list(&view.formats)));

@@ -2,7 +2,7 @@
 
 use super::collection::Collection;
 use super::fault::{Fault, FaultKind};
-use super::pictures::ClassCount;
+use super::profile::ClassCount;
 use super::walk::{Other, OtherKind};
 use crate::checks::{counted, share};
 use crate::finding::{Evidence, FileEvidence, Finding, FindingKind, Proposal, Severity, ValueEvidence};
@@ -110,6 +110,32 @@ pub(super) fn others(collection: &Collection, findings: &mut Vec<Finding>) {
         let evidence = files(collection, bare.iter().map(|item| (*item, None)));
         let repair = drop_files(collection, bare.iter().copied(), false);
         findings.push(finding(FindingKind::UnlabelledFiles, Severity::Warning, bare.len(), message, evidence, repair));
+    }
+}
+
+/// Files that are in another format than they are called: each item with the endings that fit it and the proper one.
+pub(super) fn wrong_extension(
+    collection: &Collection,
+    formats: impl Iterator<Item = (usize, &'static [&'static str], &'static str)>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut names = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (item, fits, proper) in formats {
+        let name = &collection.items[item].name;
+        let plain = name.rsplit('/').next().unwrap_or(name);
+        let (stem, extension) = plain.rsplit_once('.').unwrap_or((plain, ""));
+        if !fits.contains(&extension.to_lowercase().as_str()) {
+            names.insert(name.clone(), format!("{stem}.{proper}"));
+            wrong.push((item, Some(format!("it is a {}", proper.to_uppercase()))));
+        }
+    }
+    if !wrong.is_empty() {
+        let message = format!("{} in another format than the name says", counted(wrong.len() as u64, "file"));
+        let count = wrong.len();
+        let evidence = files(collection, wrong);
+        let repair = Some(Proposal { action: Action::RenameFiles { names }, safe: true });
+        findings.push(finding(FindingKind::WrongExtension, Severity::Warning, count, message, evidence, repair));
     }
 }
 

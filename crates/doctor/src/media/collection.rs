@@ -216,6 +216,16 @@ impl Collection {
         Ok(Collection { name, kind: MediaKind::Pictures, items, others: Vec::new(), form: Form::Rows(batches) })
     }
 
+    /// Files that lie elsewhere than they are called: name, path, length, and whether each is an item. Labels and parts
+    /// are those of the names.
+    pub fn files(name: String, kind: MediaKind, root: &Path, files: Vec<(String, PathBuf, u64, bool)>) -> Collection {
+        let found = files.into_iter().map(|(name, path, bytes, is_item)| {
+            let kind = is_item.then_some(kind);
+            Found { name, path, bytes, kind }
+        });
+        of_files(name, kind, root, found.collect(), Vec::new())
+    }
+
     /// The file that an item is, where it is one.
     pub fn path(&self, item: usize) -> Option<&Path> {
         match &self.items.get(item)?.place {

@@ -20,5 +20,5 @@ mod write;
 pub use apply::{Outcome, Repaired, repair};
 pub use lepton_recipe::Imputation;
 pub use log::{Change, read_log, undo, write_log};
-pub use plan::{Action, CommonMode, Mask, Plan, Step, Survivor};
+pub use plan::{Action, Mask, Plan, Step, Survivor, TargetMode};
 pub use run::{EditedRows, edit_rows, for_recipe, repair_target};

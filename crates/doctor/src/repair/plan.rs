@@ -144,14 +144,14 @@ pub enum Action {
     /// Pictures are brought to one mode.
     ConvertPictures {
         /// Which.
-        mode: CommonMode,
+        mode: TargetMode,
     },
 }
 
 /// What all pictures can be brought to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CommonMode {
+pub enum TargetMode {
     /// Brightness alone, the luma of ITU-R BT.601; transparency is dropped.
     Grey,
     /// Red, green and blue; transparency is dropped.

@@ -17,6 +17,7 @@ use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result};
 use lepton_data::scan::{Ragged, ScanOptions, TableFormat};
 use lepton_doctor::Finding;
 use lepton_doctor::checks::CheckOptions;
+use lepton_doctor::media::audio::AudioProfile;
 use lepton_doctor::media::pictures::PictureProfile;
 use lepton_doctor::profile::Profile;
 use lepton_doctor::repair::{Outcome, Plan};
@@ -89,6 +90,8 @@ pub enum Examined {
     Table(Box<Profile>),
     /// Pictures.
     Pictures(Box<PictureProfile>),
+    /// Sounds.
+    Audio(Box<AudioProfile>),
 }
 
 /// Something that was looked at.
@@ -99,6 +102,8 @@ pub struct Examination {
     pub content: Examined,
     /// What is wrong with it, the gravest first.
     pub findings: Vec<Finding>,
+    /// The blob with the summary that monitoring compares; none of a table.
+    pub sketches: Option<Digest>,
 }
 
 impl Examination {
@@ -107,14 +112,16 @@ impl Examination {
         match &self.content {
             Examined::Table(profile) => profile.source.sha256,
             Examined::Pictures(profile) => profile.survey.sha256,
+            Examined::Audio(profile) => profile.survey.sha256,
         }
     }
 
-    /// Rows of a table, or pictures.
+    /// Rows of a table, or pictures or sounds.
     pub fn rows(&self) -> u64 {
         match &self.content {
             Examined::Table(profile) => profile.rows,
             Examined::Pictures(profile) => profile.collection.items.len() as u64,
+            Examined::Audio(profile) => profile.collection.items.len() as u64,
         }
     }
 
@@ -141,18 +148,19 @@ pub fn examine(
     cancel: &Cancel,
 ) -> Result<Examination> {
     let name = subject.name().to_owned();
-    let (content, findings) = match subject {
+    let (content, findings, sketches) = match subject {
         Subject::Table { file, format, .. } => {
             let settings = ReadSettings { format: settings.format.or(format), ..settings.clone() };
             let (profile, findings) = table::examine_table(store, &file, &settings, options, progress, cancel)?;
-            (Examined::Table(Box::new(profile)), findings)
+            (Examined::Table(Box::new(profile)), findings, None)
         }
         Subject::Media(collection) => {
             settings.refuse_table_settings(options)?;
-            media::examine_media(*collection, settings, progress, cancel)?
+            let (content, findings, sketches) = media::examine_media(store, *collection, settings, progress, cancel)?;
+            (content, findings, Some(sketches))
         }
     };
-    Ok(Examination { name, content, findings })
+    Ok(Examination { name, content, findings, sketches })
 }
 
 /// What a repair did.
@@ -206,7 +214,7 @@ pub fn repair_data(
         }
         Subject::Media(collection) => {
             settings.refuse_table_settings(&CheckOptions::default())?;
-            media::repair_media(store, *collection, plan, to, settings, progress, cancel)
+            media::repair_media(store, &collection, plan, to, settings, progress, cancel)
         }
     }
 }

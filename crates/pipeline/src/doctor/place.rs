@@ -39,3 +39,37 @@ pub(super) fn place_then(
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(sha256)
 }
+
+/// A folder that `fill` writes into; it gets its name when everything in it is on the disk.
+pub(super) fn place_folder<T>(to: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let failed = |source| Error::io("write the new folder", to, source);
+    if to.symlink_metadata().is_ok() {
+        return Err(Error::new(ErrorCode::Usage, "this is there already, and nothing is written over it")
+            .in_file(to)
+            .fix("name another folder with --to"));
+    }
+    let above = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let scratch = tempfile::Builder::new().prefix(".lepton-").tempdir_in(above).map_err(failed)?;
+    // A folder inside, so that it has the permissions of any new folder.
+    let folder = scratch.path().join("new");
+    std::fs::create_dir(&folder).map_err(failed)?;
+    let made = fill(&folder)?;
+    let sync = |folder: &Path| std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    sync(&folder).map_err(failed)?;
+    std::fs::rename(&folder, to).map_err(failed)?;
+    sync(above).map_err(failed)?;
+    Ok(made)
+}
+
+/// A new folder inside of the one that it is made from would change it.
+pub(super) fn refuse_inside(from: &Path, to: &Path) -> Result<()> {
+    let above = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (from.canonicalize(), above.canonicalize()) {
+        (Ok(from), Ok(above)) if above.starts_with(&from) => {
+            Err(Error::new(ErrorCode::Usage, format!("the new folder would lie inside of {}", from.display()))
+                .in_file(to)
+                .fix("name a folder beside it with --to"))
+        }
+        _ => Ok(()),
+    }
+}

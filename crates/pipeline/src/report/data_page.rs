@@ -42,6 +42,7 @@ pub fn data_html(input: &DataPage<'_>) -> String {
             sections.extend(correlations::section(profile));
         }
         Examined::Pictures(profile) => sections.extend(media::sections(profile)),
+        Examined::Audio(profile) => sections.push(media::audio_section(profile)),
     }
     sections.push(origin(input));
     let what = if input.with_findings { "doctor" } else { "profile" };
@@ -78,6 +79,7 @@ fn rows(input: &DataPage<'_>) -> String {
             format!("{} of {columns}", quantity::counted(rows, "row"))
         }
         Examined::Pictures(_) => quantity::counted(rows, "picture"),
+        Examined::Audio(_) => quantity::counted(rows, "sound"),
     }
 }
 
@@ -100,7 +102,7 @@ fn headline(input: &DataPage<'_>) -> Markup {
                         }
                     }
                 } @else {
-                    p.label { @match &examination.content { Examined::Table(_) => "Rows", Examined::Pictures(_) => "Pictures" } }
+                    p.label { @match &examination.content { Examined::Table(_) => "Rows", Examined::Pictures(_) => "Pictures", Examined::Audio(_) => "Sounds" } }
                     p.value.long[examination.rows() >= 100_000] { (thousands(examination.rows())) }
                     p.note { (summary(examination)) }
                 }
@@ -121,6 +123,12 @@ fn headline(input: &DataPage<'_>) -> Markup {
                         (fact("Classes", html! { (thousands(view.classes.len() as u64)) }))
                         (fact("Unreadable", html! { (quantity::counted(view.broken, "picture")) }))
                     }
+                    Examined::Audio(profile) => {
+                        @let view = profile.view();
+                        (fact("Size", html! { (quantity::bytes(profile.survey.bytes)) }))
+                        (fact("Classes", html! { (thousands(view.classes.len() as u64)) }))
+                        (fact("Unreadable", html! { (quantity::counted(view.broken, "sound")) }))
+                    }
                 }
                 (fact("Machine", html! { (input.environment.processor) ", " (input.environment.system) }))
             }
@@ -138,6 +146,7 @@ fn summary(examination: &Examination) -> String {
         Examined::Pictures(profile) => {
             format!("of {}", quantity::counted(profile.view().distinct_sizes, "size"))
         }
+        Examined::Audio(profile) => format!("of {:.1} s", profile.view().seconds),
     }
 }
 
@@ -153,6 +162,7 @@ fn origin(input: &DataPage<'_>) -> Section {
     let bytes = match &input.examination.content {
         Examined::Table(profile) => profile.source.bytes,
         Examined::Pictures(profile) => profile.survey.bytes,
+        Examined::Audio(profile) => profile.survey.bytes,
     };
     let sha256 = input.examination.sha256().to_string();
     let rows = [

@@ -13,7 +13,8 @@ fn page(text: &str, with_findings: bool, name: &str) -> String {
     let cancel = Cancel::default();
     let profile = profile(&path, &ProfileOptions::new(folder.path(), 2, &Silent, &cancel)).unwrap();
     let findings = check(&profile, &CheckOptions::default());
-    let examination = Examination { name: name.to_owned(), content: Examined::Table(Box::new(profile)), findings };
+    let examination =
+        Examination { name: name.to_owned(), content: Examined::Table(Box::new(profile)), findings, sketches: None };
     let environment = Environment {
         lepton: "0.1.0".into(),
         system: "linux x86_64".into(),

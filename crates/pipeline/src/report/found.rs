@@ -23,7 +23,7 @@ const LONGEST: usize = 160;
 pub(super) fn draw(examination: &Examination) -> Markup {
     let place = |name: &str| match &examination.content {
         Examined::Table(profile) => profile.columns.iter().position(|column| column.name == name).and_then(anchor),
-        Examined::Pictures(_) => None,
+        Examined::Pictures(_) | Examined::Audio(_) => None,
     };
     html! {
         @if examination.findings.is_empty() { p.muted { "The checks found nothing to report." } }

@@ -1,8 +1,10 @@
-//! A collection of pictures: sizes, modes and formats, what was measured, and its classes.
+//! A collection of pictures or sounds: sizes, modes and formats, what was measured, and its classes.
 
 use super::page::Section;
 use super::quantity;
 use lepton_core::thousands;
+use lepton_doctor::media::Numbers;
+use lepton_doctor::media::audio::AudioProfile;
 use lepton_doctor::media::pictures::{PictureProfile, PictureView};
 use lepton_doctor::profile::short_number;
 use maud::{Markup, html};
@@ -28,6 +30,19 @@ pub(super) fn sections(profile: &PictureProfile) -> Vec<Section> {
     std::iter::once(pictures).chain(classes).collect()
 }
 
+/// What sounds are like.
+pub(super) fn audio_section(profile: &AudioProfile) -> Section {
+    let view = profile.view();
+    let content = html! {
+        dl.lineage {
+            div { dt { "formats" } dd { (counts(&view.formats)) } }
+            div { dt { "codecs" } dd { (counts(&view.codecs)) } }
+        }
+        (measures(&view.measures))
+    };
+    Section { anchor: "sounds", heading: "Sounds", about: "What the sounds are like.", content }
+}
+
 fn counts(counts: &BTreeMap<&'static str, u64>) -> String {
     counts.iter().map(|(name, count)| format!("{} {name}", thousands(*count))).collect::<Vec<_>>().join(", ")
 }
@@ -46,9 +61,15 @@ fn pictures(view: &PictureView) -> Markup {
             div { dt { "modes" } dd { (counts(&view.modes)) } }
             div { dt { "height × width" } dd { (sizes.join(", ")) @if more > 0 { ", and " (quantity::counted(more, "size")) " more" } } }
         }
+        (measures(&view.measures))
+    }
+}
+
+fn measures(measures: &BTreeMap<&'static str, Numbers>) -> Markup {
+    html! {
         div.scroll tabindex="0" role="region" aria-label="Measures" { table {
             thead { tr { th scope="col" { "Measure" } @for name in ["least", "5 %", "median", "95 %", "most", "mean"] { th.number scope="col" { (name) } } } }
-            tbody { @for (name, numbers) in &view.measures { tr {
+            tbody { @for (name, numbers) in measures { tr {
                 th scope="row" { (quantity::words(name)) }
                 @for value in numbers.quantiles.iter().chain([&numbers.mean]) { td.number { (short_number(*value)) } }
             } } }

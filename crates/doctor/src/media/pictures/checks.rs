@@ -4,15 +4,16 @@
 use super::facts::{PictureFacts, PictureMode};
 use super::labels;
 use super::near::{NearOptions, Seen, search};
-use super::profile::{PictureProfile, class_counts};
+use super::profile::PictureProfile;
 use super::thumbnail::thumbnail;
 use crate::checks::{counted, share};
 use crate::finding::{Finding, FindingKind, Proposal, Severity, Thumbnail};
 use crate::media::checks::{
-    Likeness, broken, classes, copies, drop_files, files, finding, others, robust, same_content,
+    Likeness, broken, classes, copies, drop_files, files, finding, others, robust, same_content, wrong_extension,
 };
+use crate::media::profile::class_counts;
 use crate::media::survey::{SurveyOptions, on_threads};
-use crate::repair::{Action, CommonMode};
+use crate::repair::{Action, TargetMode};
 use lepton_core::Result;
 use lepton_recipe::raw::PictureFormat;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,11 @@ pub fn check_pictures(
     let mut findings = Vec::new();
     broken(collection, survey.faults(), &mut findings);
     others(collection, &mut findings);
-    wrong_extension(profile, &mut findings);
+    let formats = survey.read().filter_map(|(item, facts)| match facts.format? {
+        PictureFormat::Png => Some((item, ["png"].as_slice(), "png")),
+        PictureFormat::Jpeg => Some((item, ["jpg", "jpeg", "jpe"].as_slice(), "jpg")),
+    });
+    wrong_extension(collection, formats, &mut findings);
     let same = same_content(survey.read().map(|(item, facts)| (item, facts.content)));
     copies(collection, &same, Likeness::Same, &mut findings);
     options.cancel.check()?;
@@ -60,32 +65,6 @@ pub fn check_pictures(
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(findings)
-}
-
-fn wrong_extension(profile: &PictureProfile, findings: &mut Vec<Finding>) {
-    let mut names = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for (item, facts) in profile.survey.read() {
-        let name = &profile.collection.items[item].name;
-        let plain = name.rsplit('/').next().unwrap_or(name);
-        let (stem, extension) = plain.rsplit_once('.').unwrap_or((plain, ""));
-        let (fits, proper): (&[&str], _) = match facts.format {
-            Some(PictureFormat::Png) => (&["png"], "png"),
-            Some(PictureFormat::Jpeg) => (&["jpg", "jpeg", "jpe"], "jpg"),
-            None => continue,
-        };
-        if !fits.contains(&extension.to_lowercase().as_str()) {
-            names.insert(name.clone(), format!("{stem}.{proper}"));
-            wrong.push((item, Some(format!("it is a {}", proper.to_uppercase()))));
-        }
-    }
-    if !wrong.is_empty() {
-        let message = format!("{} in another format than the name says", counted(wrong.len() as u64, "file"));
-        let count = wrong.len();
-        let evidence = files(&profile.collection, wrong);
-        let repair = Some(Proposal { action: Action::RenameFiles { names }, safe: true });
-        findings.push(finding(FindingKind::WrongExtension, Severity::Warning, count, message, evidence, repair));
-    }
 }
 
 /// Groups of pictures that look the same, of each content one, the one of most pixels first.
@@ -245,9 +224,9 @@ fn mixed_modes(profile: &PictureProfile, findings: &mut Vec<Finding>) {
     let message =
         format!("{} in another mode than most, which are {}", counted(others.len() as u64, "picture"), most.name());
     let mode = if modes.keys().all(|mode| matches!(mode, PictureMode::Grey | PictureMode::GreyAlpha)) {
-        CommonMode::Grey
+        TargetMode::Grey
     } else {
-        CommonMode::Rgb
+        TargetMode::Rgb
     };
     let count = others.len();
     let repair = Some(Proposal { action: Action::ConvertPictures { mode }, safe: false });

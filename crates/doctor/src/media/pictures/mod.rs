@@ -13,10 +13,12 @@ mod resize;
 mod thumbnail;
 
 pub use checks::{PictureChecks, check_pictures};
+pub(crate) use facts::decode;
 pub use facts::{PictureFacts, PictureMode};
 pub use hash::{difference_hash, perceptual_hash};
 pub use leak::near_training;
 pub use near::{NearOptions, NearPair, near_duplicates};
-pub use profile::{ClassCount, Numbers, PictureProfile, PictureView, profile_pictures};
+pub use profile::{PictureProfile, PictureView, profile_pictures};
 pub use resize::{Luma, resize_lanczos};
+pub(crate) use thumbnail::dynamic;
 pub use thumbnail::{THUMBNAIL_SIDE, thumbnail};

@@ -16,8 +16,8 @@ pub struct NearOptions {
     pub distance: f32,
     /// Pictures as near as this are the same whatever lies around them.
     pub certain: f32,
-    /// A pair counts where at most this many others lie within three times its distance, or where hardly more lie
-    /// within nine times than within three times: a knot of copies, and not a cloud.
+    /// A pair counts where at most this many others lie within ten times its distance and the rest of the set lies
+    /// farther, or where more lie within three times and hardly more within nine: a knot of copies, and not a cloud.
     pub crowd: usize,
     /// Candidates of one picture that are compared at most.
     pub most: usize,
@@ -25,7 +25,7 @@ pub struct NearOptions {
 
 impl Default for NearOptions {
     fn default() -> NearOptions {
-        NearOptions { bits: 10, distance: 0.04, certain: 0.002, crowd: 8, most: 16_384 }
+        NearOptions { bits: 10, distance: 0.04, certain: 0.002, crowd: 4, most: 16_384 }
     }
 }
 
@@ -47,6 +47,14 @@ pub(super) struct Seen<'a> {
     pub(super) small: &'a [u8; SMALL * SMALL],
 }
 
+/// How much farther than a copy the rest of the set must lie.
+const APART: f32 = 10.0;
+
+/// Pictures that stand for the rest of the set, and which of them by distance is taken for it: the first few may be
+/// copies.
+const REST: usize = 512;
+const NEAREST_OF_REST: usize = 4;
+
 const BANDS: usize = 4;
 const BAND_BITS: usize = 16;
 
@@ -64,10 +72,11 @@ pub(super) fn search(pictures: &[Seen<'_>], options: &NearOptions) -> Vec<NearPa
     let places: Vec<u32> = (0..pictures.len() as u32).filter(|place| vectors[*place as usize].is_some()).collect();
     let index = Index::of(pictures, &places);
     let masks = masks();
+    let rest: Vec<u32> = places.iter().copied().step_by(places.len().div_ceil(REST).max(1)).collect();
     let mut pairs: Vec<(u32, u32)> = places
         .par_iter()
         .flat_map_iter(|place| {
-            let near = neighbours(*place, pictures, &vectors, &index, &masks, options);
+            let near = neighbours(*place, pictures, &vectors, &index, &masks, &rest, options);
             near.into_iter().map(move |other| (*place.min(&other), *place.max(&other)))
         })
         .collect();
@@ -94,9 +103,10 @@ fn neighbours(
     vectors: &[Option<Vector>],
     index: &Index,
     masks: &[u16],
+    rest: &[u32],
     options: &NearOptions,
 ) -> Vec<u32> {
-    let reach = 9.0 * options.distance;
+    let reach = APART * options.distance;
     let mut near: Vec<(f32, u32)> = Vec::new();
     let mut compared = 0;
     index.candidates(place, pictures, masks, options.bits, |other| {
@@ -109,15 +119,31 @@ fn neighbours(
     });
     near.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
     let within = |most: f32| near.partition_point(|(wanting, _)| *wanting <= most);
+    let background = match near.first() {
+        Some((nearest, _)) if *nearest <= options.distance => background(place, vectors, rest, options),
+        _ => return Vec::new(),
+    };
     let stands_apart = |wanting: f32| {
         let three = within(3.0 * wanting);
-        three <= options.crowd || within(9.0 * wanting) <= three + three / 4
+        let is_alone = within(APART * wanting) <= options.crowd && APART * wanting <= background;
+        is_alone || (three > options.crowd && within(9.0 * wanting) <= three + three / 4)
     };
     near.iter()
         .take(KEPT)
         .filter(|(wanting, _)| *wanting <= options.certain || (*wanting <= options.distance && stands_apart(*wanting)))
         .map(|(_, other)| *other)
         .collect()
+}
+
+/// How far the rest of the set lies from a picture.
+fn background(place: u32, vectors: &[Option<Vector>], rest: &[u32], options: &NearOptions) -> f32 {
+    let others = rest.iter().filter(|other| **other != place);
+    let mut far: Vec<f32> = others.map(|other| distance(vectors, place as usize, *other as usize)).collect();
+    far.retain(|wanting| *wanting > options.certain);
+    match far.len() {
+        count if count < NEAREST_OF_REST => f32::INFINITY,
+        _ => *far.select_nth_unstable_by(NEAREST_OF_REST - 1, f32::total_cmp).1,
+    }
 }
 
 /// A small picture without its mean, in whole numbers.
@@ -251,17 +277,17 @@ mod tests {
         let stripes = |phase: f32| -> [u8; SMALL * SMALL] {
             std::array::from_fn(|place| (128.0 + 100.0 * ((place % SMALL) as f32 * 0.4 + phase).sin()) as u8)
         };
-        let cloud: Vec<_> = (0..200).map(|step| stripes(step as f32 * 0.03)).collect();
-        assert_eq!(near_duplicates(&vec![7; 200], &cloud, &NearOptions::default()), []);
+        let cloud: Vec<_> = (0..60).map(|step| stripes(step as f32 * 0.1)).collect();
+        assert_eq!(near_duplicates(&[7; 60], &cloud, &NearOptions::default()), []);
         // Two that lie as near as those, alone.
         let two = [stripes(0.0), stripes(0.12), stripes(1.6)];
         let pairs = near_duplicates(&[7; 3], &two, &NearOptions::default());
         assert_eq!(pairs.iter().map(|pair| pair.pictures).collect::<Vec<_>>(), [[0, 1]]);
         // The same by the pixel, in the midst of a cloud.
         let mut twins = cloud.clone();
-        twins.push(cloud[100]);
-        let pairs = near_duplicates(&vec![7; 201], &twins, &NearOptions::default());
-        assert_eq!(pairs.iter().map(|pair| pair.pictures).collect::<Vec<_>>(), [[100, 200]]);
+        twins.push(cloud[30]);
+        let pairs = near_duplicates(&[7; 61], &twins, &NearOptions::default());
+        assert_eq!(pairs.iter().map(|pair| pair.pictures).collect::<Vec<_>>(), [[30, 60]]);
         // Flat pictures have no look.
         assert_eq!(near_duplicates(&[7; 2], &[[9; SMALL * SMALL]; 2], &NearOptions::default()), []);
     }

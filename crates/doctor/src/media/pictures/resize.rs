@@ -1,5 +1,5 @@
-//! Grey pictures and their reduction by Lanczos with 8-bit passes, bit for bit as Pillow's `resize` does it, so that
-//! perceptual hashes are those of the field's tools.
+//! Grey pictures and their reduction by Lanczos with 8-bit passes, as Pillow's `resize` does it but for rare steps of
+//! rounding, so that perceptual hashes are those of the field's tools.
 
 use lepton_core::image::ImageRef;
 use std::borrow::Cow;
