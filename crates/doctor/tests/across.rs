@@ -128,6 +128,35 @@ fn tables_of_measures_have_no_near_duplicates() {
 }
 
 #[test]
+fn rows_about_one_thing_are_not_one_row() {
+    // Sixty countries in twenty years each, with what is the same in every year.
+    let mut panel = String::from("country,capital,currency,region,year,population\n");
+    for row in 0..1_200 {
+        let country = row / 20;
+        let [name, capital, currency] = [1, 2, 3].map(|stream| word(country, 20 + stream));
+        panel += &format!(
+            "{name},{capital},{currency},{},{},{}\n",
+            word(country / 10, 30),
+            1990 + row % 20,
+            noise(row, 1, 90_000)
+        );
+    }
+    assert_eq!(of(&findings(&panel, None), FindingKind::NearDuplicates), [] as [&Finding; 0]);
+    // Customers with five orders each, on other days and of other things.
+    let mut orders = String::from("name,street,town,phone,day,item,price\n");
+    for row in 0..1_000 {
+        let [name, street, town, _, phone] = person(noise(row, 40, 200));
+        let day = format!("2024-{:02}-{:02}", 1 + noise(row, 41, 12), 1 + noise(row, 42, 28));
+        orders += &format!(
+            "{name},{street},{town},{phone},{day},{},{}.5\n",
+            word(noise(row, 43, 5_000), 44),
+            noise(row, 45, 100)
+        );
+    }
+    assert_eq!(of(&findings(&orders, None), FindingKind::NearDuplicates), [] as [&Finding; 0]);
+}
+
+#[test]
 fn texts_that_share_most_of_their_words_are_found() {
     let text = |row: usize| (0..12).map(|part| word(row * 12 + part, 3)).collect::<Vec<_>>().join(" ");
     let mut table = String::from("stars,review\n");

@@ -15,6 +15,13 @@ const MOST_FIELDS: usize = 24;
 /// Cells that are compared; each takes some 200 bytes where it has a value of its own.
 const MOST_CELLS: usize = 1_500_000;
 
+/// Rows of a value, on average, from which on a column tells of things that have several rows each.
+const ROWS_OF_A_THING: f64 = 3.0;
+
+/// The share of rows that have what most rows with the same value in another column have, from which on it is
+/// determined by that.
+const DETERMINED: f64 = 0.9;
+
 /// Letters of a value that are compared.
 const LONGEST: usize = 120;
 
@@ -80,7 +87,28 @@ impl Field {
             .filter(|field| field.bits >= LEAST_BITS)
             .collect();
         fields.sort_by(|left, right| right.bits.total_cmp(&left.bits).then(left.column.cmp(&right.column)));
-        (fields, rows.len())
+        let mut telling: Vec<Field> = Vec::with_capacity(fields.len());
+        for field in fields {
+            if !telling.iter().any(|other| other.determines(&field)) {
+                telling.push(field);
+            }
+        }
+        (telling, rows.len())
+    }
+
+    /// Whether a value that many rows have says what they have in another column too: of a customer with ten orders
+    /// the address, of a country in each year the capital. An agreement in both then counts once, or rows about one
+    /// thing would be taken for one row.
+    fn determines(&self, other: &Field) -> bool {
+        if (self.values.len() as f64) * ROWS_OF_A_THING > f64::from(self.present) {
+            return false;
+        }
+        let both = self.codes.iter().zip(&other.codes).filter(|(one, other)| **one > 0 && **other > 0);
+        let mut pairs: Vec<(u32, u32)> = both.map(|(one, other)| (*one, *other)).collect();
+        pairs.sort_unstable();
+        let of_value = |rows: &[(u32, u32)]| rows.chunk_by(|one, other| one == other).map(<[_]>::len).max();
+        let most: usize = pairs.chunk_by(|one, other| one.0 == other.0).filter_map(of_value).sum();
+        !pairs.is_empty() && most as f64 >= DETERMINED * pairs.len() as f64
     }
 
     fn new(place: usize, column: &ColumnProfile, kind: FieldKind, table: &Beginning, rows: &[u32]) -> Field {
