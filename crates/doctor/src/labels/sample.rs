@@ -3,9 +3,10 @@
 
 use super::tables::TableColumn;
 use super::{LabelOptions, MOST_CLASSES};
-use crate::profile::{ColumnProfile, Profile, SemanticType, day_parts};
+use crate::profile::{ColumnProfile, Profile, SemanticType};
 use lepton_core::{Error, ErrorCode, Progress, Result};
 use lepton_data::scan::{Chunk, Position, Scan, ScanOptions, Work, parse_number};
+use lepton_recipe::written::day_parts;
 use std::collections::HashMap;
 use std::path::Path;
 use twox_hash::XxHash3_64;

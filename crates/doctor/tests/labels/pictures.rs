@@ -143,7 +143,9 @@ fn the_doctor_says_that_random_labels_cannot_be_checked() {
 #[test]
 fn flipped_labels_of_mnist_are_found() {
     let (scratch, cancel) = (tempfile::tempdir().unwrap(), Cancel::default());
-    let files = CatalogueFiles { files: fetch(find("mnist").unwrap(), scratch.path(), &Silent, &cancel).unwrap() };
+    let files = CatalogueFiles {
+        files: fetch(find("mnist").unwrap(), scratch.path(), &Limits::default(), &Silent, &cancel).unwrap(),
+    };
     let settings = CollectSettings { dataset: Some("mnist".into()), ..Default::default() };
     let data = collect(&settings, scratch.path(), Some(&files), &Limits::default(), &Silent, &cancel).unwrap();
     let (thumbnails, truth) = pictures(&data);
