@@ -7,6 +7,7 @@
 
 mod browser;
 mod http;
+mod media;
 mod program;
 mod project;
 mod python;
@@ -14,6 +15,7 @@ mod servers;
 
 pub use browser::{Page, open_page};
 pub use http::{Response, request, send_raw};
+pub use media::{bomb, wav};
 pub use program::{Answer, Lepton, Server};
 pub use project::{Project, digit_png};
 pub use python::python;

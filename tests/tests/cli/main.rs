@@ -6,6 +6,7 @@ mod augment;
 mod check;
 mod data;
 mod dirty_table;
+mod media;
 mod models;
 mod predict;
 mod repair_run;

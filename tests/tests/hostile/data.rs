@@ -1,6 +1,6 @@
 //! Wrong data: truncated, ragged, not what its name says, not finite, never seen.
 
-use lepton_tests::{Lepton, Project, digit_png};
+use lepton_tests::{Lepton, Project, bomb, digit_png};
 use std::os::unix::fs::PermissionsExt as _;
 
 /// Runs a project that must fail, and checks that no model and no dataset of it stays.
@@ -56,27 +56,6 @@ fn pictures_must_be_pictures() {
     refuse(&project, 2, &["broken.png"]);
     project.write("pictures/low/broken.png", &bomb(60_000));
     refuse(&project, 2, &["broken.png", "image_pixels"]);
-}
-
-/// A PNG header that claims `side` by `side` pixels.
-fn bomb(side: u32) -> Vec<u8> {
-    let mut bytes = digit_png(0).0;
-    bytes[16..20].copy_from_slice(&side.to_be_bytes());
-    bytes[20..24].copy_from_slice(&side.to_be_bytes());
-    let crc = crc32(&bytes[12..29]);
-    bytes[29..33].copy_from_slice(&crc.to_be_bytes());
-    bytes
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-        }
-    }
-    !crc
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod data;
+mod media;
 mod model_files;
 mod requests;
 mod settings;
