@@ -17,7 +17,7 @@ const LEAST_BYTES: u64 = 8 << 10;
 /// ... and is cut at the latest when it has this many.
 const MOST_BYTES: u64 = 256 << 10;
 
-/// The rows of each chunk. A row ends one with a probability of its bytes over [`MEAN_BYTES`], decided by its hash.
+/// The rows of each chunk. A row ends one with a probability of its bytes over `MEAN_BYTES`, decided by its hash.
 ///
 /// # Errors
 /// [`lepton_core::ErrorCode::Internal`] for columns that do not hold their kind.
