@@ -2,7 +2,7 @@
 //! stays in the store; what it keeps is taken from the repaired folder itself, held to its hash.
 
 use super::place::{place_folder, refuse_inside};
-use super::{Examined, ReadSettings, RepairReport, UndoReport, read_plan};
+use super::{Examined, ReadSettings, RepairReport, UndoReport, not_repaired, read_plan, record_of};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result, Split};
 use lepton_doctor::Finding;
 use lepton_doctor::media::audio::{check_audio, profile_audio};
@@ -163,7 +163,9 @@ pub(super) fn undo_media(
     cancel: &Cancel,
 ) -> Result<UndoReport> {
     refuse_inside(repaired, to)?;
-    let record = record_of(store, repaired)?;
+    let sha256 = folder_digest(repaired)?;
+    let record: RepairedFolder =
+        record_of(&store.datasets()?, &sha256, REPAIRED).ok_or_else(|| not_repaired("folder", repaired))?;
     let text = String::from_utf8_lossy(&store.blobs().get(&record.plan)?).into_owned();
     let mut plan = Plan::from_toml(&text)?;
     plan.steps.retain(|step| step.enabled);
@@ -187,19 +189,6 @@ pub(super) fn undo_media(
     })?;
     let left = plan.steps.into_iter().map(|step| step.id).collect();
     Ok(UndoReport { file: to.to_path_buf(), sha256: report.sha256, undone: repairs.to_vec(), left })
-}
-
-fn record_of(store: &Store, repaired: &Path) -> Result<RepairedFolder> {
-    let sha256 = folder_digest(repaired)?;
-    let known = store.datasets()?;
-    let record = known.into_iter().find(|record| record.digest == sha256).and_then(|record| {
-        serde_json::from_value::<RepairedFolder>(record.manifest).ok().filter(|record| record.kind == REPAIRED)
-    });
-    record.ok_or_else(|| {
-        Error::new(ErrorCode::NotFound, "this folder was not written by `lepton data repair`, or was changed since")
-            .in_file(repaired)
-            .fix("only what was repaired with this data folder can be undone; `--home` chooses another")
-    })
 }
 
 /// The files of the original, and where their bytes lie now.

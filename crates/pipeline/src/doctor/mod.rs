@@ -21,8 +21,9 @@ use lepton_doctor::media::audio::AudioProfile;
 use lepton_doctor::media::pictures::PictureProfile;
 use lepton_doctor::profile::Profile;
 use lepton_doctor::repair::{Outcome, Plan};
-use lepton_store::Store;
+use lepton_store::{DatasetRecord, Store};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 /// How a table file is read, and with how many threads anything is looked at.
@@ -259,4 +260,18 @@ pub fn write_page(data: &Path, to: &Path, text: &str) -> Result<()> {
 fn read_plan(file: &Path) -> Result<Plan> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::io("read the plan", file, source))?;
     Plan::from_toml(&text).map_err(|error| error.in_file(file))
+}
+
+/// What the store knows of a repaired file or folder of this hash. Other records may bear the same hash: the kind tells
+/// them apart.
+fn record_of<T: DeserializeOwned>(known: &[DatasetRecord], sha256: &Digest, kind: &str) -> Option<T> {
+    let of_kind = |record: &&DatasetRecord| record.digest == *sha256 && record.manifest["kind"] == kind;
+    known.iter().filter(of_kind).find_map(|record| serde_json::from_value(record.manifest.clone()).ok())
+}
+
+fn not_repaired(what: &str, path: &Path) -> Error {
+    let message = format!("this {what} was not written by `lepton data repair`, or was changed since");
+    Error::new(ErrorCode::NotFound, message)
+        .in_file(path)
+        .fix("only what was repaired with this data folder can be undone; `--home` chooses another")
 }

@@ -2,7 +2,7 @@
 //! stay in the store, so that undo needs nothing but the repaired file.
 
 use super::place::{place, place_then, refuse_same};
-use super::{ReadSettings, RepairReport, UndoReport};
+use super::{ReadSettings, RepairReport, UndoReport, not_repaired, record_of};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result, Seed};
 use lepton_data::scan::{Scan, ScanOptions, Table, Work};
 use lepton_doctor::Finding;
@@ -84,10 +84,7 @@ pub(crate) fn repaired_by(
     known: &[DatasetRecord],
     sha256: &Digest,
 ) -> Result<Option<crate::versions::RepairedSource>> {
-    let record = known.iter().filter(|record| record.digest == *sha256).find_map(|record| {
-        serde_json::from_value::<Repaired>(record.manifest.clone()).ok().filter(|record| record.kind == REPAIRED)
-    });
-    let Some(record) = record else { return Ok(None) };
+    let Some(record) = record_of::<Repaired>(known, sha256, REPAIRED) else { return Ok(None) };
     let log = read_log(&store.blobs().get(&record.changes)?)?;
     let repairs: BTreeSet<&str> = log.iter().map(Change::repair).collect();
     Ok(Some(crate::versions::RepairedSource {
@@ -152,15 +149,8 @@ pub(super) fn undo_table(
 ) -> Result<UndoReport> {
     refuse_same(file, to)?;
     let sha256 = lepton_data::hash_file(file)?.sha256;
-    let known = store.datasets()?;
-    let record = known.iter().find(|record| record.digest == sha256).and_then(|record| {
-        serde_json::from_value::<Repaired>(record.manifest.clone()).ok().filter(|record| record.kind == REPAIRED)
-    });
-    let record = record.ok_or_else(|| {
-        Error::new(ErrorCode::NotFound, "this file was not written by `lepton data repair`, or was changed since")
-            .in_file(file)
-            .fix("only what was repaired with this data folder can be undone; `--home` chooses another")
-    })?;
+    let record: Repaired =
+        record_of(&store.datasets()?, &sha256, REPAIRED).ok_or_else(|| not_repaired("file", file))?;
     let log = read_log(&store.blobs().get(&record.changes)?)?;
     let ids = |log: &[Change]| {
         let mut seen = BTreeSet::new();
