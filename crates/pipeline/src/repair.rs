@@ -38,10 +38,12 @@ impl RunRepair {
 
     /// How the source is read: columns under repair as what they look like, because what a person calls them is what
     /// they are once they are repaired.
-    pub(crate) fn collect_settings(&self, settings: &CollectSettings) -> Result<CollectSettings> {
+    pub(crate) fn collect_settings(repair: Option<&RunRepair>, settings: &CollectSettings) -> Result<CollectSettings> {
         let mut settings = settings.clone();
-        let touched: BTreeSet<String> = self.on_cells()?.into_iter().map(|repair| repair.column).collect();
-        settings.columns.retain(|name, _| !touched.contains(name));
+        if let Some(repair) = repair {
+            let touched: BTreeSet<String> = repair.on_cells()?.into_iter().map(|repair| repair.column).collect();
+            settings.columns.retain(|name, _| !touched.contains(name));
+        }
         Ok(settings)
     }
 

@@ -108,19 +108,15 @@ impl Work for Collect {
         }
         let same = |file: &SourceFile| {
             let elsewhere = output.origin.iter().any(|origin| file.path == Path::new(&origin.location));
-            (elsewhere && !context.project.folder.join(&file.path).is_file())
-                || std::fs::read(context.project.folder.join(&file.path))
-                    .is_ok_and(|bytes| Digest::of(bytes) == file.sha256)
+            let path = context.project.folder.join(&file.path);
+            (elsewhere && !path.is_file()) || lepton_data::hash_file(&path).is_ok_and(|now| now.sha256 == file.sha256)
         };
         output.source.iter().all(same)
     }
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Collected> {
         let settings = &context.project.settings;
-        let collect = match &self.repair {
-            Some(repair) => repair.collect_settings(&settings.collect)?,
-            None => settings.collect.clone(),
-        };
+        let collect = RunRepair::collect_settings(self.repair.as_ref(), &settings.collect)?;
         let (dataset, origin) = match &self.version {
             Some(version) => {
                 let dataset = crate::versions::collect_stream(

@@ -61,10 +61,7 @@ pub(crate) fn collected(store: &Store, project: &Project, progress: &dyn Progres
             .in_file(&project.file)
             .fix("name the dataset version in its place: lepton data list shows it"));
     }
-    let collect = match RunRepair::of(project)? {
-        Some(repair) => repair.collect_settings(&settings.collect)?,
-        None => settings.collect.clone(),
-    };
+    let collect = RunRepair::collect_settings(RunRepair::of(project)?.as_ref(), &settings.collect)?;
     let (dataset, _) =
         gather(store, &collect, &settings.limits, &project.folder, &Access::default(), progress, cancel)?;
     Ok(dataset)
