@@ -51,33 +51,13 @@ pub(super) fn fetch_with(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Client, ENTRIES, File, find};
+    use super::super::sample::{TABLE, entry};
+    use super::super::{Client, ENTRIES, find};
     use super::*;
-    use crate::settings::Format;
     use lepton_core::{Digest, Error, ErrorCode, Silent};
     use std::io::Write;
     use std::path::PathBuf;
     use std::time::{Duration, Instant};
-
-    const TABLE: &[u8] = b"a,b\n1,2\n";
-
-    /// An entry whose one member is [`TABLE`], unless `sha256` says otherwise.
-    fn entry(client: Client, bytes: u64, sha256: Digest) -> Entry {
-        let file =
-            File { role: "table", path_in_package: "package/table.csv", bytes, sha256: sha256.hex().leak(), md5: None };
-        Entry {
-            name: "small",
-            about: "",
-            licence: "none",
-            client,
-            package: "small",
-            version: "1",
-            download_bytes: 1,
-            files: vec![file].leak(),
-            format: Format::Csv,
-            target: Some("b"),
-        }
-    }
 
     fn npm_package(path: &str) -> Vec<u8> {
         let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));

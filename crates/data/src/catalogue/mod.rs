@@ -3,6 +3,8 @@
 
 mod client;
 mod fetch;
+#[cfg(test)]
+mod sample;
 mod unpack;
 
 pub use fetch::fetch;

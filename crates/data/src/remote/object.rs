@@ -41,16 +41,7 @@ pub(super) fn fetch(part: &Part, object: &Object, tls: &Tls, staging: &Staging<'
         ));
     }
     let file = StagedFile { path, shown: url.to_string(), behind: Vec::new(), fresh: false };
-    let origin = Origin {
-        split: part.split,
-        kind: url.scheme().to_owned(),
-        location: url.to_string(),
-        version: None,
-        query: None,
-        etag,
-        bytes,
-        sha256,
-    };
+    let origin = Origin::of_file(part.split, url, etag, bytes, sha256);
     Ok((file, origin))
 }
 

@@ -2,6 +2,7 @@
 
 use lepton_core::{Digest, Split};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// Where a part came from. There is never a password in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Of a part that was one file at `url`.
+    pub(super) fn of_file(split: Split, url: &Url, etag: Option<String>, bytes: u64, sha256: Digest) -> Origin {
+        let (kind, location) = (url.scheme().to_owned(), url.to_string());
+        Origin { split, kind, location, version: None, query: None, etag, bytes, sha256 }
+    }
+
     /// One line for a person.
     pub fn summary(&self) -> String {
         let version = self.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::{Preview, draw};
 use crate::report;
+use flate2::Crc;
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 use lepton_core::image::Image;
 use lepton_core::{CaptionedPicture, Error, ErrorCode, Figure, Result};
@@ -112,12 +113,11 @@ fn text_chunk(keyword: &str, text: &str) -> Vec<u8> {
     chunk
 }
 
-/// The checksum of PNG: CRC-32 of ISO 3309, bit by bit.
+/// The checksum of PNG, which is that of gzip: CRC-32 of ISO 3309.
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |sum: u32, byte: &u8| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 })
-    };
-    !bytes.iter().fold(!0, step)
+    let mut sum = Crc::new();
+    sum.update(bytes);
+    sum.sum()
 }
 
 #[cfg(test)]

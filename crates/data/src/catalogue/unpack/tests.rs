@@ -1,28 +1,8 @@
 //! Archives that were made to do harm: each is refused, and nothing of it is written.
 
+use super::super::sample::{TABLE, entry};
 use super::*;
-use crate::settings::Format;
 use std::io::Cursor;
-
-const TABLE: &[u8] = b"a,b\n1,2\n";
-
-fn entry(client: Client) -> Entry {
-    let sha256 = Digest::of(TABLE).hex().leak();
-    let bytes = TABLE.len() as u64;
-    let file = File { role: "table", path_in_package: "package/table.csv", bytes, sha256, md5: None };
-    Entry {
-        name: "small",
-        about: "",
-        licence: "none",
-        client,
-        package: "small",
-        version: "1",
-        download_bytes: 1,
-        files: vec![file].leak(),
-        format: Format::Csv,
-        target: Some("b"),
-    }
-}
 
 /// Unpacks an archive in a folder of its own, beside which lies a file that nobody may touch.
 fn unpacked(client: Client, archive: &[u8], limits: &Limits) -> Result<Vec<FetchedFile>> {
@@ -33,7 +13,7 @@ fn unpacked(client: Client, archive: &[u8], limits: &Limits) -> Result<Vec<Fetch
     fs::write(folder.path().join("canary"), "untouched").unwrap();
     let name = if client == Client::Npm { "small.tgz" } else { "small.whl" };
     fs::write(package.join(name), archive).unwrap();
-    let result = unpack(&entry(client), &package, &output, limits);
+    let result = unpack(&entry(client, TABLE.len() as u64, Digest::of(TABLE)), &package, &output, limits);
     assert_eq!(fs::read(folder.path().join("canary")).unwrap(), b"untouched");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "something lies outside of the output");
     let written = fs::read_dir(&output).unwrap().map(|file| file.unwrap().file_name());
