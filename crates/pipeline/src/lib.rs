@@ -29,7 +29,8 @@ mod versions;
 pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
 pub use check::{Checked, check_data, suggest_rules};
 pub use doctor::{
-    Examination, Examined, ReadSettings, RepairReport, Subject, UndoReport, examine, repair_data, undo_data, write_page,
+    Examination, Examined, ReadSettings, RepairReport, Subject, UndoReport, examine, repair_data, undo_data,
+    write_about,
 };
 pub use engine::{engines, install_onnxruntime};
 pub use evaluate::{Evaluation, evaluate};

@@ -51,3 +51,12 @@ fn the_guide_does_what_it_says() {
     assert!(!clean.contains("-999") && !clean.contains("lbs") && clean.lines().count() == 20, "{clean}");
     assert!(String::from_utf8(place.read("kept-ages.csv")).expect("UTF-8").contains("p02,,"));
 }
+
+#[test]
+fn a_plan_does_not_replace_the_table_that_it_is_about() {
+    let (lepton, place) = (Lepton::new(), Project::with(""));
+    place.write("t.csv", b"a,b\n1,x\n2,y\n");
+    let table = place.at("t.csv");
+    lepton.refused(&["data", "doctor", &table, "--plan", &table], 2, &["would replace the data", "--plan"]);
+    assert_eq!(place.read("t.csv"), b"a,b\n1,x\n2,y\n");
+}

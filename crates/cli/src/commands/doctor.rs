@@ -60,7 +60,7 @@ fn page(
         created: &lepton_pipeline::now_utc(),
         environment: &lepton_pipeline::environment(0, ""),
     };
-    lepton_pipeline::write_page(&data.data, to, &data_html(&page))?;
+    lepton_pipeline::write_about(&data.data, to, "--html", &data_html(&page))?;
     terminal::say(&format!("page: {}", to.display()));
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) fn doctor(
     let examination = look(session, data, target, BEGINNING_BYTES)?;
     page(&examination, data, html, true, target)?;
     if let Some(plan) = plan {
-        std::fs::write(plan, examination.plan()?).map_err(|source| Error::io("write the plan", plan, source))?;
+        lepton_pipeline::write_about(&data.data, plan, "--plan", &examination.plan()?)?;
     }
     let findings = &examination.findings;
     let (kind, columns) = match &examination.content {

@@ -10,6 +10,7 @@ mod place;
 mod subject;
 mod table;
 
+pub(crate) use place::place;
 pub use subject::Subject;
 pub(crate) use table::repaired_by;
 
@@ -241,19 +242,17 @@ pub fn undo_data(
     }
 }
 
-/// Writes a page about `data` to a file, which appears whole or not at all.
+/// Writes a page or a plan about `data` to the file that `flag` names, which appears whole or not at all.
 ///
 /// # Errors
 /// [`ErrorCode::Usage`] when it would replace what it is about; [`ErrorCode::Io`] and [`ErrorCode::StorageFull`].
-pub fn write_page(data: &Path, to: &Path, text: &str) -> Result<()> {
+pub fn write_about(data: &Path, to: &Path, flag: &str, text: &str) -> Result<()> {
     if matches!((data.canonicalize(), to.canonicalize()), (Ok(data), Ok(to)) if data == to) {
-        return Err(Error::new(ErrorCode::Usage, "the page would replace the data that it is about")
+        return Err(Error::new(ErrorCode::Usage, "the new file would replace the data that it is about")
             .in_file(to)
-            .fix("name another file with --html"));
+            .fix(format!("name another file with {flag}")));
     }
-    place::place(to, |output| {
-        output.write_all(text.as_bytes()).map_err(|source| Error::io("write the page", to, source))
-    })?;
+    place(to, |output| output.write_all(text.as_bytes()).map_err(|source| Error::io("write the file", to, source)))?;
     Ok(())
 }
 

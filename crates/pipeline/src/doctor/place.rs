@@ -15,7 +15,7 @@ pub(super) fn refuse_same(file: &Path, to: &Path) -> Result<()> {
 }
 
 /// Temporary file, fsync, rename, fsync of the folder.
-pub(super) fn place(to: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Digest> {
+pub(crate) fn place(to: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Digest> {
     place_then(to, fill, |_| Ok(()))
 }
 

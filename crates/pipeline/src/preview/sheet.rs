@@ -1,6 +1,7 @@
 //! A preview as a file: a page of HTML, or a PNG that carries the seed and the settings as its description.
 
 use super::{Preview, draw};
+use crate::doctor::place;
 use crate::report;
 use flate2::Crc;
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
@@ -40,7 +41,8 @@ pub fn write_preview(preview: &Preview, file: &Path) -> Result<()> {
                 .fix("give the file one of these endings"));
         }
     };
-    std::fs::write(file, bytes).map_err(|source| Error::io("write the sheet", file, source))
+    place(file, |output| output.write_all(&bytes).map_err(|source| Error::io("write the sheet", file, source)))?;
+    Ok(())
 }
 
 /// What the sheet came from, name and value.
