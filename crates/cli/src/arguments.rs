@@ -242,6 +242,19 @@ pub(crate) enum DataCommand {
         #[arg(long, conflicts_with = "rules")]
         suggest: bool,
     },
+    /// Ask files and datasets in SQL: select ... from titanic, or from "folder/table.csv"
+    Sql {
+        /// One SELECT, in the SQL of SQLite, which only reads; - for one on standard input
+        query: String,
+        #[command(flatten)]
+        reading: Reading,
+        /// Rows to show; all are counted
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        limit: usize,
+        /// Write all rows to this file: .csv, .jsonl or .ndjson
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
     #[command(flatten)]
     Versions(VersionCommand),
     /// Repair by a plan, as a new file or folder; what was done is logged and can be undone

@@ -20,6 +20,7 @@ mod rows;
 pub mod scan;
 mod settings;
 mod source;
+pub mod sql;
 mod stream;
 
 pub use augment::{AugmentSettings, Augmenter, Sample, Step, StepSettings};

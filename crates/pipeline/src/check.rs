@@ -8,6 +8,7 @@ use crate::stages::evaluation_rows;
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result, Split};
 use lepton_data::Dataset;
 use lepton_data::scan::typed_chunks;
+use lepton_data::sql::{SqlTable, SqlWork};
 use lepton_doctor::profile::{ProfileOptions, profile};
 use lepton_doctor::rules::{CheckReport, Checker, Rule, check_file, suggest};
 use lepton_store::Store;
@@ -59,13 +60,13 @@ pub fn check_data(
             return Err(no_rules("add [[check.rules]] to the lepton.toml, or name a file with --rules").in_file(path));
         }
         let dataset = evaluation_rows::collected(store, &project, progress, cancel)?;
-        (dataset.digest()?, check_dataset(store, &dataset, &rules, now)?)
+        (dataset.digest()?, check_dataset(store, &dataset, &rules, now, progress, cancel)?)
     } else {
         let rules = given
             .filter(|rules| !rules.is_empty())
             .ok_or_else(|| no_rules("name a file of rules with --rules; --suggest proposes one from the table"))?;
         match dataset_of(store, target)? {
-            Some(dataset) => (dataset.digest()?, check_dataset(store, &dataset, &rules, now)?),
+            Some(dataset) => (dataset.digest()?, check_dataset(store, &dataset, &rules, now, progress, cancel)?),
             None => {
                 let scratch = store.scratch()?;
                 let how = ProfileOptions {
@@ -128,7 +129,14 @@ fn dataset_of(store: &Store, name: &str) -> Result<Option<Dataset>> {
 }
 
 /// A dataset under rules: all its parts as one table, in the order train, valid, test.
-pub(crate) fn check_dataset(store: &Store, dataset: &Dataset, rules: &[Rule], now: f64) -> Result<CheckReport> {
+pub(crate) fn check_dataset(
+    store: &Store,
+    dataset: &Dataset,
+    rules: &[Rule],
+    now: f64,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<CheckReport> {
     let scratch = store.scratch()?;
     let mut checker = Checker::new(rules, scratch.path(), MEMORY_BYTES, now);
     let mut ends: Vec<(Split, u64)> = Vec::new();
@@ -137,6 +145,10 @@ pub(crate) fn check_dataset(store: &Store, dataset: &Dataset, rules: &[Rule], no
         typed_chunks(part, &dataset.schema, |chunk| checker.add(&chunk))?;
         rows += part.num_rows() as u64;
         ends.push((*split, rows));
+    }
+    if Checker::has_queries(rules) {
+        let work = SqlWork { scratch: scratch.path(), threads: 1, progress, cancel };
+        checker.ask(&SqlTable::dataset(dataset.clone())?, &work)?;
     }
     let mut report = checker.finish(1)?;
     // Rows were counted through all parts; a person finds them in theirs.

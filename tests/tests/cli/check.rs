@@ -3,7 +3,7 @@
 use lepton_tests::{Lepton, Project};
 
 /// Rules that [`Project::table`] breaks, one of each kind, and what the answer says.
-const BROKEN: [(&str, &str); 8] = [
+const BROKEN: [(&str, &str); 9] = [
     ("rule = 'not_null'\ncolumn = 'size'", "row 4: missing"),
     ("rule = 'unique'\ncolumn = 'size'", "repeats"),
     ("rule = 'between'\ncolumn = 'size'\nmin = 1\nmax = 9.9", "row 1: \"0\""),
@@ -12,6 +12,7 @@ const BROKEN: [(&str, &str); 8] = [
     ("rule = 'type'\ncolumn = 'colour'\ntype = 'number'", "row 1: \"red\""),
     ("rule = 'row_count'\nmin = 201", "200 rows"),
     ("rule = 'fresh_within'\ncolumn = 'colour'\nwithin = '7d'", "no date"),
+    ("rule = 'sql'\nquery = 'select size, colour from data where size = 9.9'", "2 rows: size: 9.9, colour: "),
 ];
 
 fn rules(project: &Project, rule: &str) -> String {
@@ -63,7 +64,11 @@ fn proposed_rules_pass_and_a_wrong_rule_is_refused() {
         lepton.refused(&["data", "check", &table, "--rules", &file], 2, words);
     };
     refused("rule = 'betwen'\ncolumn = 'size'", &["rules.toml", "row 2", "did you mean \"between\""]);
-    refused("rule = 'sql'\nquery = 'select 1'", &["rules[0].rule", "has no SQL"]);
+    refused("rule = 'sql'", &["rules[0].query", "needs \"query\""]);
+    refused("rule = 'sql'\ncolumn = 'size'\nquery = 'select 1'", &["rules[0].column", "has no \"column\""]);
+    refused("rule = 'sql'\nquery = 'select 1 from other'", &["query", "the table data"]);
+    refused("rule = 'sql'\nquery = 'select sise from data'", &["did you mean \"size\""]);
+    refused("rule = 'sql'\nquery = 'delete from data'", &["a query only reads"]);
     refused("rule = 'not_null'\ncolumn = 'sise'", &["did you mean \"size\""]);
     refused("rule = 'matches'\ncolumn = 'size'\npattern = '('", &["rules[0].pattern", "no regular expression"]);
     refused("rule = 'not_null'\ncolumn = 'size'\nmost = 3", &["there is no setting \"most\" here"]);

@@ -11,6 +11,7 @@ mod models;
 mod predict;
 mod repair_run;
 mod run;
+mod sql;
 mod tables;
 mod versions;
 mod words;

@@ -1,6 +1,6 @@
-//! `lepton data list|fetch|show|preview`; what looks into data is in `doctor`.
+//! `lepton data list|fetch|show|preview`; what looks into data is in `doctor`, `check` and `sql`.
 
-use super::{Session, check, doctor, versions};
+use super::{Session, check, doctor, sql, versions};
 use crate::arguments::DataCommand;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
@@ -24,6 +24,7 @@ pub(super) fn data(session: &Session, command: &DataCommand) -> Result<u8> {
         DataCommand::Check { target, reading, rules, suggest } => {
             return check::check(session, target, reading, rules.as_deref(), *suggest);
         }
+        DataCommand::Sql { query, reading, limit, to } => sql::sql(session, query, reading, *limit, to.as_deref())?,
         DataCommand::Versions(command) => versions::versions(session, command)?,
         DataCommand::Repair { data, plan, to, log } => doctor::repair(session, data, plan, to, log.as_deref())?,
         DataCommand::Undo { path, repair, to } => doctor::undo(session, path, repair, to)?,

@@ -11,6 +11,7 @@ mod profile;
 mod run;
 mod runs;
 mod serve;
+mod sql;
 mod versions;
 
 use crate::arguments::{Arguments, Command};

@@ -93,7 +93,7 @@ impl Value<'_> {
                 Value::Missing => false,
             },
             Test::Type(value_type) => self.is(*value_type),
-            Test::Unique | Test::RowCount { .. } | Test::FreshWithin { .. } => return None,
+            Test::Unique | Test::RowCount { .. } | Test::FreshWithin { .. } | Test::Sql(_) => return None,
         })
     }
 
@@ -135,7 +135,7 @@ fn tally(rule: &Rule, chunk: &Chunk, now: f64) -> Tally {
     let mut tally = Tally { has: places.iter().map(Option::is_some).collect(), ..Tally::default() };
     let columns: Vec<Option<Column<'_>>> = places.iter().map(|place| place.map(|place| chunk.column(place))).collect();
     match (&rule.test, columns.as_slice()) {
-        (Test::RowCount { .. }, _) => {}
+        (Test::RowCount { .. } | Test::Sql(_), _) => {}
         (Test::Unique, _) => {
             let mut key = Vec::new();
             for row in 0..chunk.rows() {

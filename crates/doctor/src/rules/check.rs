@@ -7,6 +7,7 @@ use crate::Severity;
 use crate::profile::{ProfileOptions, RowHashes};
 use lepton_core::{Error, ErrorCode, Result, nearest, thousands};
 use lepton_data::scan::{Chunk, Position, Scan, Work};
+use lepton_data::sql::{SqlTable, SqlWork};
 use lepton_data::{SourceFile, moment_text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -126,15 +127,15 @@ impl Verdict {
 
 /// Joins chunks. [`Checker::look`] may run on any thread; [`Checker::join`] gets its results in the order of the rows.
 pub struct Checker<'a> {
-    rules: &'a [Rule],
-    totals: Vec<Total<'a>>,
+    pub(super) rules: &'a [Rule],
+    pub(super) totals: Vec<Total<'a>>,
     names: BTreeSet<String>,
     now: f64,
     rows: u64,
 }
 
 /// What is known of one rule so far.
-struct Total<'a> {
+pub(super) struct Total<'a> {
     checked: u64,
     failed: u64,
     failures: Vec<Failure>,
@@ -143,6 +144,8 @@ struct Total<'a> {
     future: u64,
     unread: u64,
     seen: Vec<bool>,
+    /// Of a rule in SQL: the rows of its answer, and the first of them as text.
+    pub(super) answer: Option<(u64, String)>,
 }
 
 /// What a chunk is under the rules.
@@ -166,6 +169,7 @@ impl<'a> Checker<'a> {
             future: 0,
             unread: 0,
             seen: vec![false; rule.columns.len()],
+            answer: None,
         };
         Checker { rules, totals: rules.iter().map(total).collect(), names: BTreeSet::new(), now, rows: 0 }
     }
@@ -271,6 +275,11 @@ impl Total<'_> {
                 }
                 observed = Some(text);
             }
+            Test::Sql(_) => {
+                let (found, text) = self.answer.take().ok_or_else(|| Error::internal("a query was not asked"))?;
+                (self.checked, self.failed) = (rows, found);
+                observed = Some(text);
+            }
             _ => {}
         }
         if let Some(hashes) = self.hashes.take() {
@@ -336,6 +345,16 @@ pub fn check_file(
     let how = Work { threads: options.threads, progress: options.progress, cancel: options.cancel };
     let work = |chunk: Chunk| Ok(Checker::look(rules, &chunk, now));
     let source = scan.fold(&how, work, |_: Position, looked| checker.join(looked))?;
+    if Checker::has_queries(rules) {
+        let table = SqlTable::file(path, &options.scan, &how)?;
+        let work = SqlWork {
+            scratch: options.scratch,
+            threads: options.threads,
+            progress: options.progress,
+            cancel: options.cancel,
+        };
+        checker.ask(&table, &work)?;
+    }
     let report = checker.finish(options.threads).map_err(|error| match error.place().file {
         Some(_) => error,
         None => error.in_file(path),

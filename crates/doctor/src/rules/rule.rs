@@ -39,21 +39,28 @@ pub(super) enum Test {
     Type(ValueType),
     RowCount { min: u64, max: u64 },
     FreshWithin { seconds: f64 },
+    Sql(String),
 }
 
 impl Rule {
     /// Understands rules. `key` is where they stand, for errors: `check.rules` or `rules`.
     ///
     /// # Errors
-    /// [`ErrorCode::Config`] with the key of what is missing, out of range or foreign to the rule's kind;
-    /// [`ErrorCode::Unsupported`] for SQL.
+    /// [`ErrorCode::Config`] with the key of what is missing, out of range or foreign to the rule's kind.
     pub fn all(settings: &[RuleSettings], key: &str) -> Result<Vec<Rule>> {
         settings.iter().enumerate().map(|(place, rule)| Rule::of(rule, &format!("{key}[{place}]"))).collect()
     }
 
-    /// Whether the answer depends on the clock.
+    /// Whether the answer may depend on the clock, or on chance.
     pub fn needs_clock(&self) -> bool {
-        matches!(self.test, Test::FreshWithin { .. })
+        match &self.test {
+            Test::FreshWithin { .. } => true,
+            Test::Sql(query) => {
+                let query = query.to_lowercase();
+                ["now", "current_", "date", "time", "julianday", "random"].iter().any(|word| query.contains(word))
+            }
+            _ => false,
+        }
     }
 
     fn of(settings: &RuleSettings, key: &str) -> Result<Rule> {
@@ -69,6 +76,7 @@ impl Rule {
             ("pattern", settings.pattern.is_some()),
             ("type", settings.value_type.is_some()),
             ("within", settings.within.is_some()),
+            ("query", settings.query.is_some()),
             ("at_least", settings.at_least.is_some()),
         ];
         let allowed: &[&str] = match kind {
@@ -80,12 +88,7 @@ impl Rule {
             RuleKind::Type => &["column", "type", "at_least"],
             RuleKind::RowCount => &["min", "max"],
             RuleKind::FreshWithin => &["column", "within"],
-            RuleKind::Sql => {
-                let error = Error::new(ErrorCode::Unsupported, "this build has no SQL, so it cannot check an SQL rule");
-                return Err(error.at_key(format!("{key}.rule")).fix(
-                    "say it with not_null, unique, between, in_set, matches, type, row_count or fresh_within, or remove it",
-                ));
-            }
+            RuleKind::Sql => &["query"],
         };
         if let Some((name, _)) = given.iter().find(|(name, given)| *given && !allowed.contains(name)) {
             let message = format!("a rule \"{}\" has no \"{name}\"", kind.name());
@@ -93,7 +96,7 @@ impl Rule {
         }
         let needed = |name: &str| wrong(name, format!("a rule \"{}\" needs \"{name}\"", kind.name()));
         let columns = match (&settings.column, &settings.columns) {
-            (None, None) if kind == RuleKind::RowCount => Vec::new(),
+            (None, None) if matches!(kind, RuleKind::RowCount | RuleKind::Sql) => Vec::new(),
             (None, None) => return Err(needed("column")),
             (Some(column), None) => vec![column.clone()],
             (None, Some(columns)) if !columns.is_empty() => columns.clone(),
@@ -132,11 +135,24 @@ impl Rule {
                 })?;
                 (Test::FreshWithin { seconds }, format!("newest date within {within}"))
             }
-            RuleKind::Sql => return Err(Error::internal("an SQL rule was let through")),
+            RuleKind::Sql => {
+                let query = settings.query.as_deref().ok_or_else(|| needed("query"))?;
+                (Test::Sql(query.to_owned()), format!("no row from: {}", shortened(query)))
+            }
         };
         let expected = if at_least < 1.0 { format!("{expected}, for at least {at_least}") } else { expected };
         Ok(Rule { kind, columns, at_least, severity: settings.severity.unwrap_or(Severity::Error), expected, test })
     }
+}
+
+/// A query on one line, its beginning.
+fn shortened(query: &str) -> String {
+    const LONGEST: usize = 100;
+    let line = query.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    format!("{}...", line.chars().take(LONGEST).collect::<String>())
 }
 
 type Wrong<'a> = dyn Fn(&str, String) -> Error + 'a;

@@ -53,7 +53,7 @@ pub struct RuleSettings {
     /// Of `fresh_within`: how old the newest date may be: a number with `s`, `m`, `h`, `d` or `w` behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
-    /// Of `sql`, which this build does not have.
+    /// Of `sql`: a query over the table `data`, whose rows are those that break the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// The share of the checked values that must keep the rule, above 0 and up to 1; 1 where nothing is said.
@@ -84,7 +84,7 @@ pub enum RuleKind {
     RowCount,
     /// The newest date that is not in the future is at most this old.
     FreshWithin,
-    /// A query; refused, because this build has no SQL.
+    /// A query finds no row.
     Sql,
 }
 

@@ -10,7 +10,7 @@ mod place;
 mod subject;
 mod table;
 
-pub(crate) use place::place;
+pub(crate) use place::{place, refuse_same};
 pub use subject::Subject;
 pub(crate) use table::repaired_by;
 

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// The old file stays: its bytes are what undo gives back.
-pub(super) fn refuse_same(file: &Path, to: &Path) -> Result<()> {
+pub(crate) fn refuse_same(file: &Path, to: &Path) -> Result<()> {
     match (file.canonicalize(), to.canonicalize()) {
         (Ok(from), Ok(to)) if from == to => Err(Error::new(ErrorCode::Usage, "the new file would replace the old one")
             .in_file(to)

@@ -123,8 +123,8 @@ impl Prepare<'_> {
         if self.rules.is_empty() {
             return Ok(CheckReport::default());
         }
-        let report =
-            check_dataset(context.store, dataset, &self.rules, context.options.now.unwrap_or_else(crate::now))?;
+        let now = context.options.now.unwrap_or_else(crate::now);
+        let report = check_dataset(context.store, dataset, &self.rules, now, context.progress, context.cancel)?;
         let bytes = serde_json::to_vec_pretty(&report)
             .map_err(|source| Error::internal(format!("the checks cannot be recorded: {source}")))?;
         let kept = context.store.save_report(&context.run, "checks.json", &bytes)?;

@@ -1,5 +1,4 @@
-//! SQLite files, opened for reading only. The one module outside lepton-store that names rusqlite: what it opens is a
-//! source that somebody else made, not Lepton's own data.
+//! SQLite files, opened for reading only: a source that somebody else made, not Lepton's own data.
 
 use super::rows::{RowWriter, Value};
 use super::{Answer, Job, Rows, not_a_query, unsupported};
