@@ -165,6 +165,14 @@ fn folders_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// Whether a name fits a pattern of a name.
+///
+/// # Errors
+/// [`ErrorCode::Config`] for a pattern that is none.
+pub(crate) fn fits_pattern(pattern: &str, name: &str) -> Result<bool> {
+    Ok(fits(&pieces(pattern)?, name))
+}
+
 /// A piece of a pattern.
 #[derive(Debug, PartialEq)]
 enum Piece {

@@ -127,7 +127,8 @@ fn a_wrong_rule_is_refused_with_its_key() {
         ("rule = 'row_count'", "rules[0].min", ErrorCode::Config),
         ("rule = 'fresh_within'\ncolumn = 'a'\nwithin = 'soon'", "rules[0].within", ErrorCode::Config),
         ("rule = 'fresh_within'\ncolumn = 'a'\nwithin = '1d'\nat_least = 0.5", "rules[0].at_least", ErrorCode::Config),
-        ("rule = 'sql'\nquery = 'select 1'", "rules[0].rule", ErrorCode::Unsupported),
+        ("rule = 'sql'", "rules[0].query", ErrorCode::Config),
+        ("rule = 'sql'\nquery = 'select 1'\nat_least = 0.5", "rules[0].at_least", ErrorCode::Config),
     ] {
         let error = rules(&format!("[[rules]]\n{rule}")).unwrap_err();
         assert_eq!((error.code(), error.place().key.as_deref()), (code, Some(key)), "{rule}: {error}");

@@ -7,6 +7,7 @@
 mod artifact;
 mod cache;
 mod check;
+mod csv_line;
 mod doctor;
 mod engine;
 mod evaluate;

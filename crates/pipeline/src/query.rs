@@ -2,6 +2,7 @@
 //! as a file.
 
 use crate::artifact::Collected;
+use crate::csv_line::csv_line;
 use crate::doctor::{ReadSettings, Subject, place, refuse_same};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Progress, Result};
 use lepton_data::CollectSettings;
@@ -162,6 +163,7 @@ impl Finder<'_> {
                 let how = Work { threads: self.settings.threads(), progress: self.progress, cancel: self.cancel };
                 SqlTable::file(&file, &options, &how)
             }
+            Subject::Dataset { dataset, .. } => SqlTable::dataset(*dataset),
             Subject::Media(_) => Err(Error::new(
                 ErrorCode::Unsupported,
                 "pictures and sounds that were not collected are no table",
@@ -211,7 +213,7 @@ impl Form {
 
     fn begin(self, columns: &[String], output: &mut dyn Write) -> std::io::Result<()> {
         match self {
-            Form::Csv => line(columns.iter().map(String::as_str), output),
+            Form::Csv => csv_line(columns.iter().map(String::as_str), output),
             Form::JsonLines => Ok(()),
         }
     }
@@ -220,7 +222,7 @@ impl Form {
         match self {
             Form::Csv => {
                 let cells: Vec<String> = row.iter().map(|value| value.text().unwrap_or_default()).collect();
-                line(cells.iter().map(String::as_str), output)
+                csv_line(cells.iter().map(String::as_str), output)
             }
             Form::JsonLines => {
                 let object: serde_json::Map<String, serde_json::Value> = columns
@@ -233,20 +235,4 @@ impl Form {
             }
         }
     }
-}
-
-/// A line of CSV. A lone empty cell is quoted, as a blank line is no row.
-fn line<'a>(cells: impl Iterator<Item = &'a str>, output: &mut dyn Write) -> std::io::Result<()> {
-    let cells: Vec<&str> = cells.collect();
-    for (place, cell) in cells.iter().enumerate() {
-        if place > 0 {
-            output.write_all(b",")?;
-        }
-        if cell.contains([',', '"', '\n', '\r']) || (cells.len() == 1 && cell.is_empty()) {
-            output.write_all(format!("\"{}\"", cell.replace('"', "\"\"")).as_bytes())?;
-        } else {
-            output.write_all(cell.as_bytes())?;
-        }
-    }
-    output.write_all(b"\n")
 }

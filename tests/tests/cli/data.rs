@@ -54,3 +54,27 @@ fn evaluate_gives_the_test_metrics_of_the_run() {
     }
     lepton.refused(&["evaluate", "digits", "no-such-place"], 2, &["no-such-place"]);
 }
+
+#[test]
+fn the_rows_of_a_dataset_are_examined_like_their_file() {
+    let (lepton, project) = (Lepton::new(), Project::table(200));
+    lepton.run(&["run", &project.at(""), "--until", "collect"]);
+    let dataset = lepton.json(&["data", "doctor", "table"]);
+    let file = lepton.json(&["data", "doctor", &project.at("table.csv"), "--target", "label"]);
+    assert_eq!((&dataset["rows"], &dataset["findings"]), (&file["rows"], &file["findings"]));
+    assert!(dataset["findings"].as_array().is_some_and(|findings| !findings.is_empty()), "{dataset}");
+    let version = lepton.json(&["data", "show", "table"])["version"].as_str().expect("a hash").to_owned();
+    let (profile, of_file) =
+        (lepton.json(&["data", "profile", "table"]), lepton.json(&["data", "profile", &project.at("table.csv")]));
+    assert_eq!(profile["sha256"], version);
+    assert!(profile["file"].as_str().is_some_and(|name| name.starts_with("table@")), "{}", profile["file"]);
+    assert_eq!(profile["columns"], of_file["columns"]);
+    let page = project.at("table.html");
+    lepton.done(&["data", "doctor", "table", "--html", &page]);
+    assert!(std::fs::read_to_string(page).expect("the page").contains(&version[..12]));
+    lepton.refused(&["data", "profile", "table", "--delimiter", ";"], 2, &["--delimiter is for files"]);
+    project.write("plan.toml", b"");
+    let to = project.at("new.csv");
+    let repair = ["data", "repair", "table", "--plan", &project.at("plan.toml"), "--to", &to];
+    lepton.refused(&repair, 2, &["lepton data sql", "--to rows.csv"]);
+}

@@ -55,3 +55,53 @@ fn objects_of_s3() {
     assert_eq!(run(&lepton, &project, &[], &[]).json()["stages"][0]["cached"], true, "the snapshot stands");
     super::never_stored(lepton.home(), "aSecretThatNobodyMaySee");
 }
+
+#[test]
+fn a_pattern_means_all_objects_of_a_folder_that_fit() {
+    let rows = |from: usize| -> String {
+        let row = |row: usize| format!("{row},{}\n", if row.is_multiple_of(2) { "even" } else { "odd" });
+        format!("size,label\n{}", (from..from + 100).map(row).collect::<String>())
+    };
+    let (one, two) = (rows(0), rows(100));
+    let server = Moto::start(&[
+        ("daily/part-2.csv", two.as_bytes()),
+        ("daily/part-1.csv", one.as_bytes()),
+        ("daily/part-1.txt", b"no table"),
+        ("daily/old/part-0.csv", b"not,read\n1,2\n"),
+        ("other/part-1.csv", one.as_bytes()),
+        ("other/part-2.csv", b"size,label,more\n1,even,x\n"),
+    ]);
+    let endpoint = server.endpoint();
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+    ];
+    let lepton = Lepton::new();
+    let project = project("path = \"s3://shop/daily/part-*.csv\"");
+    let done = run(&lepton, &project, &keys, &["--fetch"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let shown = lepton.json(&["data", "show", "part"]);
+    let source = |place: usize, name: &str, text: &str| {
+        let expected =
+            json!({ "path": format!("s3://shop/daily/{name}"), "bytes": text.len(), "sha256": Digest::of(text) });
+        assert_eq!(shown["manifest"]["source"][place], expected, "{shown}");
+        assert_eq!(shown["manifest"]["origin"][place]["location"], expected["path"]);
+    };
+    source(0, "part-1.csv", &one);
+    source(1, "part-2.csv", &two);
+    assert_eq!(shown["manifest"]["parts"]["train"]["rows"], 200, "{shown}");
+    let other = Lepton::new();
+    for (path, code, says) in [
+        ("s3://shop/daily/part-*.parquet", 2, "no object fits"),
+        ("s3://shop/other/part-*.csv", 2, "s3://shop/other/part-2.csv"),
+        ("s3://shop/nowhere/*.csv", 2, "no object fits"),
+    ] {
+        let answer = run(&other, &project, &keys, &["--fetch", "--set", &format!("collect.path={path}")]);
+        assert!(answer.code == Some(code) && answer.err.contains(says), "{path}: {answer:?}");
+    }
+    let limited = run(&other, &project, &keys, &["--fetch", "--set", "limits.download_bytes=1500"]);
+    assert!(limited.code == Some(2) && limited.err.contains("the limit download_bytes"), "{limited:?}");
+    nothing_is_left(&other);
+}

@@ -187,7 +187,7 @@ fn a_run_records_its_lineage(server: &Postgres) {
     never_stored(lepton.home(), server.password());
     // What lies elsewhere is neither profiled nor evaluated behind its back.
     for command in ["profile", "doctor"] {
-        lepton.refused(&["data", command, &server.url()], 2, &["only files of tables", "export the query"]);
+        lepton.refused(&["data", command, &server.url()], 2, &["only files and datasets", "collect it with"]);
     }
 }
 

@@ -218,7 +218,7 @@ impl Drop for Sink<'_> {
     }
 }
 
-fn check(bytes: u64, staging: &Staging<'_>) -> Result<()> {
+pub(super) fn check(bytes: u64, staging: &Staging<'_>) -> Result<()> {
     let most = staging.limits.download_bytes;
     if bytes <= most {
         return Ok(());

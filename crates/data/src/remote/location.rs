@@ -27,6 +27,13 @@ pub(super) struct Object {
     pub(super) sha256: Option<Digest>,
 }
 
+impl Object {
+    /// Whether it means all objects of a folder whose names fit.
+    pub(super) fn is_pattern(&self) -> bool {
+        self.url.path_segments().and_then(|mut parts| parts.next_back()).is_some_and(|last| last.contains('*'))
+    }
+}
+
 /// What is asked of a database.
 #[derive(Clone, Debug)]
 pub(super) enum Query {
@@ -253,10 +260,30 @@ fn file(split: Split, paths: &Paths, sha256: Option<Digest>, settings: &CollectS
     };
     let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default().to_owned();
     if last.is_empty() {
-        return Err(wrong(format!("the URL names a folder, not a file: {url}")).fix("name one file"));
+        let fix = match &location {
+            Location::Object(_) => format!("name one file, or a pattern such as {url}*.csv"),
+            _ => "name one file".to_owned(),
+        };
+        return Err(wrong(format!("the URL names a folder, not a file: {url}")).fix(fix));
+    }
+    let stars = url.path().matches('*').count();
+    if stars > 0 {
+        let in_last = matches!(&location, Location::Object(object) if object.is_pattern());
+        if !in_last || stars > last.matches('*').count() {
+            return Err(wrong(format!("`*` stands in the last part of an object's name only: {url}"))
+                .fix("name one file, or a pattern such as s3://bucket/folder/part-*.csv"));
+        }
+        if sha256.is_some() {
+            return Err(clash(key(split), "a hash is of one object, and this is a pattern", "remove the hash"));
+        }
     }
     let (name, extension) = name_and_extension(&last);
     let name = percent_decode_str(&name).decode_utf8_lossy().into_owned();
+    let name = match name.contains('*') {
+        true => name.replace('*', "").trim_matches(['-', '_', '.', ' ']).to_owned(),
+        false => name,
+    };
+    let name = if name.is_empty() { "data".to_owned() } else { name };
     if extension.is_empty() && settings.format.is_none() {
         return Err(wrong(format!("the format cannot be told from the URL: {url}")).fix("set `format`"));
     }
@@ -316,6 +343,10 @@ mod tests {
             (at("file:///etc/passwd"), "collect.path", "\"file\" is not a scheme"),
             (at("s3://bucket/folder/"), "collect.path", "names a folder"),
             (at("s3://bucket/table"), "collect.path", "set `format`"),
+            (at("s3://bucket/*/table.csv"), "collect.path", "last part"),
+            (at("https://example.org/*.csv"), "collect.path", "`sha256`"),
+            (CollectSettings { sha256: hash, ..at("https://example.org/*.csv") }, "collect.path", "last part"),
+            (CollectSettings { sha256: hash, ..at("s3://bucket/*.csv") }, "collect.path", "is a pattern"),
             (CollectSettings { sha256: hash, ..at("a.csv") }, "collect.path", "remove the hash"),
             (CollectSettings { test_sha256: hash, ..at("s3://b/a.csv") }, "collect.test_sha256", "not named"),
             (CollectSettings { password_env: text("X"), ..at("a.csv") }, "collect.password_env", "for databases"),

@@ -118,7 +118,14 @@ pub fn stage(settings: &CollectSettings, base: &Path, staging: &Staging<'_>) -> 
                 continue;
             }
             Location::Download { url, sha256 } => download::download(part, url, sha256, &roots()?, staging)?,
-            Location::Object(object) => object::fetch(part, object, &roots()?, staging)?,
+            Location::Object(object) => {
+                let fetched = object::fetch(part, object, &roots()?, staging)?;
+                staged.place(part.split, Paths::Many(fetched.iter().map(|(file, _)| file.path.clone()).collect()));
+                let (files, origins): (Vec<_>, Vec<_>) = fetched.into_iter().unzip();
+                staged.files.extend(files);
+                staged.origins.extend(origins);
+                continue;
+            }
             Location::Sqlite { .. } | Location::Server(_) => {
                 queries.push(part);
                 continue;

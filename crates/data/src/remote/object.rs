@@ -1,5 +1,5 @@
-//! An object of S3 (and what speaks its protocol), Google Cloud Storage or Azure Blob Storage, into a file of the scratch
-//! folder. Keys come from the environment by way of [`super::Access`]; no service of the network is asked for any.
+//! Objects of S3 (and what speaks its protocol), Google Cloud Storage or Azure Blob Storage, each into a file of the
+//! scratch folder: one by its name, or all of a folder that fit a pattern. Keys come from the environment by way of [`super::Access`]; no service of the network is asked for any.
 
 use super::download::{Sink, path};
 use super::http::Client;
@@ -7,9 +7,10 @@ use super::location::{Object, key};
 use super::tls::Tls;
 use super::wait::{STALL, block_on, within};
 use super::{Access, Origin, Part, StagedFile, Staging};
+use crate::paths::fits_pattern;
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
-use lepton_core::{Digest, Error, ErrorCode, Result};
+use lepton_core::{Digest, Error, ErrorCode, Result, Split};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{
@@ -17,7 +18,8 @@ use object_store::client::{
 };
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
-use std::path::Path;
+use percent_encoding::percent_decode_str;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -26,13 +28,77 @@ use url::Url;
 const RETRIES: usize = 2;
 const RETRY_TIME: Duration = Duration::from_secs(30);
 
-/// The object of `part`.
-pub(super) fn fetch(part: &Part, object: &Object, tls: &Tls, staging: &Staging<'_>) -> Result<(StagedFile, Origin)> {
+/// More objects than a pattern can mean by intent.
+const MOST_OBJECTS: usize = 10_000;
+
+/// The objects of `part`: one, or those that fit its pattern, in the order of their names.
+pub(super) fn fetch(
+    part: &Part,
+    object: &Object,
+    tls: &Tls,
+    staging: &Staging<'_>,
+) -> Result<Vec<(StagedFile, Origin)>> {
+    let placed = |error: Error| error.in_file(object.url.as_str()).at_key(key(part.split));
+    let store = store(&object.url, tls, staging.access).map_err(placed)?;
+    if !object.is_pattern() {
+        return Ok(vec![fetch_one(part.split, object, path(part, staging.folder), store.as_ref(), staging)?]);
+    }
+    let names = block_on(staging.cancel, list(store.as_ref(), &object.url, staging)).map_err(placed)?;
+    let mut fetched = Vec::with_capacity(names.len());
+    let mut bytes = 0;
+    for (place, name) in names.iter().enumerate() {
+        let mut url = object.url.clone();
+        url.set_path(&format!("/{name}"));
+        let path = staging.folder.join(format!("{}-{place:05}.{}", part.split, part.extension));
+        let one = fetch_one(part.split, &Object { url, sha256: None }, path, store.as_ref(), staging)?;
+        bytes += one.1.bytes;
+        super::download::check(bytes, staging).map_err(placed)?;
+        fetched.push(one);
+    }
+    Ok(fetched)
+}
+
+/// The names of the objects in the pattern's folder that fit it, in order.
+async fn list(store: &dyn ObjectStore, url: &Url, staging: &Staging<'_>) -> Result<Vec<String>> {
+    let (folder, pattern) = url.path().rsplit_once('/').unwrap_or(("", url.path()));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let wrong = |source: object_store::path::Error| {
+        Error::new(ErrorCode::Config, format!("this is not the name of a folder: {source}"))
+    };
+    let prefix = object_store::path::Path::from_url_path(folder).map_err(wrong)?;
+    staging.cancel.check()?;
+    let listed = within(10 * STALL, "the list of objects", store.list_with_delimiter(Some(&prefix))).await?;
+    let pattern = decoded(pattern);
+    let fits = |name: &str| fits_pattern(&pattern, name);
+    let mut names = Vec::new();
+    for object in listed.map_err(explain)?.objects {
+        if object.location.filename().map(fits).transpose()?.unwrap_or(false) {
+            names.push(object.location.to_string());
+        }
+    }
+    names.sort_unstable();
+    match names.len() {
+        0 => Err(Error::new(ErrorCode::NotFound, "no object fits this pattern")
+            .fix("`*` stands for any text inside of the last part of the name; folders below are not looked into")),
+        count if count > MOST_OBJECTS => Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("{count} objects fit this pattern, at most {MOST_OBJECTS} are read"),
+        )
+        .fix("name fewer, or several parts")),
+        _ => Ok(names),
+    }
+}
+
+fn fetch_one(
+    split: Split,
+    object: &Object,
+    path: PathBuf,
+    store: &dyn ObjectStore,
+    staging: &Staging<'_>,
+) -> Result<(StagedFile, Origin)> {
     let url = &object.url;
-    let path = path(part, staging.folder);
-    let placed = |error: Error| error.in_file(url.as_str()).at_key(key(part.split));
-    let store = store(url, tls, staging.access).map_err(placed)?;
-    let fetched = block_on(staging.cancel, read(store.as_ref(), url, &path, staging));
+    let placed = |error: Error| error.in_file(url.as_str()).at_key(key(split));
+    let fetched = block_on(staging.cancel, read(store, url, &path, staging));
     let (sha256, bytes, etag) = fetched.map_err(placed)?;
     if let Some(expected) = object.sha256.filter(|expected| *expected != sha256) {
         let message = format!("the object has sha256 {sha256}, the settings say {expected}");
@@ -41,7 +107,7 @@ pub(super) fn fetch(part: &Part, object: &Object, tls: &Tls, staging: &Staging<'
         ));
     }
     let file = StagedFile { path, shown: url.to_string(), behind: Vec::new(), fresh: false };
-    let origin = Origin::of_file(part.split, url, etag, bytes, sha256);
+    let origin = Origin::of_file(split, url, etag, bytes, sha256);
     Ok((file, origin))
 }
 

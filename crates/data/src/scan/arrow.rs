@@ -10,6 +10,7 @@ use super::{Misread, Names, ScanOptions, check_columns};
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::{MessageHeader, root_as_message};
+use arrow_schema::SchemaRef;
 use lepton_core::{Error, ErrorCode, Limits, Result};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Take};
@@ -38,6 +39,7 @@ pub(super) struct Batches {
     current: Option<(RecordBatch, usize)>,
     done: u64,
     total: u64,
+    is_file: bool,
     limits: Limits,
 }
 
@@ -64,6 +66,7 @@ impl Batches {
             names: used.iter().map(|place| fields[*place].name().clone()).collect::<Vec<_>>().into(),
             reader: open(file, Some(used))?,
             current: None,
+            is_file: range.start > 0,
             done: 0,
             total,
             limits: options.limits.clone(),
@@ -92,16 +95,33 @@ impl Batches {
                 self.done += rows as u64;
                 return Ok(Some(Rows { batch: slice, names: self.names.clone(), limits: self.limits.clone() }));
             }
-            // The arrays are validated by the reader; should a malformed one still break it, that is an error of
-            // the file and not the end of the process.
-            let read = catch_unwind(AssertUnwindSafe(|| self.reader.next()));
-            match read {
-                Ok(None) => return Ok(None),
-                Ok(Some(Ok(batch))) => self.current = Some((batch, 0)),
-                Ok(Some(Err(source))) => return Err(wrong(&self.path, &source)),
-                Err(_) => return Err(wrong(&self.path, &"a batch does not fit its description")),
+            match self.whole()? {
+                None => return Ok(None),
+                Some(batch) => self.current = Some((batch, 0)),
             }
         }
+    }
+
+    /// The next batch as the file has it.
+    pub(super) fn whole(&mut self) -> Result<Option<RecordBatch>> {
+        // The arrays are validated by the reader; should a malformed one still break it, that is an error of the
+        // file and not the end of the process.
+        match catch_unwind(AssertUnwindSafe(|| self.reader.next())) {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(batch))) => Ok(Some(batch)),
+            Ok(Some(Err(source))) => Err(wrong(&self.path, &source)),
+            Err(_) => Err(wrong(&self.path, &"a batch does not fit its description")),
+        }
+    }
+
+    /// The columns that are read, as the file has them.
+    pub(super) fn schema(&self) -> SchemaRef {
+        self.reader.schema()
+    }
+
+    /// Whether it is a file with an index, and not a stream.
+    pub(super) fn is_file(&self) -> bool {
+        self.is_file
     }
 }
 

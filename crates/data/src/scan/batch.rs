@@ -5,8 +5,8 @@ use super::{CellKind, Misread, Names, check_cell};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
-use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::DataType;
+use arrow_cast::{CastOptions, cast, cast_with_options};
+use arrow_schema::{ArrowError, DataType};
 use lepton_core::{Error, ErrorCode, Limits, Result};
 
 /// Rows that are converted at once.
@@ -39,7 +39,32 @@ pub(super) fn chunk(batch: &RecordBatch, names: &Names, limits: &Limits) -> Resu
     })
 }
 
+/// The type of a column whose zone has a name, as Parquet's and pandas' `UTC`, with an offset in its place. Its values
+/// are moments of UTC whatever the zone, and tables of zones are not in this build, so they are read and written as UTC.
+pub(super) fn without_zone_name(kind: &DataType) -> Option<DataType> {
+    match kind {
+        DataType::Timestamp(unit, Some(zone)) if !zone.starts_with(['+', '-']) => {
+            Some(DataType::Timestamp(*unit, Some("+00:00".into())))
+        }
+        _ => None,
+    }
+}
+
+/// Moments under another name of their zone.
+pub(super) fn renamed_zone(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast(&cast(array, &DataType::Int64)?, to)
+}
+
 fn cells(array: &ArrayRef, text: &mut String, limits: &Limits) -> Result<Cells, Misread> {
+    let renamed;
+    let array = match without_zone_name(array.data_type()) {
+        Some(kind) => {
+            renamed = renamed_zone(array, &kind)
+                .map_err(|source| Error::internal(format!("moments cannot be read: {source}")))?;
+            &renamed
+        }
+        None => array,
+    };
     let cast = |to: &DataType| {
         cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() }).map_err(|source| {
             Error::new(ErrorCode::BadData, format!("{} values cannot be converted: {source}", array.data_type()))

@@ -7,6 +7,7 @@
 //!
 //! - `blocks`: the file's bytes, unpacked, decoded, hashed and cut where records end.
 //! - `csv`, `json`, `parquet`, `arrow`: one piece to one [`Chunk`]; `batch` is what the last two share.
+//! - `rewrite`: a copy of a binary file with changes.
 //! - `chunk`: the cells. `table`: all chunks of a file, by row. `typed`: a dataset's rows as chunks.
 
 mod arrow;
@@ -18,6 +19,7 @@ mod encoding;
 mod fold;
 mod json;
 mod parquet;
+mod rewrite;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ pub use fold::{Position, Work};
 pub use json::json_entries;
 pub use lepton_recipe::raw::number_text;
 pub use lepton_recipe::written::parse_number;
+pub use rewrite::{Changes, rewrite};
 pub use table::Table;
 pub use typed::typed_chunks;
 

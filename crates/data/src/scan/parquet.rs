@@ -29,9 +29,8 @@ pub(super) struct Groups {
 impl Groups {
     pub(super) fn open(path: &Path, options: &ScanOptions) -> Result<Groups> {
         let file = File::open(path).map_err(|source| Error::io("read the file", path, source))?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|source| {
-            Error::new(ErrorCode::BadData, format!("the file cannot be read as Parquet: {source}")).in_file(path)
-        })?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+            .map_err(|source| wrong(&source).in_file(path))?;
         let fields = metadata.schema().fields();
         check_columns(fields.len(), &options.limits).map_err(|error| error.in_file(path))?;
         // Columns of types that cannot be used may be ignored, so they are not even decoded.
@@ -88,9 +87,6 @@ impl Group {
     /// Calls `take` with every batch of these rows.
     pub(super) fn read(self, mut take: impl FnMut(Chunk) -> Result<(), Misread>) -> Result<(), Misread> {
         let file = File::open(&self.path).map_err(|source| Error::io("read the file", &self.path, source))?;
-        let wrong = |source: &dyn std::fmt::Display| {
-            Error::new(ErrorCode::BadData, format!("the file cannot be read as Parquet: {source}"))
-        };
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata)
             .with_projection(self.mask)
             .with_row_groups(vec![self.group])
@@ -104,4 +100,8 @@ impl Group {
         }
         Ok(())
     }
+}
+
+pub(super) fn wrong(source: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorCode::BadData, format!("the file cannot be read as Parquet: {source}"))
 }

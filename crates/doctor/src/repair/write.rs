@@ -1,14 +1,15 @@
-//! A sheet as a file of the format that it came in. A row without a change is copied byte by byte.
+//! A sheet as a file of the format that it came in. A row of text without a change is copied byte by byte; a file of
+//! typed cells keeps its types.
 
 use super::sheet::Sheet;
-use lepton_core::{Error, ErrorCode, Result};
-use lepton_data::scan::{CellKind, TextForm};
+use lepton_core::{Error, Limits, Result};
+use lepton_data::scan::{CellKind, Changes, TextForm, rewrite};
 use std::io::Write;
 
 /// Writes the sheet.
 ///
 /// # Errors
-/// [`ErrorCode::Unsupported`] for Parquet and Arrow; [`ErrorCode::Io`] and [`ErrorCode::StorageFull`].
+/// Those of [`rewrite`] for Parquet and Arrow; [`ErrorCode::Io`] and [`ErrorCode::StorageFull`].
 pub(super) fn write(sheet: &Sheet<'_>, output: &mut dyn Write) -> Result<()> {
     let path = &sheet.table.source().path;
     let failed = |source| Error::io("write the repaired table", path, source);
@@ -16,15 +17,31 @@ pub(super) fn write(sheet: &Sheet<'_>, output: &mut dyn Write) -> Result<()> {
         TextForm::Csv { header, delimiter, end } => csv(sheet, header, *delimiter, end, output).map_err(failed),
         TextForm::JsonLines => json(sheet, false, output)?.map_err(failed),
         TextForm::JsonArray => json(sheet, true, output)?.map_err(failed),
-        form @ (TextForm::Parquet | TextForm::Arrow) => Err(Error::new(
-            ErrorCode::Unsupported,
-            format!(
-                "{} files cannot be repaired in place",
-                if *form == TextForm::Parquet { "Parquet" } else { "Arrow" }
-            ),
-        )
-        .in_file(path)
-        .fix("write the table as CSV or JSON lines first")),
+        form @ (TextForm::Parquet | TextForm::Arrow) => {
+            rewrite(path, form.format(), &Edits(sheet), &Limits::default(), output)
+        }
+    }
+}
+
+/// A sheet as changes of a file whose cells have types.
+struct Edits<'a, 'b>(&'a Sheet<'b>);
+
+impl Changes for Edits<'_, '_> {
+    fn has_row(&self, row: usize) -> bool {
+        self.0.has_row(row)
+    }
+
+    fn has_column(&self, column: usize) -> bool {
+        self.0.has_column(column)
+    }
+
+    fn is_edited(&self, row: usize) -> bool {
+        self.0.is_edited(row)
+    }
+
+    fn edit(&self, row: usize, column: usize) -> Option<Option<&str>> {
+        let value = self.0.edit(row, column)?;
+        Some((value.kind != CellKind::Missing).then_some(value.text.as_str()))
     }
 }
 

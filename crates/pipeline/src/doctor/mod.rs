@@ -2,11 +2,12 @@
 //! is found becomes a plan, a repaired copy and the way back.
 //!
 //! - `subject`: from a path or a name to a table, or to a collection of pictures or sounds.
-//! - `table`, `media`: profile, findings, repair and undo of each.
+//! - `table`, `media`: profile, findings, repair and undo of each. `rows`: profile and findings of a dataset's rows.
 //! - `place`: files and folders that appear whole or not at all.
 
 mod media;
 mod place;
+mod rows;
 mod subject;
 mod table;
 
@@ -63,19 +64,24 @@ impl ReadSettings {
         })
     }
 
-    /// Pictures and sounds have no columns: what is set for tables is refused and not ignored.
-    fn refuse_table_settings(&self, options: &CheckOptions) -> Result<()> {
-        let set = [
+    /// How a file is read, of which nothing may be set for what is no file.
+    fn file_settings(&self) -> [(&'static str, bool); 3] {
+        [
             ("--format", self.format.is_some()),
             ("--delimiter", self.delimiter.is_some()),
             ("--encoding", self.encoding.is_some()),
-            ("--target", options.target.is_some()),
-        ];
-        match set.into_iter().find(|(_, is_set)| *is_set) {
-            Some((flag, _)) => Err(Error::new(ErrorCode::Usage, format!("{flag} is for tables, and this is none"))
-                .fix(format!("leave {flag} out"))),
-            None => Ok(()),
-        }
+        ]
+    }
+
+    /// The rows of a dataset were read when it was collected.
+    fn refuse_file_settings(&self) -> Result<()> {
+        refuse(&self.file_settings(), "files, and this is a dataset")
+    }
+
+    /// Pictures and sounds have no columns: what is set for tables is refused and not ignored.
+    fn refuse_table_settings(&self, options: &CheckOptions) -> Result<()> {
+        refuse(&self.file_settings(), "tables, and this is none")?;
+        refuse(&[("--target", options.target.is_some())], "tables, and this is none")
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -83,6 +89,15 @@ impl ReadSettings {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             threads => threads,
         }
+    }
+}
+
+fn refuse(settings: &[(&str, bool)], what: &str) -> Result<()> {
+    match settings.iter().find(|(_, is_set)| *is_set) {
+        Some((flag, _)) => {
+            Err(Error::new(ErrorCode::Usage, format!("{flag} is for {what}")).fix(format!("leave {flag} out")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -156,6 +171,12 @@ pub fn examine(
             let (profile, findings) = table::examine_table(store, &file, &settings, options, progress, cancel)?;
             (Examined::Table(Box::new(profile)), findings, None)
         }
+        Subject::Dataset { name, digest, dataset } => {
+            settings.refuse_file_settings()?;
+            let rows = rows::Rows { name: &name, digest, dataset: &dataset };
+            let (profile, findings) = rows::examine_rows(store, &rows, settings, options, progress, cancel)?;
+            (Examined::Table(Box::new(profile)), findings, None)
+        }
         Subject::Media(collection) => {
             settings.refuse_table_settings(options)?;
             let (content, findings, sketches) = media::examine_media(store, *collection, settings, progress, cancel)?;
@@ -214,6 +235,13 @@ pub fn repair_data(
             let settings = ReadSettings { format: settings.format.or(format), ..settings.clone() };
             table::repair_table(store, &file, plan, to, &settings, progress, cancel)
         }
+        Subject::Dataset { name, .. } => Err(Error::new(
+            ErrorCode::Unsupported,
+            format!("{name} is a dataset, and a repair makes a new file from a file"),
+        )
+        .fix(format!(
+            "write its rows with: lepton data sql 'select * from \"{name}\"' --to rows.csv; then repair rows.csv"
+        ))),
         Subject::Media(collection) => {
             settings.refuse_table_settings(&CheckOptions::default())?;
             media::repair_media(store, &collection, plan, to, settings, progress, cancel)

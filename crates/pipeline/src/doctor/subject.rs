@@ -2,10 +2,10 @@
 
 use crate::artifact::Collected;
 use crate::stages::collect::{catalogue_state, files_of};
-use lepton_core::{Column, ColumnKind, Error, ErrorCode, Limits, Result, Split, nearest};
-use lepton_data::Format;
+use lepton_core::{Column, ColumnKind, Digest, Error, ErrorCode, Limits, Result, Split, nearest};
 use lepton_data::catalogue::{self, Entry};
 use lepton_data::scan::TableFormat;
+use lepton_data::{Dataset, Format};
 use lepton_doctor::media::Collection;
 use lepton_store::{DatasetRecord, Store};
 use std::collections::BTreeMap;
@@ -22,6 +22,15 @@ pub enum Subject {
         /// Its format, where the file is not called so.
         format: Option<TableFormat>,
     },
+    /// Rows of a registered version.
+    Dataset {
+        /// Its name and the first digits of its hash.
+        name: String,
+        /// The hash.
+        digest: Digest,
+        /// The rows.
+        dataset: Box<Dataset>,
+    },
     /// Pictures or sounds.
     Media(Box<Collection>),
 }
@@ -33,8 +42,7 @@ impl Subject {
     /// # Errors
     /// [`ErrorCode::NotFound`] where there is no such path and no such dataset, with the nearest name;
     /// [`ErrorCode::NotAllowed`] for a dataset that was not fetched; [`ErrorCode::BadData`] for a folder without
-    /// pictures and sounds; [`ErrorCode::Unsupported`] for a version that holds no pictures, and for databases
-    /// and URLs.
+    /// pictures and sounds; [`ErrorCode::Unsupported`] for a repaired file, and for databases and URLs.
     pub fn find(store: &Store, named: &Path, limits: &Limits) -> Result<Subject> {
         refuse_database(named)?;
         if Collection::is_media(named) {
@@ -57,7 +65,7 @@ impl Subject {
     /// What a person calls it.
     pub fn name(&self) -> &str {
         match self {
-            Subject::Table { name, .. } => name,
+            Subject::Table { name, .. } | Subject::Dataset { name, .. } => name,
             Subject::Media(collection) => &collection.name,
         }
     }
@@ -69,10 +77,10 @@ fn refuse_database(named: &Path) -> Result<()> {
     if !elsewhere && !lepton_data::remote::is_database_file(named) {
         return Ok(());
     }
-    let message = "databases and sources that lie elsewhere are not looked at here, only files of tables and media";
+    let message = "databases and sources that lie elsewhere are not looked at here, only files and datasets";
     Err(Error::new(ErrorCode::Unsupported, message)
         .in_file(named)
-        .fix("export the query as CSV or Parquet, or collect it with `lepton run`"))
+        .fix("collect it with `lepton run FOLDER --until collect`, then name the dataset"))
 }
 
 fn absent(store: &Store, name: &str) -> Result<Error> {
@@ -133,9 +141,7 @@ fn from_register(store: &Store, record: &DatasetRecord) -> Result<Subject> {
     };
     let image = collected.schema.columns.iter().find(|column: &&Column| column.kind == ColumnKind::Image);
     let Some(image) = image else {
-        let files: Vec<String> = collected.source.iter().map(|file| file.path.display().to_string()).collect();
-        return Err(Error::new(ErrorCode::Unsupported, format!("{name} is a table; tables are looked at as files"))
-            .fix(format!("name the file that it was collected from: {}", files.join(", "))));
+        return Ok(Subject::Dataset { name, digest: record.digest, dataset: Box::new(collected.load(store)?) });
     };
     let mut parts = BTreeMap::new();
     for split in collected.parts.keys() {
