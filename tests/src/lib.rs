@@ -19,7 +19,7 @@ pub use media::{bomb, wav};
 pub use program::{Answer, Lepton, Server};
 pub use project::{Project, digit_png};
 pub use python::python;
-pub use servers::{Certificates, MariaDb, Moto, Postgres, free_port};
+pub use servers::{Azurite, Certificates, MariaDb, Moto, Postgres, free_port};
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! Real servers for the tests of sources: PostgreSQL, MariaDB and one that speaks S3's protocol. Each runs in a folder
+//! Real servers for the tests of sources: PostgreSQL, MariaDB, and two that speak the protocols of S3
+//! and of Azure Blob Storage. Each runs in a folder
 //! of its own on a free loopback port, as a user without rights where it insists, and ends with its value.
 
 use crate::{python, setting};
@@ -293,5 +294,47 @@ impl Moto {
     /// The URL at which it is.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// A server that speaks the protocol of Azure Blob Storage.
+pub struct Azurite {
+    /// The port of 127.0.0.1.
+    pub port: u16,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Azurite {
+    /// Starts one with an account `ann`, whose container `shop` holds these blobs.
+    pub fn start(blobs: &[(&str, &[u8])]) -> Azurite {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let port = free_port();
+        let mut server = Command::new(setting("LEPTON_TEST_AZURITE"));
+        server.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--skipApiVersionCheck"]);
+        server.args(["--disableTelemetry", "--silent"]).arg("--location").arg(folder.path().join("blobs"));
+        server.env("AZURITE_ACCOUNTS", format!("{USER}:{}", Azurite::key()));
+        let log = folder.path().join("log");
+        let mut process = start(server, &log, Signal::TERM);
+        wait_for(&mut process, port, &log);
+        let azurite = Azurite { port, _process: process, _folder: folder };
+        let mut arguments = vec![azurite.endpoint(), Azurite::key().to_owned(), "shop".to_owned()];
+        for (place, (name, bytes)) in blobs.iter().enumerate() {
+            let file = azurite._folder.path().join(format!("blob-{place}"));
+            std::fs::write(&file, bytes).expect("a file");
+            arguments.extend([(*name).to_owned(), file.display().to_string()]);
+        }
+        python(include_str!("put_blob.py"), &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        azurite
+    }
+
+    /// The account's key: "opens nothing anywhere" in base64.
+    pub fn key() -> &'static str {
+        "b3BlbnMgbm90aGluZyBhbnl3aGVyZQ=="
+    }
+
+    /// The URL of the account.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}/{USER}", self.port)
     }
 }

@@ -1,8 +1,8 @@
-//! Objects of a server that speaks S3's protocol.
+//! Objects of servers that speak the protocols of S3 and of Azure Blob Storage.
 
 use super::{nothing_is_left, project, run};
 use lepton_core::Digest;
-use lepton_tests::{Lepton, Moto};
+use lepton_tests::{Azurite, Lepton, Moto};
 use serde_json::json;
 
 #[test]
@@ -104,4 +104,35 @@ fn a_pattern_means_all_objects_of_a_folder_that_fit() {
     let limited = run(&other, &project, &keys, &["--fetch", "--set", "limits.download_bytes=1500"]);
     assert!(limited.code == Some(2) && limited.err.contains("the limit download_bytes"), "{limited:?}");
     nothing_is_left(&other);
+}
+
+#[test]
+fn blobs_of_azure() {
+    let rows = |label: &str| format!("size,label\n{}", format!("1,{label}\n2,{label}\n").repeat(50));
+    let (even, odd) = (rows("even"), rows("odd"));
+    let server = Azurite::start(&[("daily/a 1.csv", even.as_bytes()), ("daily/b.csv", odd.as_bytes())]);
+    let endpoint = server.endpoint();
+    let keys = [
+        ("AZURE_STORAGE_ACCOUNT_NAME", "ann"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", Azurite::key()),
+        ("AZURE_STORAGE_ENDPOINT", endpoint.as_str()),
+    ];
+    let (lepton, project) = (Lepton::new(), project("path = \"az://shop/daily/*.csv\""));
+    let wrong = [keys[0], ("AZURE_STORAGE_ACCOUNT_KEY", "bm90IHRoZSBrZXk="), keys[2]];
+    for (variables, path, says) in [
+        (&keys[..1], "az://shop/daily/b.csv", "AZURE_STORAGE_ACCOUNT_KEY"),
+        (&wrong[..], "az://shop/daily/b.csv", "see whether the keys in the environment are right"),
+        (&keys[..], "az://shop/daily/c.csv", "az://shop/daily/c.csv"),
+    ] {
+        let answer = run(&lepton, &project, variables, &["--fetch", "--set", &format!("collect.path={path}")]);
+        assert!(answer.code == Some(2) && answer.err.contains(says), "{says}: {answer:?}");
+    }
+    nothing_is_left(&lepton);
+    let done = run(&lepton, &project, &keys, &["--fetch"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let shown = lepton.json(&["data", "show", "data"]);
+    assert_eq!(shown["manifest"]["source"][0]["path"], "az://shop/daily/a%201.csv", "{shown}");
+    assert_eq!(shown["manifest"]["source"][1]["sha256"], Digest::of(&odd).to_string());
+    assert_eq!(shown["manifest"]["origin"][0]["kind"], "az");
+    super::never_stored(lepton.home(), Azurite::key());
 }

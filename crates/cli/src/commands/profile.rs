@@ -192,12 +192,15 @@ fn classes_text(classes: &[ClassCount], all: u64) -> String {
 
 fn table_head(profile: &Profile) -> String {
     format!(
-        "{} rows, {} columns, {} of {}; {} repeat an earlier row; sha256:{}\n\n",
+        "{} rows, {} columns, {} of {}; {} an earlier row; sha256:{}\n\n",
         thousands(profile.rows),
         profile.columns.len(),
         terminal::bytes(profile.source.bytes),
         profile.format.name(),
-        thousands(profile.duplicates.count),
+        match profile.duplicates.count {
+            1 => "1 repeats".to_owned(),
+            count => format!("{} repeat", thousands(count)),
+        },
         profile.source.sha256.short(),
     )
 }

@@ -48,7 +48,8 @@ pub(super) fn fetch(
     let mut bytes = 0;
     for (place, name) in names.iter().enumerate() {
         let mut url = object.url.clone();
-        url.set_path(&format!("/{name}"));
+        // A percent sign of the name is none of the URL.
+        url.set_path(&format!("/{}", name.replace('%', "%25")));
         let path = staging.folder.join(format!("{}-{place:05}.{}", part.split, part.extension));
         let one = fetch_one(part.split, &Object { url, sha256: None }, path, store.as_ref(), staging)?;
         bytes += one.1.bytes;
@@ -143,7 +144,9 @@ fn store(url: &Url, tls: &Tls, access: &Access) -> Result<Arc<dyn ObjectStore>> 
         access.variables.iter().filter(move |(name, _)| name.starts_with(start)).filter(|(_, value)| !value.is_empty())
     };
     let has = |name: &str| access.variables.get(name).is_some_and(|value| !value.is_empty());
-    let connector = Connector(Client::new(tls.clone(), hosts(access)));
+    // Only on this machine may keys and data go without encryption.
+    let is_near = endpoint(url.scheme(), access).is_some_and(|endpoint| is_loopback(&endpoint));
+    let connector = Connector(Client::new(tls.clone(), hosts(url.scheme(), access)));
     let wrong =
         |source: object_store::Error| Error::new(ErrorCode::Config, format!("the store cannot be set up: {source}"));
     Ok(match url.scheme() {
@@ -157,7 +160,7 @@ fn store(url: &Url, tls: &Tls, access: &Access) -> Result<Arc<dyn ObjectStore>> 
                     builder = builder.with_config(key, value.expose());
                 }
             }
-            if endpoint(access).is_some_and(|endpoint| is_loopback(&endpoint)) {
+            if is_near {
                 builder = builder.with_allow_http(true);
             }
             let builder = builder.with_bucket_name(bucket).with_retry(retry).with_http_connector(connector);
@@ -192,6 +195,9 @@ fn store(url: &Url, tls: &Tls, access: &Access) -> Result<Arc<dyn ObjectStore>> 
                     builder = builder.with_config(key, value.expose());
                 }
             }
+            if is_near {
+                builder = builder.with_allow_http(true);
+            }
             let builder = builder.with_container_name(bucket).with_retry(retry).with_http_connector(connector);
             Arc::new(builder.build().map_err(wrong)?)
         }
@@ -203,9 +209,13 @@ fn no_keys(keys: &str, anonymous: &str) -> Error {
         .fix(format!("set {keys}, or {anonymous}=true for what everybody may read"))
 }
 
-/// The server that the environment names in place of Amazon's.
-fn endpoint(access: &Access) -> Option<Url> {
-    let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+/// The server that the environment names in place of Amazon's, Google's or Microsoft's.
+fn endpoint(scheme: &str, access: &Access) -> Option<Url> {
+    let names: &[&str] = match scheme {
+        "s3" => &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"],
+        "gs" => &["GOOGLE_BASE_URL"],
+        _ => &["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"],
+    };
     names.iter().find_map(|name| Url::parse(access.variables.get(*name)?.expose()).ok())
 }
 
@@ -220,8 +230,8 @@ fn is_loopback(url: &Url) -> bool {
 
 /// The hosts that need not have a public address: those that the person allowed, and the server that the person's
 /// environment names.
-fn hosts(access: &Access) -> Vec<String> {
-    let named = endpoint(access).and_then(|url| Some(url.host_str()?.trim_matches(['[', ']']).to_owned()));
+fn hosts(scheme: &str, access: &Access) -> Vec<String> {
+    let named = endpoint(scheme, access).and_then(|url| Some(url.host_str()?.trim_matches(['[', ']']).to_owned()));
     access.hosts.iter().cloned().chain(named).collect()
 }
 

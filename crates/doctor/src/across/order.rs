@@ -3,7 +3,7 @@
 //! increasing subsequences", 1975).
 
 use super::rows::range_of;
-use crate::checks::counted;
+use crate::checks::counted_with;
 use crate::finding::{Evidence, Finding, FindingKind, Severity};
 use crate::profile::{ColumnProfile, Meaning, Profile, SemanticType};
 use lepton_core::thousands;
@@ -43,7 +43,7 @@ pub(super) fn check(profile: &Profile, findings: &mut Vec<Finding>) {
             severity: Severity::Warning,
             message: format!(
                 "{} out of order: the times of the other {} rows {way}{}",
-                if count == 1 { "1 row is".to_owned() } else { format!("{} are", counted(count, "row")) },
+                counted_with(count, "row", ["is", "are"]),
                 thousands(times.len() as u64 - count),
                 range_of(profile, profile.beginning.rows())
             ),

@@ -2,7 +2,7 @@
 
 use super::near::{self, NearRows};
 use super::texts;
-use crate::checks::{CheckOptions, counted};
+use crate::checks::{CheckOptions, counted, counted_with};
 use crate::finding::{Evidence, Finding, FindingKind, Proposal, Severity};
 use crate::profile::Profile;
 use crate::repair::{Action, Survivor};
@@ -44,7 +44,7 @@ fn whole_rows(profile: &Profile, near: NearRows, findings: &mut Vec<Finding>) ->
     }
     let mut message = format!(
         "{} nearly the same as an earlier one, by {}{}",
-        if count == 1 { "1 row is".to_owned() } else { format!("{} are", counted(count, "row")) },
+        counted_with(count, "row", ["is", "are"]),
         listed(&near.columns),
         range_of(profile, near.rows)
     );

@@ -3,7 +3,7 @@
 
 use super::near::groups;
 use super::rows::{bounded, range_of};
-use crate::checks::{CheckOptions, counted};
+use crate::checks::{CheckOptions, counted, counted_with};
 use crate::finding::{Evidence, Finding, FindingKind, Proposal, Severity};
 use crate::profile::{Beginning, ColumnProfile, Profile, SemanticType};
 use crate::repair::{Action, Survivor};
@@ -58,7 +58,7 @@ pub(super) fn check(
         }
         let mut message = format!(
             "{} nearly the same text as an earlier row{}",
-            if count == 1 { "1 row has".to_owned() } else { format!("{} have", counted(count, "row")) },
+            counted_with(count, "row", ["has", "have"]),
             range_of(profile, profile.beginning.rows())
         );
         if found.cut > 0 {

@@ -83,6 +83,11 @@ pub(crate) fn counted(count: u64, thing: &str) -> String {
     format!("{} {thing}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
+/// `1 row is`, `3 rows are`
+pub(crate) fn counted_with(count: u64, thing: &str, [one, more]: [&str; 2]) -> String {
+    format!("{} {}", counted(count, thing), if count == 1 { one } else { more })
+}
+
 /// `41.5 %`
 pub(crate) fn share(count: u64, all: u64) -> String {
     let percent = 100.0 * count as f64 / all.max(1) as f64;

@@ -2,7 +2,7 @@
 
 use super::counted;
 use crate::finding::{Evidence, Finding, FindingKind, Proposal, Severity};
-use crate::profile::{ColumnProfile, Outliers};
+use crate::profile::{ColumnProfile, Outliers, short_number};
 use crate::repair::Action;
 
 pub(super) fn check(column: &ColumnProfile, is_target: bool, findings: &mut Vec<Finding>) {
@@ -17,9 +17,11 @@ pub(super) fn check(column: &ColumnProfile, is_target: bool, findings: &mut Vec<
         count,
         severity,
         message: format!(
-            "{} outside of {low:.6} to {high:.6}, the farthest is {}",
+            "{} outside of {} to {}, the farthest is {}",
             counted(count, "number"),
-            outliers.farthest
+            short_number(low),
+            short_number(high),
+            short_number(outliers.farthest)
         ),
         evidence: Evidence { rows: outliers.rows.iter().map(|row| row + 1).collect(), ..Evidence::default() },
         repair: Some(Proposal { action: Action::Winsorise { column: column.name.clone(), low, high }, safe: false }),

@@ -1,6 +1,6 @@
 //! Rows that repeat others, and rows of another length than the header.
 
-use super::{counted, share};
+use super::{counted, counted_with, share};
 use crate::finding::{Evidence, Finding, FindingKind, Proposal, Severity};
 use crate::profile::Profile;
 use crate::repair::Action;
@@ -31,8 +31,8 @@ pub(super) fn check(profile: &Profile, findings: &mut Vec<Finding>) {
             count: duplicates.count,
             severity: Severity::Warning,
             message: format!(
-                "{} ({}) repeat an earlier one in every cell",
-                counted(duplicates.count, "row"),
+                "{} an earlier one in every cell ({} of all)",
+                counted_with(duplicates.count, "row", ["repeats", "repeat"]),
                 share(duplicates.count, profile.rows)
             ),
             evidence: Evidence::groups(&duplicates.groups),

@@ -4,7 +4,7 @@ use super::collection::Collection;
 use super::fault::{Fault, FaultKind};
 use super::profile::ClassCount;
 use super::walk::{Other, OtherKind};
-use crate::checks::{counted, share};
+use crate::checks::{counted, counted_with, share};
 use crate::finding::{Evidence, FileEvidence, Finding, FindingKind, Proposal, Severity, ValueEvidence};
 use crate::repair::Action;
 use lepton_core::Split;
@@ -197,9 +197,13 @@ pub(super) fn copies(collection: &Collection, groups: &[Vec<usize>], likeness: L
     let how = if is_same { "the same content" } else { "nearly the same look" };
     if !repeated.is_empty() {
         let count = repeats.len() as u64;
-        let verb = if is_same { "repeat another one in all of their content" } else { "look nearly like another one" };
+        let (verbs, like) = match is_same {
+            true => (["repeats", "repeat"], "another one in all of the content"),
+            false => (["looks", "look"], "nearly like another one"),
+        };
         let kind = if is_same { FindingKind::DuplicateFiles } else { FindingKind::NearDuplicates };
-        let message = format!("{} ({}) {verb}, with the same label", counted(count, one), share(count, all));
+        let message =
+            format!("{} {like}, with the same label ({} of all)", counted_with(count, one, verbs), share(count, all));
         let repair = drop_files(collection, repeats.iter().copied(), is_same);
         findings.push(finding(kind, Severity::Warning, repeats.len(), message, named(&repeated), repair));
     }
