@@ -1,7 +1,7 @@
 //! The Architecture: a network as a named, serialisable graph of layers. It holds no numbers that training
 //! learns; those are in the safetensors file beside it.
 
-use crate::shape::{self, Plan};
+use crate::plan::{self, Plan};
 use crate::{Node, Summary};
 use lepton_core::{DType, Digest, Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,21 @@ pub struct InputSpec {
     pub shape: Vec<usize>,
     /// `float32`, or `int64` for codes that go into an embedding.
     pub dtype: DType,
+    /// Whether the first side, the time of a sequence, may have any length: then `shape` says the one of training, and
+    /// the ONNX file has a free time axis.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free_length: bool,
 }
 
 impl InputSpec {
     /// A float32 input called `input`.
     pub fn float32(shape: impl Into<Vec<usize>>) -> InputSpec {
-        InputSpec { name: "input".to_owned(), shape: shape.into(), dtype: DType::Float32 }
+        InputSpec { name: "input".to_owned(), shape: shape.into(), dtype: DType::Float32, free_length: false }
+    }
+
+    /// An int64 input of that many codes a row, called `input`; sequences of any length where `free_length` is set.
+    pub fn codes(time: usize, free_length: bool) -> InputSpec {
+        InputSpec { name: "input".to_owned(), shape: vec![time], dtype: DType::Int64, free_length }
     }
 }
 
@@ -117,6 +126,6 @@ impl Architecture {
     }
 
     pub(crate) fn plan(&self) -> Result<Plan> {
-        shape::plan(self)
+        plan::plan(self)
     }
 }

@@ -6,23 +6,28 @@
 //! are lepton-train's.
 
 mod architecture;
-mod compute;
 mod export;
+mod forward;
 mod initialize;
-mod layer;
+mod layers;
 mod loss;
 mod network;
 mod node;
 mod optimizer;
-mod pool;
-mod shape;
+mod plan;
 mod state;
 mod summary;
 mod trainer;
 mod weights;
 
 pub use architecture::{Architecture, InputSpec};
-pub use layer::{Layer, Padding};
+pub use layers::{
+    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Columns, Concat, Conv1d, Conv2d, ConvTranspose2d, DenseBlock,
+    DepthwiseConv2d, Dropout, Elu, Embedding, FeedForwardActivation, GroupNorm, Gru, InvertedResidualBlock, Layer,
+    LayerNorm, LeakyRelu, Linear, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention, Padding, PositionKind, Positions,
+    Reshape, ResidualBlock, Rnn, SqueezeExcite, TimePadding, TransformerDecoder, TransformerEncoder, Upsample,
+    UpsampleMode,
+};
 pub use loss::Loss;
 pub use network::Network;
 pub use node::Node;

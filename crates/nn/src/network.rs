@@ -1,8 +1,8 @@
 //! A network with its weights: inference on the host's tensors, and weights as safetensors.
 
-use crate::compute::{self, Mode, Value};
+use crate::forward::{self, Mode, Value};
 use crate::initialize::initialize;
-use crate::shape::{ParameterSpec, Plan};
+use crate::plan::{ParameterSpec, Plan};
 use crate::weights::{Reader, Writer};
 use crate::{Architecture, export};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
@@ -33,7 +33,7 @@ impl Parameter {
     }
 
     pub(crate) fn to_host(&self) -> Result<Vec<f32>> {
-        compute::host(self.value.clone())
+        forward::host(self.value.clone())
     }
 }
 
@@ -119,7 +119,7 @@ impl Network {
         let input = self.check_input(input)?;
         let parameters: Vec<_> = self.parameters.iter().map(|parameter| parameter.value.clone()).collect();
         self.on_threads(|| {
-            let output = compute::forward(&self.plan, &parameters, input, Mode::Inference, &mut Vec::new())?;
+            let output = forward::forward(&self.plan, &parameters, input, Mode::Inference, &mut Vec::new())?;
             output_to_host(output)
         })
     }
@@ -159,7 +159,11 @@ impl Network {
     /// Checks shape and dtype and moves a batch to the device.
     pub(crate) fn check_input(&self, input: &Tensor) -> Result<Value> {
         let rows = input.rows();
-        let fits = input.shape().get(1..) == Some(&self.plan.input_shape[..]) && rows > 0;
+        let fits = rows > 0
+            && match (input.shape(), self.plan.free_time) {
+                ([_, time, rest @ ..], true) => *time > 0 && *rest == self.plan.input_shape[1..],
+                (shape, _) => shape.get(1..) == Some(&self.plan.input_shape[..]),
+            };
         if !fits {
             let message = format!(
                 "the input has shape {:?}, the network takes [rows, {}]",
@@ -189,9 +193,9 @@ impl Network {
 /// The network's output as a host tensor.
 pub(crate) fn output_to_host(output: Value) -> Result<Tensor> {
     match output {
-        Value::Rows(x) => Tensor::float32(x.dims(), compute::host(x.inner())?),
-        Value::Sequences(x) => Tensor::float32(x.dims(), compute::host(x.inner())?),
-        Value::Pictures(x) => Tensor::float32(x.dims(), compute::host(x.inner())?),
+        Value::Rows(x) => Tensor::float32(x.dims(), forward::host(x.inner())?),
+        Value::Sequences(x) => Tensor::float32(x.dims(), forward::host(x.inner())?),
+        Value::Pictures(x) => Tensor::float32(x.dims(), forward::host(x.inner())?),
         Value::Codes(_) => Err(Error::internal("a network ends in codes")),
     }
 }

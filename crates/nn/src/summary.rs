@@ -1,7 +1,7 @@
 //! The table that shows a network before it trains.
 
 use crate::Architecture;
-use crate::shape::Plan;
+use crate::plan::Plan;
 use lepton_core::thousands;
 use serde::Serialize;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! One training step: forward, loss, backward, update. Nothing of the network changes unless the loss and every
 //! gradient are finite.
 
-use crate::compute::{self, BatchStatistics, Mode, Value};
+use crate::forward::{self, BatchStatistics, Mode, Value};
 use crate::network::{flat, on, output_to_host};
-use crate::{Layer, Loss, Network, OptimizerSettings, state};
+use crate::{BatchNorm, Layer, Loss, Network, OptimizerSettings, state};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
 
@@ -132,7 +132,7 @@ impl Trainer {
             .collect();
         let mode = Mode::Training { seed: self.network.seed, step: self.steps };
         let mut statistics = Vec::new();
-        let output = compute::forward(&self.network.plan, &leaves, input, mode, &mut statistics)?;
+        let output = forward::forward(&self.network.plan, &leaves, input, mode, &mut statistics)?;
         let Value::Rows(output) = output else {
             return Err(Error::internal("the loss takes [rows, classes]"));
         };
@@ -148,7 +148,7 @@ impl Trainer {
             let mut all = (output * Burn::from_data(weight, &Device::flex())).sum().backward();
             for (leaf, parameter) in leaves.iter().zip(&self.network.parameters) {
                 let gradient = match leaf.grad_remove(&mut all) {
-                    Some(gradient) if parameter.spec.trained => Some(compute::host(gradient)?),
+                    Some(gradient) if parameter.spec.trained => Some(forward::host(gradient)?),
                     _ => None,
                 };
                 if gradient.as_ref().is_some_and(|values| !all_finite(values)) {
@@ -185,7 +185,7 @@ impl Trainer {
     /// nothing about variance and is left out.
     fn run_statistics(&mut self, seen: &BatchStatistics) -> Result<()> {
         let nodes = &self.network.plan.nodes;
-        let Layer::BatchNorm { momentum, .. } = nodes[seen.node].layer else {
+        let Layer::BatchNorm(BatchNorm { momentum, .. }) = nodes[seen.node].layer else {
             return Err(Error::internal("statistics of a layer that keeps none"));
         };
         if seen.count < 2 {
@@ -212,7 +212,7 @@ struct Pass {
 
 /// The buffer of a tensor that has one owner; an empty tensor stays behind until the caller puts the new one.
 fn take(value: &mut Burn<1>) -> Result<Vec<f32>> {
-    compute::host(std::mem::replace(value, flat(Vec::new())))
+    forward::host(std::mem::replace(value, flat(Vec::new())))
 }
 
 /// Whether no value is NaN or infinite: 0·x is 0 for finite x and NaN otherwise, and sums vectorise.

@@ -5,7 +5,7 @@
 mod reference;
 
 use lepton_core::{ErrorCode, Seed, Tensor};
-use lepton_nn::{Architecture, InputSpec, Layer, Loss, Network, Node, OptimizerSettings, Trainer};
+use lepton_nn::{Architecture, InputSpec, Layer, Linear, Loss, Network, Node, OptimizerSettings, Trainer};
 use reference::{Flat, Weights, assert_close, safetensors};
 use serde::Deserialize;
 
@@ -56,7 +56,7 @@ fn architecture() -> Architecture {
         Node::new("relu", Layer::Relu),
         Node::new("pool", Layer::max_pool2d(2)),
         Node::new("flat", Layer::Flatten),
-        Node::new("drop", Layer::Dropout { p: 0.4 }),
+        Node::new("drop", Layer::dropout(0.4)),
         Node::new("head", Layer::linear(3)),
     ];
     Architecture::new("small", InputSpec::float32([1, 8, 8]), layers)
@@ -140,8 +140,8 @@ fn a_gradient_that_overflows_is_seen_though_the_loss_is_finite() {
         "overflow",
         InputSpec::float32([1]),
         vec![
-            Node::new("a", Layer::Linear { units: 1, bias: false }),
-            Node::new("b", Layer::Linear { units: 2, bias: false }),
+            Node::new("a", Linear { units: 1, bias: false }.into()),
+            Node::new("b", Linear { units: 2, bias: false }.into()),
         ],
     );
     let weights: Weights = serde_json::from_str(
@@ -169,7 +169,7 @@ fn a_state_of_something_else_is_refused() {
         code
     };
     let mut other = architecture();
-    other.layers[5].layer = Layer::Dropout { p: 0.5 };
+    other.layers[5].layer = Layer::dropout(0.5);
     let network = Network::new(&other, Seed(1)).unwrap();
     let mut other = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).unwrap();
     assert_eq!(code(&mut other, &saved), ErrorCode::Config);

@@ -3,6 +3,7 @@
 
 mod draw;
 mod lines;
+mod marked;
 mod sheet;
 mod tables;
 
@@ -12,14 +13,11 @@ use crate::Project;
 use crate::stages::collect;
 use crate::tasks::task;
 use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use lepton_core::image::ImageColumn;
 use lepton_core::{
-    Cancel, CaptionedPicture, ColumnKind, Digest, Error, ErrorCode, Figure, Progress, Result, Schema, Seed, Split,
-    TaskKind,
+    Cancel, ColumnKind, Digest, Error, ErrorCode, Figure, Progress, Result, Schema, Seed, Split, TaskKind,
 };
 use lepton_data::augment::Domain;
-use lepton_data::{AugmentSettings, Augmenter, Sample, catalogue};
+use lepton_data::{AugmentSettings, catalogue};
 use lepton_store::Store;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -118,7 +116,7 @@ fn bare_project(path: &Path, overrides: &[String]) -> Result<Project> {
 pub(crate) fn figures(rows: &TrainRows<'_>, settings: &AugmentSettings, seed: Seed) -> Result<Vec<Figure>> {
     if let Some(column) = rows.schema.of_kind(ColumnKind::Image).next() {
         settings.check_domain(Domain::Pictures)?;
-        return Ok(vec![pictures(rows, &column.name, settings, seed)?]);
+        return Ok(vec![marked::pictures(rows, &column.name, settings, seed)?]);
     }
     let mut figures = Vec::new();
     let mut seen = Vec::new();
@@ -140,33 +138,4 @@ pub(crate) fn figures(rows: &TrainRows<'_>, settings: &AugmentSettings, seed: Se
         settings.check_domain(Domain::Tables)?;
     }
     Ok(figures)
-}
-
-fn pictures(rows: &TrainRows<'_>, column: &str, settings: &AugmentSettings, seed: Seed) -> Result<Figure> {
-    let missing = || Error::internal("the training split lost a column");
-    let pictures = ImageColumn::new(rows.part.column_by_name(column).ok_or_else(missing)?)?;
-    let labels = rows.part.column_by_name(rows.target).and_then(|column| column.as_string_opt::<i32>());
-    let labels = labels.ok_or_else(missing)?;
-    let augmenter = Augmenter::new(settings, seed)?;
-    let of = |row: usize| {
-        let lost = || Error::new(ErrorCode::BadData, "the picture is missing").at_row(row as u64 + 1);
-        Ok(Sample::of_picture(pictures.get(row).ok_or_else(lost)?))
-    };
-    let mut cells = Vec::new();
-    for row in (0..pictures.len()).filter(|&row| pictures.get(row).is_some()).take(ROWS) {
-        let truth = labels.value(row);
-        cells.push(CaptionedPicture { image: draw::annotated(&of(row)?), caption: format!("{truth}, original") });
-        for epoch in 1..=VARIANTS {
-            let mixed = augmenter.mixed(row, pictures.len(), epoch, &of)?;
-            let caption = match &mixed.shares[..] {
-                [_] => format!("epoch {epoch}"),
-                shares => {
-                    let part = |(row, share): &(usize, f32)| format!("{:.0} % {}", 100.0 * share, labels.value(*row));
-                    shares.iter().map(part).collect::<Vec<_>>().join(", ")
-                }
-            };
-            cells.push(CaptionedPicture { image: draw::annotated(&mixed.sample), caption });
-        }
-    }
-    Ok(Figure::Pictures { title: "Training pictures as augmented".to_owned(), columns: 1 + VARIANTS as usize, cells })
 }

@@ -1,4 +1,4 @@
-//! Reading the values that `data/make_reference.py` wrote.
+//! Reading the values that `data/make_reference.py` and `data/make_layers.py` wrote.
 
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 #![allow(clippy::unwrap_used)] // The data is this repository's own.
@@ -42,7 +42,10 @@ pub struct Case {
 
 /// Every layer, with outputs in inference mode.
 pub fn cases() -> Vec<Case> {
-    serde_json::from_str(include_str!("../data/reference.json")).unwrap()
+    let read = |text| serde_json::from_str::<Vec<Case>>(text).unwrap();
+    let mut cases = read(include_str!("../data/reference.json"));
+    cases.extend(read(include_str!("../data/layers.json")));
+    cases
 }
 
 /// The weights as a safetensors file.

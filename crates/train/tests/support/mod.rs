@@ -51,7 +51,7 @@ impl Task for Spirals {
             Layer::linear(32),
             Layer::batch_norm(),
             Layer::Relu,
-            Layer::Dropout { p: 0.1 },
+            Layer::dropout(0.1),
             Layer::linear(32),
             Layer::Relu,
             Layer::linear(classes),

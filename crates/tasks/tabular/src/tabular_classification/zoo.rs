@@ -35,7 +35,7 @@ fn perceptron(hidden: &[usize], dropped: f64, classes: usize) -> Vec<Node> {
         let name = |part: &str| format!("{part}{}", index + 1);
         layers.push(Node::new(name("dense"), Layer::linear(units)));
         layers.push(Node::new(name("relu"), Layer::Relu));
-        layers.push(Node::new(name("dropout"), Layer::Dropout { p: dropped }));
+        layers.push(Node::new(name("dropout"), Layer::dropout(dropped)));
     }
     layers.push(Node::new("scores", Layer::linear(classes)));
     layers

@@ -1,7 +1,7 @@
 //! The networks that image classification offers by name.
 
 use lepton_core::{Error, ErrorCode, Result};
-use lepton_nn::{Architecture, InputSpec, Layer, Node, Padding};
+use lepton_nn::{Architecture, Conv2d, InputSpec, Layer, Node, Padding};
 use lepton_train::{ZooEntry, unknown_architecture};
 
 /// All of them; the first is the default.
@@ -68,16 +68,8 @@ fn small_cnn(classes: usize) -> Vec<Node> {
     for (block, channels) in [(1, 32), (2, 64)] {
         for half in ["a", "b"] {
             let name = |part: &str| format!("{part}{block}{half}");
-            let convolution = Layer::Conv2d {
-                out_channels: channels,
-                kernel: [3; 2],
-                stride: [1; 2],
-                padding: Padding::Same,
-                dilation: [1; 2],
-                groups: 1,
-                bias: false,
-            };
-            layers.push(Node::new(name("conv"), convolution));
+            let convolution = Conv2d { padding: Padding::Same, bias: false, ..Conv2d::new(channels, 3) };
+            layers.push(Node::new(name("conv"), convolution.into()));
             layers.push(Node::new(name("norm"), Layer::batch_norm()));
             layers.push(Node::new(name("relu"), Layer::Relu));
         }
@@ -85,7 +77,7 @@ fn small_cnn(classes: usize) -> Vec<Node> {
     }
     layers.extend([
         node("flatten", Layer::Flatten),
-        node("dropout", Layer::Dropout { p: 0.25 }),
+        node("dropout", Layer::dropout(0.25)),
         node("dense", Layer::linear(128)),
         node("dense_relu", Layer::Relu),
         node("scores", Layer::linear(classes)),
