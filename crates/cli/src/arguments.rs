@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lepton_core::{ModelName, ModelRef, TaskKind};
 use lepton_data::scan::TableFormat;
-use lepton_pipeline::Stage;
+use lepton_pipeline::{Stage, TimeLimit};
 use std::path::PathBuf;
 
 /// A full-stack AI system in one binary: raw data to a monitored endpoint, through seven stages.
@@ -59,6 +59,11 @@ pub(crate) enum Command {
     },
     /// Run a project: collect, prepare, augment, train, optimize, deploy, monitor
     Run(RunArguments),
+    /// Search for good settings: many trainings, judged on the validation split
+    Tune(TuneArguments),
+    /// Run one trial of a search
+    #[command(hide = true)]
+    TuneTrial(TrialArguments),
     /// Look at past runs
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -136,11 +141,60 @@ pub(crate) struct RunArguments {
     /// Change a setting for this run, for example train.epochs=3
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Run once for each of so many folds, and give the mean of the test metrics; no model is registered
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with_all = ["from", "until", "serve"])]
+    pub(crate) folds: usize,
+    /// Run with so many seeds, from the project's own upwards, and give the mean of the test metrics
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with_all = ["from", "until", "serve"])]
+    pub(crate) seeds: usize,
     /// Serve the model when the run is done
     #[arg(long)]
     pub(crate) serve: bool,
     #[command(flatten)]
     pub(crate) address: Address,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TuneArguments {
+    /// A folder with a lepton.toml, or the file itself; its section "tune" says what may vary
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Trials in all, those of earlier calls included [default: tune.trials]
+    #[arg(long, value_name = "N")]
+    pub(crate) trials: Option<u64>,
+    /// Start no trial after so long, for example 10m or 2h [default: tune.time]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<TimeLimit>,
+    /// Trials at the same time, each in a process of its own [default: tune.parallel]
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<std::num::NonZeroUsize>,
+    /// Allow fetching what the project names: downloads, objects, and rows of database servers
+    #[arg(long)]
+    pub(crate) fetch: bool,
+    /// Allow downloads from this host although its address is not a public one; may be given several times
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) allow_host: Vec<String>,
+    /// Change a setting of every trial, for example train.epochs=3
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Write a page with the history, what mattered and all trials to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the settings of the best trial to this file, beside the project's lepton.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TrialArguments {
+    /// What to try, as JSON
+    pub(crate) job: String,
+    /// Allow fetching what the project names
+    #[arg(long)]
+    pub(crate) fetch: bool,
+    /// Allow downloads from this host
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) allow_host: Vec<String>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -320,6 +374,20 @@ pub(crate) enum ModelCommand {
         /// NAME, NAME@VERSION, a package folder or a bare .onnx file
         model: ModelRef,
     },
+    /// Show the layers of a network with their shapes, parameters and cost
+    Summary {
+        /// NAME, NAME@VERSION, a package folder, an architecture.json, a project, or (with --task) a network of a zoo
+        what: String,
+        /// The task whose zoo the name is looked up in
+        #[arg(long)]
+        task: Option<TaskKind>,
+        /// The shape of one row of a network that is not trained yet, for example 1x28x28
+        #[arg(long, value_parser = sides, value_name = "SIDES")]
+        input: Option<Sides>,
+        /// Numbers that such a network gives for a row: classes, or 1
+        #[arg(long)]
+        outputs: Option<usize>,
+    },
     /// Check every file of a package against its hash
     Verify {
         /// NAME, NAME@VERSION, a package folder or a bare .onnx file
@@ -333,6 +401,15 @@ pub(crate) enum ModelCommand {
         #[arg(long, short = 'd', visible_alias = "to", value_name = "FOLDER")]
         destination: PathBuf,
     },
+}
+
+/// The shape of a row as it is typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides(pub(crate) Vec<usize>);
+
+fn sides(text: &str) -> Result<Sides, String> {
+    let sides: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
+    sides.map(Sides).map_err(|_| "write it as 3x224x224".to_owned())
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -26,6 +26,15 @@ pub enum Decoder {
         /// From scores to probabilities.
         activation: Activation,
     },
+    /// A number per row: `offset + scale * output`. The output has shape `[batch, 1]`, float32.
+    Regression {
+        /// Name of the output tensor.
+        output: String,
+        /// The deviation of the target in training.
+        scale: f64,
+        /// The mean of the target in training.
+        offset: f64,
+    },
     /// No rule: the answer is the output tensors themselves. What a bare ONNX file gets.
     Raw,
 }

@@ -23,6 +23,7 @@ mod quantity;
 mod schema;
 mod secret;
 mod seed;
+pub mod series;
 mod signature;
 mod split;
 mod task;

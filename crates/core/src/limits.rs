@@ -22,6 +22,8 @@ pub struct Limits {
     pub tensor_elements: u64,
     /// Columns of a table.
     pub csv_columns: usize,
+    /// Numbers of one series: its steps times its dimensions.
+    pub series_values: usize,
     /// Bytes of one table cell.
     pub cell_bytes: usize,
     /// Bytes of an ONNX file.
@@ -55,6 +57,7 @@ impl Default for Limits {
             batch_rows: 256,
             tensor_elements: 1 << 28,
             csv_columns: 10_000,
+            series_values: 1 << 20,
             cell_bytes: 1 << 20,
             model_bytes: 2 << 30,
             graph_nodes: 200_000,

@@ -26,6 +26,11 @@ pub enum Prediction {
         /// Every class, most probable first.
         probabilities: Vec<ClassProbability>,
     },
+    /// A number.
+    Regression {
+        /// In the unit of the target.
+        value: f64,
+    },
     /// Output tensors of a model without a decoder, as nested lists by output name.
     Raw {
         /// Nested lists by output name.

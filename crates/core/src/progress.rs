@@ -1,5 +1,6 @@
 //! What long work says while it runs. Libraries send events; the binary draws bars, the server logs.
 
+use crate::Metrics;
 use serde::Serialize;
 
 /// Something that happened in long work.
@@ -62,8 +63,10 @@ pub enum Event {
         train_loss: f64,
         /// Validation loss.
         valid_loss: f64,
-        /// Validation accuracy, where the task has one.
-        valid_accuracy: Option<f64>,
+        /// The metric that the task speaks of, by its name, on the validation rows.
+        valid_score: Option<(&'static str, f64)>,
+        /// All metrics on the validation rows.
+        valid: Metrics,
         /// Learning rate of the epoch's last step.
         learning_rate: f64,
         /// Wall time of the epoch.

@@ -15,6 +15,8 @@ pub enum ColumnKind {
     Text,
     /// A picture; the Arrow struct of [`crate::image`].
     Image,
+    /// Numbers along time; the Arrow struct of [`crate::series`].
+    Series,
     /// Boxes on a picture; the Arrow list of [`crate::marks`].
     Boxes,
     /// Masks of objects on a picture; the Arrow list of [`crate::marks`].
@@ -24,6 +26,11 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
+    /// Whether it is one value that stands in a cell of a table: a number, a category or a text.
+    pub fn is_cell(self) -> bool {
+        matches!(self, ColumnKind::Number | ColumnKind::Category | ColumnKind::Text)
+    }
+
     /// Whether it is what is marked on a picture, rather than data of its own.
     pub fn is_marks(self) -> bool {
         matches!(self, ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints)

@@ -11,19 +11,30 @@ use std::str::FromStr;
 pub enum TaskKind {
     /// One label per picture.
     ImageClassification,
+    /// One label per series.
+    SeriesClassification,
     /// One label per table row.
     TabularClassification,
+    /// One number per table row.
+    TabularRegression,
 }
 
 impl TaskKind {
     /// All tasks of this build.
-    pub const ALL: [TaskKind; 2] = [TaskKind::ImageClassification, TaskKind::TabularClassification];
+    pub const ALL: [TaskKind; 4] = [
+        TaskKind::ImageClassification,
+        TaskKind::SeriesClassification,
+        TaskKind::TabularClassification,
+        TaskKind::TabularRegression,
+    ];
 
     /// The name in `lepton.toml`, `image-classification`.
     pub fn name(self) -> &'static str {
         match self {
             TaskKind::ImageClassification => "image-classification",
+            TaskKind::SeriesClassification => "series-classification",
             TaskKind::TabularClassification => "tabular-classification",
+            TaskKind::TabularRegression => "tabular-regression",
         }
     }
 }

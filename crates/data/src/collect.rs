@@ -6,7 +6,7 @@ use crate::paths::{Paths, is_pattern};
 use crate::scan::TableFormat;
 use crate::settings::{CollectSettings, Format};
 use crate::source::labels::{coco, mvtec, voc, yolo};
-use crate::source::{Context, idx, image_folder, table};
+use crate::source::{Context, idx, image_folder, series, table};
 use lepton_core::{Cancel, Error, ErrorCode, Limits, Progress, Result, Split};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,6 +102,10 @@ fn from_catalogue(context: &Context<'_>, name: &str, files: Option<&CatalogueFil
             let paths = BTreeMap::from([(Split::Train, vec![by_role("table")?])]);
             table::collect(context, entry.name, format, &paths, entry.target)?
         }
+        format @ (Format::Ts | Format::Ucr) => {
+            let parts = BTreeMap::from([(Split::Train, by_role("table")?), (Split::Test, by_role("test")?)]);
+            series::collect(context, entry.name, format, &parts)?
+        }
         _ => return Err(Error::internal("the catalogue has no picture folders")),
     };
     for source in &mut dataset.source {
@@ -146,6 +150,7 @@ fn from_path(context: &Context<'_>, written: &Paths, base: &Path, needs_target: 
         Format::Coco | Format::Yolo | Format::Voc | Format::Mvtec => {
             labelled(context, format, &name, base, &one_each(&parts)?)
         }
+        Format::Ts | Format::Ucr => series::collect(context, &name, format, &one_each(&parts)?),
         Format::Csv | Format::Jsonl | Format::Parquet | Format::Arrow => {
             if needs_target || settings.target.is_some() {
                 table::collect(context, &name, format, &parts, None)
@@ -210,9 +215,9 @@ fn one_each(parts: &BTreeMap<Split, Vec<PathBuf>>) -> Result<BTreeMap<Split, Pat
     let one = |(split, paths): (&Split, &Vec<PathBuf>)| match paths.as_slice() {
         [path] => Ok((*split, path.clone())),
         paths => {
-            let message = format!("{} files or folders, where this format takes one folder", paths.len());
+            let message = format!("{} files or folders, where this format takes one", paths.len());
             let key = if *split == Split::Train { "path" } else { split.name() };
-            Err(Error::new(ErrorCode::Config, message).at_key(format!("collect.{key}")).fix("name one folder"))
+            Err(Error::new(ErrorCode::Config, message).at_key(format!("collect.{key}")).fix("name one"))
         }
     };
     parts.iter().map(one).collect()
@@ -237,11 +242,12 @@ fn detect(path: &Path, is_folder: bool) -> Result<Format> {
         Some(TableFormat::Json) => Ok(Format::Jsonl),
         Some(TableFormat::Parquet) => Ok(Format::Parquet),
         Some(TableFormat::Arrow) => Ok(Format::Arrow),
+        None if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ts")) => Ok(Format::Ts),
         None if name.contains("-images") => Ok(Format::Idx),
         None if yolo::settings_of(path).is_some() => Ok(Format::Yolo),
         None => Err(Error::new(ErrorCode::Config, "the format cannot be told from the file's name")
             .in_file(path)
             .at_key("collect.format")
-            .fix("set `format` to \"idx\", \"image_folder\", \"csv\", \"jsonl\", \"parquet\", \"arrow\", \"coco\", \"yolo\", \"voc\" or \"mvtec\"")),
+            .fix("set `format` to \"idx\", \"image_folder\", \"csv\", \"jsonl\", \"parquet\", \"arrow\", \"coco\", \"yolo\", \"voc\", \"mvtec\", \"ts\" or \"ucr\"")),
     }
 }

@@ -33,7 +33,7 @@ pub use moment::{moment_text, parse_moment};
 pub use one_to_one::{OneToOne, SameInOtherWords};
 pub use paths::Paths;
 pub use prepare::{
-    Finding, FindingKind, LeakPolicy, PrepareReport, PrepareSettings, RowCounts, Severity, SplitMethod, prepare,
+    Finding, FindingKind, Fold, LeakPolicy, PrepareReport, PrepareSettings, RowCounts, Severity, SplitMethod, prepare,
     prepare_without,
 };
 pub use rows::{canonical_digests, cell_text};

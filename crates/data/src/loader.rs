@@ -1,12 +1,13 @@
 //! Batches for training and evaluation, prepared ahead on worker threads in an order that depends on the seed
 //! and the epoch alone.
 
+use crate::augment::series::SeriesAugmenter;
 use crate::augment::table::NumberNoise;
 use crate::augment::{Augmenter, Domain, Sample, Step};
 use crate::rows::take_rows;
 use arrow_array::RecordBatch;
 use lepton_core::image::{ImageBuilder, ImageColumn};
-use lepton_core::{ColumnKind, Error, ErrorCode, Result, Seed, Tensor};
+use lepton_core::{DType, Error, ErrorCode, Result, Seed, Tensor};
 use lepton_recipe::{Recipe, raw};
 use rand_chacha::rand_core::Rng;
 use rayon::prelude::*;
@@ -29,7 +30,8 @@ pub struct Batch {
     pub rows: Vec<usize>,
     /// The recipe's output, float32, first side the rows.
     pub input: Tensor,
-    /// Class indices, int64 `[n]`; where rows are mixed the share of each class, float32 `[n, classes]`.
+    /// Class indices, int64 `[n]`; where rows are mixed the share of each class, float32 `[n, classes]`; numbers,
+    /// float32 `[n, 1]`.
     pub target: Tensor,
 }
 
@@ -47,9 +49,33 @@ struct Inner {
     change: Change,
     batch_size: usize,
     seed: Seed,
-    targets: Vec<i64>,
+    targets: Targets,
     /// The recipe's output over the whole part, where it is kept.
     cached: Option<Tensor>,
+}
+
+/// What is predicted, row by row.
+enum Targets {
+    Classes(Vec<i64>),
+    Numbers(Tensor),
+}
+
+impl Targets {
+    fn new(encoded: &Tensor) -> Result<Targets> {
+        Ok(match encoded.dtype() {
+            DType::Int64 => Targets::Classes(encoded.as_int64()?.to_vec()),
+            _ => Targets::Numbers(encoded.clone()),
+        })
+    }
+
+    fn of(&self, rows: &[usize]) -> Result<Tensor> {
+        match self {
+            Targets::Classes(classes) => {
+                Tensor::int64(vec![rows.len()], rows.iter().map(|&row| classes[row]).collect())
+            }
+            Targets::Numbers(numbers) => gather(numbers, rows),
+        }
+    }
 }
 
 /// How rows are changed on their way into a batch.
@@ -57,15 +83,21 @@ enum Change {
     Nothing,
     Pictures(Augmenter),
     Numbers(Vec<NumberNoise>),
+    /// After the recipe: a series has then one length and no gaps.
+    Series(SeriesAugmenter),
 }
 
 impl Change {
     fn new(part: &RecordBatch, recipe: &Recipe, augmenter: Option<Augmenter>) -> Result<Change> {
         let Some(augmenter) = augmenter.filter(|augmenter| !augmenter.is_off()) else { return Ok(Change::Nothing) };
-        let pictures = recipe.inputs().of_kind(ColumnKind::Image).next().is_some();
-        augmenter.settings().check_domain(if pictures { Domain::Pictures } else { Domain::Tables })?;
-        if pictures {
-            return Ok(Change::Pictures(augmenter));
+        let domain = Domain::of(recipe.inputs());
+        augmenter.settings().check_domain(domain)?;
+        match domain {
+            Domain::Pictures => return Ok(Change::Pictures(augmenter)),
+            Domain::Series => {
+                return Ok(Change::Series(SeriesAugmenter::new(augmenter.settings(), augmenter.seed())?));
+            }
+            _ => {}
         }
         let mut noises = Vec::new();
         for (index, settings) in augmenter.settings().steps.iter().enumerate() {
@@ -126,10 +158,10 @@ impl Loader {
             return Err(Error::new(ErrorCode::Config, "the batch size must be at least 1").at_key("train.batch_size"));
         }
         let change = Change::new(&part, &recipe, augmenter)?;
-        let targets = recipe.encode_target(&part)?.as_int64()?.to_vec();
+        let targets = Targets::new(&recipe.encode_target(&part)?)?;
         let row_len: i64 = recipe.output().shape.iter().skip(1).product();
         let bytes = (row_len as usize).saturating_mul(4).saturating_mul(part.num_rows());
-        let keep = matches!(change, Change::Nothing) && bytes <= CACHE_BYTES;
+        let keep = matches!(change, Change::Nothing | Change::Series(_)) && bytes <= CACHE_BYTES;
         let cached = if keep { Some(apply_all(&recipe, &part, is_training)?) } else { None };
         let inner = Inner { part, recipe, is_training, change, batch_size, seed, targets, cached };
         Ok(Loader { inner: Arc::new(inner), workers })
@@ -143,6 +175,29 @@ impl Loader {
     /// How many batches an epoch has; the last one may be smaller than the others.
     pub fn steps(&self) -> usize {
         self.rows().div_ceil(self.inner.batch_size)
+    }
+
+    /// How many rows each class has, in the order of the recipe's labels; `None` where a number is predicted.
+    pub fn class_counts(&self) -> Option<Vec<u64>> {
+        let Targets::Classes(classes) = &self.inner.targets else { return None };
+        let mut counts = vec![0; self.inner.recipe.labels().len()];
+        for &class in classes {
+            counts[class as usize] += 1;
+        }
+        Some(counts)
+    }
+
+    /// The recipe's output over all rows, float32, and their targets, in the rows' order and without augmentation.
+    ///
+    /// # Errors
+    /// What the recipe says about a value.
+    pub fn everything(&self) -> Result<(Tensor, Tensor)> {
+        let inner = &self.inner;
+        let input = match &inner.cached {
+            Some(all) => all.clone(),
+            None => apply_all(&inner.recipe, &inner.part, inner.is_training)?,
+        };
+        Ok((input, inner.targets.of(&(0..self.rows()).collect::<Vec<_>>())?))
     }
 
     /// The raw rows.
@@ -236,7 +291,7 @@ impl Inner {
             let input = self.recipe.apply(&pictures).map_err(placed)?;
             return Ok(Batch { rows, input, target });
         }
-        let input = match (&self.cached, &self.change) {
+        let mut input = match (&self.cached, &self.change) {
             (Some(all), _) => gather(all, &rows)?,
             (None, Change::Numbers(noises)) => {
                 let mut batch = take_rows(&self.part, &rows)?;
@@ -249,12 +304,11 @@ impl Inner {
                 apply(&self.recipe, &take_rows(&self.part, &rows)?, &rows, self.is_training).map_err(placed)?
             }
         };
-        let target = self.class_indices(&rows)?;
+        if let Change::Series(augmenter) = &self.change {
+            input = changed_series(&input, augmenter, &rows, epoch)?;
+        }
+        let target = self.targets.of(&rows)?;
         Ok(Batch { rows, input, target })
-    }
-
-    fn class_indices(&self, rows: &[usize]) -> Result<Tensor> {
-        Tensor::int64(vec![rows.len()], rows.iter().map(|&row| self.targets[row]).collect())
     }
 
     /// The picture column of `rows`, changed, and their targets.
@@ -266,6 +320,10 @@ impl Inner {
         let picture = |row: usize| pictures.get(row).ok_or_else(|| missing().at_row(row as u64 + 1));
         let mut builder = ImageBuilder::default();
         let target = if augmenter.mixes() {
+            let Targets::Classes(truth) = &self.targets else {
+                let message = "rows can only be mixed where classes are predicted";
+                return Err(Error::new(ErrorCode::Unsupported, message).at_key("augment.steps"));
+            };
             let classes = self.recipe.labels().len();
             let mut shares = vec![0.0; rows.len() * classes];
             for (shares, &row) in shares.chunks_exact_mut(classes.max(1)).zip(rows) {
@@ -273,7 +331,7 @@ impl Inner {
                 let mixed =
                     augmenter.mixed(row, pictures.len(), epoch, &of).map_err(|error| error.at_row(row as u64 + 1))?;
                 builder.push(Some(mixed.sample.picture.as_ref()));
-                mixed.shares.iter().for_each(|&(row, share)| shares[self.targets[row] as usize] += share);
+                mixed.shares.iter().for_each(|&(row, share)| shares[truth[row] as usize] += share);
             }
             Tensor::float32(vec![rows.len(), classes], shares)?
         } else {
@@ -281,12 +339,22 @@ impl Inner {
                 let changed = augmenter.picture(picture(row)?, row as u64, epoch);
                 builder.push(Some(changed.map_err(|error| error.at_row(row as u64 + 1))?.as_ref()));
             }
-            self.class_indices(rows)?
+            self.targets.of(rows)?
         };
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![builder.finish()])
             .map_err(|source| Error::internal(format!("augmented pictures do not fit their schema: {source}")))?;
         Ok((batch, target))
     }
+}
+
+/// `[n, time, dimensions]` with each row changed.
+fn changed_series(input: &Tensor, augmenter: &SeriesAugmenter, rows: &[usize], epoch: u64) -> Result<Tensor> {
+    let mut values = input.as_float32()?.to_vec();
+    let dimensions = input.shape().last().copied().unwrap_or(1);
+    for (series, &row) in values.chunks_exact_mut(input.row_len().max(1)).zip(rows) {
+        augmenter.dimensions(series, dimensions, row as u64, epoch);
+    }
+    Tensor::float32(input.shape().to_vec(), values)
 }
 
 fn gather(all: &Tensor, rows: &[usize]) -> Result<Tensor> {

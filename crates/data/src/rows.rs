@@ -5,6 +5,7 @@ use arrow_array::types::Float64Type;
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray, UInt64Array};
 use lepton_core::image::ImageColumn;
 use lepton_core::marks::{MarksColumn, NamedPoint};
+use lepton_core::series::{SeriesColumn, SeriesRef};
 use lepton_core::{BoundingBox, ColumnKind, Digest, Error, Hasher, ObjectMask, Result, Schema};
 use rayon::prelude::*;
 
@@ -13,6 +14,7 @@ pub(crate) enum TypedColumn<'a> {
     Number(&'a Float64Array),
     Text(&'a StringArray),
     Image(ImageColumn<'a>),
+    Series(SeriesColumn<'a>),
     Marks(MarksOf<'a>),
 }
 
@@ -46,6 +48,7 @@ impl<'a> TypedColumn<'a> {
                 TypedColumn::Text(array.as_string_opt::<i32>().ok_or_else(wrong)?)
             }
             ColumnKind::Image => TypedColumn::Image(ImageColumn::new(array)?),
+            ColumnKind::Series => TypedColumn::Series(SeriesColumn::new(array)?),
             ColumnKind::Boxes => TypedColumn::Marks(MarksOf::Boxes(MarksColumn::new(array)?)),
             ColumnKind::Masks => TypedColumn::Marks(MarksOf::Masks(MarksColumn::new(array)?)),
             ColumnKind::KeyPoints => TypedColumn::Marks(MarksOf::KeyPoints(MarksColumn::new(array)?)),
@@ -59,11 +62,12 @@ impl<'a> TypedColumn<'a> {
             TypedColumn::Text(_) => 4,
             TypedColumn::Marks(values) => values.text(row).len() as u64,
             TypedColumn::Image(values) => values.get(row).map_or(9, |picture| 9 + picture.pixels.len() as u64),
+            TypedColumn::Series(values) => values.get(row).map_or(12, |series| 12 + 4 * series.values.len() as u64),
         }
     }
 
-    /// Adds row `row` to a hash: a tag byte (0 missing, 1 number, 2 text, 3 picture, 4 marks), then sizes and bytes,
-    /// little-endian. Negative zero counts as zero.
+    /// Adds row `row` to a hash: a tag byte (0 missing, 1 number, 2 text, 3 picture, 4 marks, 5 series), then sizes and
+    /// bytes, little-endian. Negative zero counts as zero, and every NaN of a series is the same.
     fn hash(&self, row: usize, hasher: &mut Hasher) {
         match self {
             TypedColumn::Number(values) if values.is_valid(row) => {
@@ -80,6 +84,19 @@ impl<'a> TypedColumn<'a> {
                         hasher.update((side as u64).to_le_bytes());
                     }
                     hasher.update(picture.pixels);
+                }
+                None => hasher.update([0]),
+            },
+            TypedColumn::Series(values) => match values.get(row) {
+                Some(series) => {
+                    hasher.update([5]);
+                    for side in [series.length(), series.dimensions] {
+                        hasher.update((side as u64).to_le_bytes());
+                    }
+                    for value in series.values {
+                        let value = if value.is_nan() { f32::NAN } else { value + 0.0 };
+                        hasher.update(value.to_bits().to_le_bytes());
+                    }
                 }
                 None => hasher.update([0]),
             },
@@ -144,7 +161,8 @@ pub fn canonical_digests(batch: &RecordBatch, schema: &Schema, names: &[&str]) -
     Ok((0..batch.num_rows()).into_par_iter().map(digest).collect())
 }
 
-/// A cell as a person reads it: a number or a text as it is, a picture by its size, nothing for a missing one.
+/// A cell as a person reads it: a number or a text as it is, a picture and a series by its size, nothing for a
+/// missing one.
 pub fn cell_text(batch: &RecordBatch, schema: &Schema, name: &str, row: usize) -> String {
     let column = schema.column(name).and_then(|column| TypedColumn::new(batch, name, column.kind));
     match column {
@@ -153,8 +171,17 @@ pub fn cell_text(batch: &RecordBatch, schema: &Schema, name: &str, row: usize) -
         Ok(TypedColumn::Image(values)) => values
             .get(row)
             .map_or_else(String::new, |picture| format!("picture of {} x {} pixels", picture.height, picture.width)),
+        Ok(TypedColumn::Series(values)) => values.get(row).map_or_else(String::new, series_text),
         Ok(TypedColumn::Marks(values)) => values.text(row),
         _ => String::new(),
+    }
+}
+
+fn series_text(series: SeriesRef<'_>) -> String {
+    let steps = series.length();
+    match series.dimensions {
+        1 => format!("series of {steps} steps"),
+        dimensions => format!("series of {steps} steps in {dimensions} dimensions"),
     }
 }
 

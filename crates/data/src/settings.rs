@@ -21,7 +21,7 @@ pub struct CollectSettings {
     pub test: Option<Paths>,
     /// The format, where the name of the file does not say it.
     pub format: Option<Format>,
-    /// The column to predict; `label` for pictures.
+    /// The column to predict; `label` for pictures and series.
     pub target: Option<String>,
     /// Kinds of columns, where they are not what the values look like.
     pub columns: BTreeMap<String, ColumnKind>,
@@ -86,6 +86,10 @@ pub enum Format {
     Voc,
     /// MVTec: good pictures, and defective ones with masks.
     Mvtec,
+    /// Labelled series in the `.ts` form of the UCR and UEA archives.
+    Ts,
+    /// Labelled series in the older form of the UCR archive: one series a line, its class first, tabs between.
+    Ucr,
 }
 
 /// What becomes of the parts that a layout of pictures has.

@@ -55,7 +55,7 @@ fn titanic_has_missing_ages_and_loses_no_passenger() {
 
 /// The real packages: it needs the registries, so it runs when asked, with `-- --ignored --nocapture`.
 #[test]
-#[ignore = "downloads 24 MB"]
+#[ignore = "downloads 37 MB"]
 fn the_catalogue_is_fetched_collected_and_prepared() {
     for entry in &catalogue::ENTRIES {
         let scratch = tempfile::tempdir().unwrap();

@@ -114,6 +114,12 @@ pub fn drift(reference: &Reference, seen: &Observation, settings: &MonitorSettin
                 }
                 columns.push(missing(name, &trained.height, &live.height, settings));
             }
+            (ColumnSketch::Series(trained), ColumnSketch::Series(live)) => {
+                for ((part, trained), (_, live)) in trained.parts().into_iter().zip(live.parts()) {
+                    columns.extend(numbers(&format!("{name}.{part}"), trained, live, settings));
+                }
+                columns.push(missing(name, &trained.length, &live.length, settings));
+            }
             _ => return Err(other_model(name)),
         }
     }
@@ -122,6 +128,10 @@ pub fn drift(reference: &Reference, seen: &Observation, settings: &MonitorSettin
         let (trained, live) = (&reference.predictions, &seen.predictions);
         predictions.push(categories("label", &trained.labels, &live.labels, settings));
         predictions.extend(numbers("probability", &trained.probability, &live.probability, settings));
+    }
+    if reference.predictions.values.rows() > 0 {
+        let (trained, live) = (&reference.predictions.values, &seen.predictions.values);
+        predictions.extend(numbers("value", trained, live, settings));
     }
     Ok(DriftReport { rows: seen.rows, reference_rows: reference.rows, columns, predictions })
 }

@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     if let Some(threads) = threads {
         network = network.with_threads(threads)?;
     }
-    let mut trainer = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default())?;
+    let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default())?;
     let pixels = (0..BATCH * 784).map(|index| (index * 2_654_435_761 % 997) as f32 / 997.0).collect();
     let input = Tensor::float32([BATCH, 1, 28, 28], pixels)?;
     let target = Tensor::int64([BATCH], (0..BATCH as i64).map(|row| row % 10).collect())?;

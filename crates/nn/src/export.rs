@@ -9,7 +9,6 @@ use lepton_onnx::{GraphProto, ModelProto, NodeProto, OPSET, ValueInfoProto, enco
 
 /// ONNX's numbers for types, the targets of casts.
 pub(crate) const FLOAT: i64 = 1;
-pub(crate) const INT32: i64 = 6;
 pub(crate) const INT64: i64 = 7;
 
 pub(crate) fn onnx(network: &Network) -> Result<Vec<u8>> {
@@ -150,7 +149,7 @@ impl Export<'_, '_> {
         self.node.lengths[input].map(|maker| format!("{}/mask", self.writer.plan.nodes[maker].name))
     }
 
-    /// The value with the lengths of an input's sequences, int32 `[batch]`.
+    /// The value with the lengths of an input's sequences, int64 `[batch]`.
     pub(crate) fn lengths(&self, input: usize) -> Option<String> {
         self.node.lengths[input].map(|maker| format!("{}/lengths", self.writer.plan.nodes[maker].name))
     }

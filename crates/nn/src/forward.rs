@@ -70,12 +70,14 @@ macro_rules! each_rank {
 }
 pub(crate) use each_rank;
 
-/// Runs the plan. `parameters` are flat tensors in the plan's order, running statistics included.
+/// Runs the plan. `parameters` are flat tensors in the plan's order, running statistics included. Nodes that are
+/// `frozen` compute as in inference; an empty list freezes none.
 pub(crate) fn forward(
     plan: &Plan,
     parameters: &[Tensor<1>],
     input: Value,
     mode: Mode,
+    frozen: &[bool],
     statistics: &mut Vec<BatchStatistics>,
 ) -> Result<Value> {
     let mut uses: Vec<usize> = vec![0; plan.nodes.len()];
@@ -106,7 +108,7 @@ pub(crate) fn forward(
             index,
             node,
             parameters: own,
-            mode,
+            mode: if frozen.get(index).copied().unwrap_or(false) { Mode::Inference } else { mode },
             lengths: node.lengths.iter().map(|maker| lengths[(*maker)?].clone()).collect(),
             given: None,
             statistics,

@@ -8,6 +8,7 @@
 mod architecture;
 mod export;
 mod forward;
+mod import;
 mod initialize;
 mod layers;
 mod loss;
@@ -21,16 +22,17 @@ mod trainer;
 mod weights;
 
 pub use architecture::{Architecture, InputSpec};
+pub use import::{Imported, import};
 pub use layers::{
-    AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Columns, Concat, Conv1d, Conv2d, ConvTranspose2d, DenseBlock,
-    DepthwiseConv2d, Dropout, Elu, Embedding, FeedForwardActivation, GroupNorm, Gru, InvertedResidualBlock, Layer,
-    LayerNorm, LeakyRelu, Linear, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention, Padding, PositionKind, Positions,
-    Reshape, ResidualBlock, Rnn, SqueezeExcite, TimePadding, TransformerDecoder, TransformerEncoder, Upsample,
-    UpsampleMode,
+    Adapter, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Columns, Concat, Conv1d, Conv2d, ConvTranspose2d,
+    DenseBlock, DepthwiseConv2d, Dropout, Elu, Embedding, FeatureTokens, FeedForwardActivation, GroupNorm, Gru,
+    InvertedResidualBlock, Layer, LayerNorm, LeakyRelu, Linear, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
+    Padding, PositionKind, Positions, Reshape, ResidualBlock, Rnn, SqueezeExcite, TimePadding, TransformerDecoder,
+    TransformerEncoder, Trees, Upsample, UpsampleMode,
 };
 pub use loss::Loss;
-pub use network::Network;
+pub use network::{Network, on_threads};
 pub use node::Node;
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use summary::{Summary, SummaryRow};
-pub use trainer::{StepOutcome, Trainer};
+pub use trainer::{StepOutcome, Trainer, UpdateSettings};

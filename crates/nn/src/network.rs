@@ -20,6 +20,23 @@ pub(crate) fn on<T: Send>(threads: &Threads, work: impl FnOnce() -> T + Send) ->
     }
 }
 
+/// Runs on that many threads of their own instead of the process's rayon pool; `None` takes the process's.
+///
+/// # Errors
+/// [`ErrorCode::Config`] for 0, [`ErrorCode::Io`] when the threads cannot be started.
+pub fn on_threads<T: Send>(threads: Option<usize>, work: impl FnOnce() -> T + Send) -> Result<T> {
+    Ok(on(&threads.map(pool).transpose()?, work))
+}
+
+fn pool(threads: usize) -> Result<Arc<rayon::ThreadPool>> {
+    if threads == 0 {
+        return Err(Error::new(ErrorCode::Config, "a network needs at least one thread").at_key("threads"));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("nn-{index}")).build();
+    let pool = pool.map_err(|source| Error::new(ErrorCode::Io, format!("cannot start {threads} threads: {source}")))?;
+    Ok(Arc::new(pool))
+}
+
 /// One parameter or running statistic: a flat Burn tensor on the CPU.
 #[derive(Clone)]
 pub(crate) struct Parameter {
@@ -28,7 +45,7 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
-    fn new(spec: &ParameterSpec, values: Vec<f32>) -> Parameter {
+    pub(crate) fn new(spec: &ParameterSpec, values: Vec<f32>) -> Parameter {
         Parameter { spec: spec.clone(), value: flat(values) }
     }
 
@@ -83,6 +100,52 @@ impl Network {
         Ok(Network { architecture: architecture.clone(), plan, parameters, seed: Seed(0), threads: None })
     }
 
+    /// A network whose parameters and statistics `values` gives by their keys, flat and row-major.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::validate`]; [`ErrorCode::Shape`] with the key where the count is not that of the
+    /// architecture.
+    pub fn from_values(
+        architecture: &Architecture,
+        mut values: impl FnMut(&str) -> Result<Vec<f32>>,
+    ) -> Result<Network> {
+        let plan = architecture.plan()?;
+        let read = |spec: &ParameterSpec| {
+            let given = values(&spec.name)?;
+            if given.len() != spec.len() {
+                let message = format!("{} numbers, the architecture needs {:?}", given.len(), spec.shape);
+                return Err(Error::new(ErrorCode::Shape, message).at_key(&spec.name));
+            }
+            Ok(Parameter::new(spec, given))
+        };
+        let parameters = plan.parameters().map(read).collect::<Result<_>>()?;
+        Ok(Network { architecture: architecture.clone(), plan, parameters, seed: Seed(0), threads: None })
+    }
+
+    /// A network of `architecture` that takes the numbers of `trained` where a key is in both with the same shape, and
+    /// new ones, drawn from `seed`, where it is not or `renew` says so. Gives the keys that are new, in order.
+    ///
+    /// # Errors
+    /// Those of [`Architecture::validate`].
+    pub fn starting_from(
+        architecture: &Architecture,
+        trained: &Network,
+        renew: impl Fn(&str) -> bool,
+        seed: Seed,
+    ) -> Result<(Network, Vec<String>)> {
+        let mut network = Network::new(architecture, seed)?;
+        let mut fresh = Vec::new();
+        for parameter in &mut network.parameters {
+            let same =
+                |other: &&Parameter| other.spec.name == parameter.spec.name && other.spec.shape == parameter.spec.shape;
+            match trained.parameters.iter().find(same).filter(|_| !renew(&parameter.spec.name)) {
+                Some(other) => parameter.value = other.value.clone(),
+                None => fresh.push(parameter.spec.name.clone()),
+            }
+        }
+        Ok((network, fresh))
+    }
+
     /// The same network with another seed for dropout.
     pub fn with_seed(mut self, seed: Seed) -> Network {
         self.seed = seed;
@@ -95,15 +158,13 @@ impl Network {
     /// # Errors
     /// [`ErrorCode::Config`] for 0, [`ErrorCode::Io`] when the threads cannot be started.
     pub fn with_threads(mut self, threads: usize) -> Result<Network> {
-        if threads == 0 {
-            return Err(Error::new(ErrorCode::Config, "a network needs at least one thread").at_key("threads"));
-        }
-        let pool =
-            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("nn-{index}")).build();
-        let pool =
-            pool.map_err(|source| Error::new(ErrorCode::Io, format!("cannot start {threads} threads: {source}")))?;
-        self.threads = Some(Arc::new(pool));
+        self.threads = Some(pool(threads)?);
         Ok(self)
+    }
+
+    /// The keys of all parameters and running statistics, in the order of the layers.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|parameter| parameter.spec.name.as_str())
     }
 
     /// The Architecture.
@@ -119,7 +180,7 @@ impl Network {
         let input = self.check_input(input)?;
         let parameters: Vec<_> = self.parameters.iter().map(|parameter| parameter.value.clone()).collect();
         self.on_threads(|| {
-            let output = forward::forward(&self.plan, &parameters, input, Mode::Inference, &mut Vec::new())?;
+            let output = forward::forward(&self.plan, &parameters, input, Mode::Inference, &[], &mut Vec::new())?;
             output_to_host(output)
         })
     }

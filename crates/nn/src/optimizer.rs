@@ -19,6 +19,12 @@ pub enum OptimizerKind {
     Adamw,
     /// Gradient descent with momentum (dampening 0, not Nesterov).
     Sgd,
+    /// The gradient over the root of its mean square (Hinton 2012), without momentum; weight decay is added to the
+    /// gradient.
+    Rmsprop,
+    /// The sign of a mean of gradients (Chen and others 2023), with decoupled weight decay. It wants a learning rate
+    /// three to ten times below Adam's, and `beta2` is usually 0.99.
+    Lion,
 }
 
 /// The settings of an optimiser, named and defaulted as in torch.optim. The learning rate comes with each step.
@@ -27,15 +33,17 @@ pub enum OptimizerKind {
 pub struct OptimizerSettings {
     /// The rule.
     pub kind: OptimizerKind,
-    /// Decay of the first moment (Adam, AdamW).
+    /// Decay of the first moment (Adam, AdamW, Lion).
     pub beta1: f64,
-    /// Decay of the second moment (Adam, AdamW).
+    /// Decay of the second moment (Adam, AdamW), or of the mean of gradients (Lion).
     pub beta2: f64,
-    /// Added to the root of the second moment (Adam, AdamW).
+    /// Decay of the mean square (RMSprop).
+    pub alpha: f64,
+    /// Added to the root of the second moment (Adam, AdamW, RMSprop).
     pub epsilon: f64,
     /// Share of the last step that is kept (SGD).
     pub momentum: f64,
-    /// Pull towards zero: added to the gradient (Adam, SGD) or applied to the weight (AdamW).
+    /// Pull towards zero: added to the gradient (Adam, SGD, RMSprop) or applied to the weight (AdamW, Lion).
     pub weight_decay: f64,
 }
 
@@ -45,6 +53,7 @@ impl Default for OptimizerSettings {
             kind: OptimizerKind::Adam,
             beta1: 0.9,
             beta2: 0.999,
+            alpha: 0.99,
             epsilon: 1e-8,
             momentum: 0.9,
             weight_decay: 0.0,
@@ -58,7 +67,7 @@ impl OptimizerSettings {
     /// # Errors
     /// [`ErrorCode::Config`] with the key of the setting.
     pub fn validate(&self) -> Result<()> {
-        let shares = [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", self.momentum)];
+        let shares = [("beta1", self.beta1), ("beta2", self.beta2), ("alpha", self.alpha), ("momentum", self.momentum)];
         for (key, value) in shares {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::new(ErrorCode::Config, format!("{key} = {value} is outside [0, 1)")).at_key(key));
@@ -77,7 +86,8 @@ impl OptimizerSettings {
     pub(crate) fn buffers(&self) -> &'static [&'static str] {
         match self.kind {
             OptimizerKind::Adam | OptimizerKind::Adamw => &["first_moment", "second_moment"],
-            OptimizerKind::Sgd => &["momentum"],
+            OptimizerKind::Sgd | OptimizerKind::Lion => &["momentum"],
+            OptimizerKind::Rmsprop => &["square_average"],
         }
     }
 
@@ -85,6 +95,8 @@ impl OptimizerSettings {
     pub(crate) fn update(&self, step: u64, rate: f64, weights: &mut [f32], gradient: &[f32], buffers: &mut [Vec<f32>]) {
         match (self.kind, buffers) {
             (OptimizerKind::Sgd, [momentum]) => self.sgd(rate, weights, gradient, momentum),
+            (OptimizerKind::Rmsprop, [squares]) => self.rmsprop(rate, weights, gradient, squares),
+            (OptimizerKind::Lion, [momentum]) => self.lion(rate, weights, gradient, momentum),
             (_, [first, second]) => self.adam(step, rate, weights, gradient, first, second),
             _ => {}
         }
@@ -108,6 +120,33 @@ impl OptimizerSettings {
                 *m = keep1 * *m + add1 * gradient;
                 *v = keep2 * *v + add2 * gradient * gradient;
                 *weight = shrink * *weight - step_size * *m / (v.sqrt() * root_correction + epsilon);
+            }
+        });
+    }
+
+    fn rmsprop(&self, rate: f64, weights: &mut [f32], gradient: &[f32], squares: &mut [f32]) {
+        let (rate, keep, add) = (rate as f32, self.alpha as f32, (1.0 - self.alpha) as f32);
+        let (epsilon, pull) = (self.epsilon as f32, self.weight_decay as f32);
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(squares.par_chunks_mut(PIECE));
+        pieces.for_each(|((weights, gradient), squares)| {
+            for ((weight, &gradient), square) in weights.iter_mut().zip(gradient).zip(squares) {
+                let gradient = gradient + pull * *weight;
+                *square = keep * *square + add * gradient * gradient;
+                *weight -= rate * gradient / (square.sqrt() + epsilon);
+            }
+        });
+    }
+
+    fn lion(&self, rate: f64, weights: &mut [f32], gradient: &[f32], momentum: &mut [f32]) {
+        let shrink = (1.0 - rate * self.weight_decay) as f32;
+        let (rate, beta1, beta2) = (rate as f32, self.beta1 as f32, self.beta2 as f32);
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(momentum.par_chunks_mut(PIECE));
+        pieces.for_each(|((weights, gradient), momentum)| {
+            for ((weight, &gradient), mean) in weights.iter_mut().zip(gradient).zip(momentum) {
+                let towards = beta1 * *mean + (1.0 - beta1) * gradient;
+                let sign = if towards == 0.0 { 0.0 } else { towards.signum() };
+                *weight = shrink * *weight - rate * sign;
+                *mean = beta2 * *mean + (1.0 - beta2) * gradient;
             }
         });
     }
@@ -139,8 +178,10 @@ mod tests {
 
     #[test]
     fn ten_steps_are_those_of_torch_optim() {
-        let cases: Vec<Case> = serde_json::from_str(include_str!("../tests/data/optimizers.json")).unwrap();
-        assert_eq!(cases.len(), 5);
+        let read = |text| serde_json::from_str::<Vec<Case>>(text).unwrap();
+        let mut cases = read(include_str!("../tests/data/optimizers.json"));
+        cases.extend(read(include_str!("../tests/data/more_optimizers.json")));
+        assert_eq!(cases.len(), 8);
         for case in cases {
             let mut weights = case.start;
             let mut buffers = vec![vec![0.0; weights.len()]; case.settings.buffers().len()];

@@ -6,7 +6,7 @@ use crate::weights::{Reader, Writer};
 use lepton_core::{Digest, Error, ErrorCode, Result, Seed};
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const ABOUT: &str = "about";
 
 /// What a state belongs to, and its counters.
@@ -17,6 +17,7 @@ struct About {
     architecture: Digest,
     loss: crate::Loss,
     optimizer: crate::OptimizerSettings,
+    update: crate::UpdateSettings,
     seed: Seed,
     steps: u64,
 }
@@ -25,8 +26,9 @@ pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
     let about = About {
         format: FORMAT,
         architecture: trainer.network.architecture.digest()?,
-        loss: trainer.loss,
+        loss: trainer.loss.clone(),
         optimizer: trainer.settings.clone(),
+        update: trainer.update.clone(),
         seed: trainer.network.seed,
         steps: trainer.steps,
     };
@@ -40,6 +42,11 @@ pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         writer.float32(format!("network/{name}"), shape, &parameter.to_host()?);
         for (buffer, values) in trainer.settings.buffers().iter().zip(moments) {
             writer.float32(format!("{buffer}/{name}"), shape, values);
+        }
+    }
+    for (part, buffers) in [("pending", &trainer.pending), ("average", &trainer.averages)] {
+        for (parameter, values) in trainer.network.parameters.iter().zip(buffers) {
+            writer.float32(format!("{part}/{}", parameter.spec.name), &parameter.spec.shape, values);
         }
     }
     writer.finish()
@@ -63,7 +70,7 @@ pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     if about.loss != trainer.loss {
         return other("loss");
     }
-    if about.optimizer != trainer.settings {
+    if about.optimizer != trainer.settings || about.update != trainer.update {
         return other("optimizer");
     }
     let (mut values, mut moments) = (Vec::new(), Vec::new());
@@ -74,6 +81,13 @@ pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
         let read = |buffer: &&str| reader.float32(&format!("{buffer}/{name}"), shape);
         moments.push(buffers.iter().map(read).collect::<Result<Vec<_>>>()?);
     }
+    let more = |part: &str, is_kept: bool| -> Result<Vec<Vec<f32>>> {
+        let parameters = trainer.network.parameters.iter().filter(|_| is_kept).map(|parameter| &parameter.spec);
+        parameters.map(|spec| reader.float32(&format!("{part}/{}", spec.name), &spec.shape)).collect()
+    };
+    let pending = more("pending", !trainer.pending.is_empty())?;
+    let averages = more("average", !trainer.averages.is_empty())?;
+    (trainer.pending, trainer.averages) = (pending, averages);
     for (parameter, values) in trainer.network.parameters.iter_mut().zip(values) {
         parameter.value = flat(values);
     }

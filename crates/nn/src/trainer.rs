@@ -2,10 +2,11 @@
 //! gradient are finite.
 
 use crate::forward::{self, BatchStatistics, Mode, Value};
-use crate::network::{flat, on, output_to_host};
+use crate::network::{Parameter, flat, on, output_to_host};
 use crate::{BatchNorm, Layer, Loss, Network, OptimizerSettings, state};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// What one step did.
 #[derive(Clone, Debug)]
@@ -16,13 +17,64 @@ pub struct StepOutcome {
     pub outputs: Tensor,
 }
 
+/// What is done with gradients and weights around the optimiser's rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateSettings {
+    /// The largest Euclidean norm of all gradients together; larger ones are scaled down to it.
+    pub clip_norm: Option<f64>,
+    /// Pull of weights (not of biases and norms) towards exactly 0: this times their sign is added to the gradient.
+    pub l1: f64,
+    /// Batches whose mean gradient makes one update.
+    pub accumulate: usize,
+    /// The decay of a moving average of the weights after each update, which is what is validated and kept (Polyak and
+    /// Juditsky 1992); it begins slower, with `(1 + updates) / (10 + updates)`.
+    pub average: Option<f64>,
+}
+
+impl Default for UpdateSettings {
+    fn default() -> UpdateSettings {
+        UpdateSettings { clip_norm: None, l1: 0.0, accumulate: 1, average: None }
+    }
+}
+
+impl UpdateSettings {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] with the key of the setting.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |key: &str, message: &str| Err(Error::new(ErrorCode::Config, message).at_key(key));
+        if self.clip_norm.is_some_and(|norm| !(norm.is_finite() && norm > 0.0)) {
+            return wrong("clip_norm", "must be a number above 0");
+        }
+        if !(self.l1.is_finite() && self.l1 >= 0.0) {
+            return wrong("l1", "must be a number from 0 up");
+        }
+        if self.accumulate == 0 {
+            return wrong("accumulate", "must be at least 1");
+        }
+        if self.average.is_some_and(|decay| !(0.0..1.0).contains(&decay)) {
+            return wrong("average", "must be in [0, 1)");
+        }
+        Ok(())
+    }
+}
+
 /// A network with an optimiser's memory.
 pub struct Trainer {
     pub(crate) network: Network,
     pub(crate) loss: Loss,
     pub(crate) settings: OptimizerSettings,
+    pub(crate) update: UpdateSettings,
+    /// For each parameter a factor on the learning rate; 0 keeps it as it is.
+    pub(crate) rates: Vec<f64>,
     /// For each parameter that is trained, the buffers of its optimiser; empty for running statistics.
     pub(crate) moments: Vec<Vec<Vec<f32>>>,
+    /// Sums of gradients since the last update, where several batches make one.
+    pub(crate) pending: Vec<Vec<f32>>,
+    /// The moving average of all parameters and statistics, where one is kept.
+    pub(crate) averages: Vec<Vec<f32>>,
     pub(crate) steps: u64,
 }
 
@@ -33,22 +85,18 @@ impl Trainer {
     /// [`ErrorCode::Config`] for settings out of range or a network that does not end in what the loss takes.
     pub fn new(network: Network, loss: Loss, settings: OptimizerSettings) -> Result<Trainer> {
         settings.validate()?;
+        loss.validate()?;
         if let Some(last) = network.plan.nodes.last() {
-            let Loss::CrossEntropy = loss;
-            if last.layer == Layer::Softmax {
-                return Err(Error::new(
-                    ErrorCode::Config,
-                    "cross entropy takes logits, but the last layer is a softmax",
-                )
-                .at_node(&last.name)
-                .fix("remove the softmax: probabilities are computed when the model answers"));
+            let kind = loss.kind().replace('_', " ");
+            if last.layer == Layer::Softmax && loss.takes_logits() {
+                let message = format!("{kind} takes logits, but the last layer is a softmax");
+                return Err(Error::new(ErrorCode::Config, message)
+                    .at_node(&last.name)
+                    .fix("remove the softmax: probabilities are computed when the model answers"));
             }
             if last.shape.len() != 1 {
-                return Err(Error::new(
-                    ErrorCode::Config,
-                    format!("cross entropy takes [classes], not {:?}", last.shape),
-                )
-                .at_node(&last.name));
+                let message = format!("{kind} takes a row of numbers, not {:?}", last.shape);
+                return Err(Error::new(ErrorCode::Config, message).at_node(&last.name));
             }
         }
         let moments = network
@@ -59,7 +107,52 @@ impl Trainer {
                 false => Vec::new(),
             })
             .collect();
-        Ok(Trainer { network, loss, settings, moments, steps: 0 })
+        let rates = vec![1.0; network.parameters.len()];
+        Ok(Trainer {
+            network,
+            loss,
+            settings,
+            update: UpdateSettings::default(),
+            rates,
+            moments,
+            pending: Vec::new(),
+            averages: Vec::new(),
+            steps: 0,
+        })
+    }
+
+    /// The same trainer with other settings of the update; for step 0 only.
+    ///
+    /// # Errors
+    /// Those of [`UpdateSettings::validate`].
+    pub fn with_update(mut self, update: UpdateSettings) -> Result<Trainer> {
+        update.validate()?;
+        if update.average.is_some() {
+            self.averages = self.network.parameters.iter().map(Parameter::to_host).collect::<Result<_>>()?;
+        }
+        if update.accumulate > 1 {
+            self.pending = self.network.parameters.iter().map(|parameter| vec![0.0; parameter.spec.len()]).collect();
+        }
+        self.update = update;
+        Ok(self)
+    }
+
+    /// Sets for each parameter, by its key (`layer.weight`), a factor on the learning rate. With 0 it stays as it is, and
+    /// a batch norm whose scale stays keeps its running statistics and normalises by them.
+    pub fn set_rates(&mut self, factor: impl Fn(&str) -> f64) {
+        let names = self.network.parameters.iter().map(|parameter| factor(&parameter.spec.name));
+        self.rates = names.collect();
+    }
+
+    /// The network that is validated and kept: the moving average where one is made, else the network as it is.
+    pub fn averaged(&self) -> Network {
+        let mut network = self.network.clone();
+        if !self.averages.is_empty() {
+            for (parameter, average) in network.parameters.iter_mut().zip(&self.averages) {
+                parameter.value = flat(average.clone());
+            }
+        }
+        network
     }
 
     /// One step over a batch: `input` `[rows, ..]`, `target` as the loss takes it.
@@ -75,7 +168,7 @@ impl Trainer {
         let input = self.network.check_input(input)?;
         on(&self.network.threads(), || {
             let pass = self.pass(input, target)?;
-            self.apply(&pass.gradients, &pass.statistics, learning_rate)?;
+            self.apply(pass.gradients, &pass.statistics, learning_rate)?;
             Ok(pass.outcome)
         })
     }
@@ -125,16 +218,18 @@ impl Trainer {
             .network
             .parameters
             .iter()
-            .map(|parameter| match parameter.spec.trained {
+            .zip(&self.rates)
+            .map(|(parameter, rate)| match parameter.spec.trained && *rate > 0.0 {
                 true => parameter.value.clone().autodiff().require_grad(),
                 false => parameter.value.clone(),
             })
             .collect();
         let mode = Mode::Training { seed: self.network.seed, step: self.steps };
         let mut statistics = Vec::new();
-        let output = forward::forward(&self.network.plan, &leaves, input, mode, &mut statistics)?;
+        let frozen = self.frozen();
+        let output = forward::forward(&self.network.plan, &leaves, input, mode, &frozen, &mut statistics)?;
         let Value::Rows(output) = output else {
-            return Err(Error::internal("the loss takes [rows, classes]"));
+            return Err(Error::internal("the loss takes rows of numbers"));
         };
         let outputs = output_to_host(Value::Rows(output.clone()))?;
         let evaluated = self.loss.evaluate(&outputs, target)?;
@@ -163,21 +258,83 @@ impl Trainer {
         Ok(Pass { outcome: StepOutcome { loss: evaluated.loss, outputs }, gradients, statistics })
     }
 
+    /// For each node whether its first parameter stays as it is.
+    fn frozen(&self) -> Vec<bool> {
+        let mut rest = &self.rates[..];
+        let nodes = self.network.plan.nodes.iter().map(|node| {
+            let (own, others) = rest.split_at(node.parameters.len());
+            rest = others;
+            own.first().is_some_and(|rate| *rate == 0.0)
+        });
+        nodes.collect()
+    }
+
     /// The update; by now nothing can go wrong but a bug.
-    fn apply(&mut self, gradients: &[Option<Vec<f32>>], statistics: &[BatchStatistics], rate: f64) -> Result<()> {
-        let step = self.steps + 1;
-        let parameters = self.network.parameters.iter_mut();
-        for ((parameter, gradient), moments) in parameters.zip(gradients).zip(&mut self.moments) {
-            if let Some(gradient) = gradient {
-                let mut weights = take(&mut parameter.value)?;
-                self.settings.update(step, rate, &mut weights, gradient, moments);
-                parameter.value = flat(weights);
-            }
-        }
+    fn apply(&mut self, gradients: Vec<Option<Vec<f32>>>, statistics: &[BatchStatistics], rate: f64) -> Result<()> {
         for seen in statistics {
             self.run_statistics(seen)?;
         }
+        let step = self.steps + 1;
+        let group = self.update.accumulate as u64;
+        if group > 1 {
+            for (sum, gradient) in self.pending.iter_mut().zip(&gradients) {
+                if let Some(gradient) = gradient {
+                    sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+                }
+            }
+            if step.is_multiple_of(group) {
+                let share = 1.0 / group as f32;
+                let trained: Vec<bool> = gradients.iter().map(Option::is_some).collect();
+                let means = self.pending.iter_mut().zip(trained).map(|(sum, trained)| {
+                    let mean = trained.then(|| sum.iter().map(|value| share * value).collect());
+                    sum.fill(0.0);
+                    mean
+                });
+                let means = means.collect();
+                self.descend(means, step / group, rate)?;
+            }
+        } else {
+            self.descend(gradients, step, rate)?;
+        }
         self.steps = step;
+        Ok(())
+    }
+
+    /// One step of the optimiser, `update` counting from 1.
+    fn descend(&mut self, mut gradients: Vec<Option<Vec<f32>>>, update: u64, rate: f64) -> Result<()> {
+        if let Some(most) = self.update.clip_norm {
+            let squares = gradients
+                .iter()
+                .flatten()
+                .map(|values| values.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>());
+            let norm = squares.sum::<f64>().sqrt();
+            if norm > most {
+                let scale = (most / (norm + 1e-6)) as f32;
+                gradients.iter_mut().flatten().for_each(|values| values.iter_mut().for_each(|value| *value *= scale));
+            }
+        }
+        let parameters = self.network.parameters.iter_mut();
+        for (((parameter, gradient), moments), factor) in
+            parameters.zip(&mut gradients).zip(&mut self.moments).zip(&self.rates)
+        {
+            if let Some(gradient) = gradient {
+                let mut weights = take(&mut parameter.value)?;
+                if self.update.l1 > 0.0 && parameter.spec.shape.len() > 1 {
+                    let pull = self.update.l1 as f32;
+                    let signs = weights.iter().map(|weight| if *weight == 0.0 { 0.0 } else { weight.signum() });
+                    gradient.iter_mut().zip(signs).for_each(|(slope, sign)| *slope += pull * sign);
+                }
+                self.settings.update(update, rate * factor, &mut weights, gradient, moments);
+                parameter.value = flat(weights);
+            }
+        }
+        if let Some(decay) = self.update.average {
+            let decay = decay.min((1.0 + update as f64) / (10.0 + update as f64)) as f32;
+            for (average, parameter) in self.averages.iter_mut().zip(&self.network.parameters) {
+                let now = parameter.to_host()?;
+                average.iter_mut().zip(now).for_each(|(mean, now)| *mean = decay * *mean + (1.0 - decay) * now);
+            }
+        }
         Ok(())
     }
 

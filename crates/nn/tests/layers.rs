@@ -23,7 +23,7 @@ fn outputs_are_pytorchs() {
         assert_close(name, output.as_float32().unwrap(), &case.output.floats(), 1e-5);
         kinds.extend(case.architecture.layers.iter().map(|node| node.layer.kind()));
     }
-    assert_eq!(kinds.len(), 51, "a layer has no reference values: {kinds:?}");
+    assert_eq!(kinds.len(), 53, "a layer has no reference values: {kinds:?}");
 }
 
 #[test]
@@ -38,9 +38,13 @@ fn exports_have_the_keys_of_the_weights_and_a_free_batch_axis() {
         let graph = model.graph.unwrap();
         assert!(graph.node.iter().all(|node| node.op_type != "Dropout"));
         for (key, flat) in &case.weights {
-            // Recurrent layers and attention have their numbers in another order in ONNX.
+            // Recurrent layers and attention have their numbers in another order in ONNX, adapters are added up, and
+            // trees point with integers.
             let Some(tensor) = graph.find_initializer(key) else { continue };
             let tensor = tensor.to_tensor().unwrap();
+            if case.architecture.name == "linear-adapter" || tensor.as_float32().is_err() {
+                continue;
+            }
             assert_eq!(tensor.as_float32().unwrap(), &flat.floats()[..], "{key}");
         }
     }
@@ -53,7 +57,7 @@ fn gradients(architecture: &Architecture, input: &Tensor, target: &Tensor) {
     let before = start.weights().unwrap();
     let trainer = |weights: &[u8]| {
         let network = Network::from_weights(architecture, weights).unwrap().with_seed(Seed(3));
-        Trainer::new(network, Loss::CrossEntropy, settings.clone()).unwrap()
+        Trainer::new(network, Loss::default(), settings.clone()).unwrap()
     };
     let mut moved = trainer(&before);
     moved.step(input, target, 1.0).unwrap();

@@ -27,7 +27,7 @@ fn five_steps_are_pytorchs() {
     for run in runs {
         let name = &run.architecture.name;
         let network = Network::from_weights(&run.architecture, &safetensors(&run.start)).unwrap();
-        let mut trainer = Trainer::new(network, Loss::CrossEntropy, run.optimizer).unwrap();
+        let mut trainer = Trainer::new(network, Loss::default(), run.optimizer).unwrap();
         for (step, reference) in run.losses.iter().enumerate() {
             let loss = trainer.step(&run.input.tensor(), &run.target.tensor(), run.rate).unwrap().loss;
             assert!((loss - reference).abs() < 2e-5, "{name}, step {step}: {loss} is not {reference}");
@@ -64,7 +64,7 @@ fn architecture() -> Architecture {
 
 fn trainer(seed: u64) -> Trainer {
     let network = Network::new(&architecture(), Seed(seed)).unwrap().with_threads(1).unwrap();
-    Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).unwrap()
+    Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap()
 }
 
 fn batch(step: u64) -> (Tensor, Tensor) {
@@ -99,7 +99,7 @@ fn a_resumed_run_is_the_unbroken_run_bit_for_bit() {
 fn the_same_seed_and_threads_give_the_same_run() {
     let state = |threads: usize| {
         let network = Network::new(&architecture(), Seed(1)).unwrap().with_threads(threads).unwrap();
-        let mut trainer = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).unwrap();
+        let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap();
         run(&mut trainer, 0..5);
         trainer.state().unwrap()
     };
@@ -139,10 +139,7 @@ fn a_gradient_that_overflows_is_seen_though_the_loss_is_finite() {
     let architecture = Architecture::new(
         "overflow",
         InputSpec::float32([1]),
-        vec![
-            Node::new("a", Linear { units: 1, bias: false }.into()),
-            Node::new("b", Linear { units: 2, bias: false }.into()),
-        ],
+        vec![Node::new("a", Linear::new(1, false).into()), Node::new("b", Linear::new(2, false).into())],
     );
     let weights: Weights = serde_json::from_str(
         r#"{"a.weight": {"dtype": "float32", "shape": [1, 1], "values": [1e-38]},
@@ -150,7 +147,7 @@ fn a_gradient_that_overflows_is_seen_though_the_loss_is_finite() {
     )
     .unwrap();
     let network = Network::from_weights(&architecture, &safetensors(&weights)).unwrap();
-    let mut trainer = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).unwrap();
+    let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap();
     let before = trainer.state().unwrap();
     let input = Tensor::float32([1, 1], vec![3e38]).unwrap();
     let error = trainer.step(&input, &Tensor::int64([1], vec![1]).unwrap(), 1e-3).unwrap_err();
@@ -171,11 +168,10 @@ fn a_state_of_something_else_is_refused() {
     let mut other = architecture();
     other.layers[5].layer = Layer::dropout(0.5);
     let network = Network::new(&other, Seed(1)).unwrap();
-    let mut other = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).unwrap();
+    let mut other = Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap();
     assert_eq!(code(&mut other, &saved), ErrorCode::Config);
     let settings = OptimizerSettings { beta1: 0.8, ..OptimizerSettings::default() };
-    let mut other =
-        Trainer::new(Network::new(&architecture(), Seed(1)).unwrap(), Loss::CrossEntropy, settings).unwrap();
+    let mut other = Trainer::new(Network::new(&architecture(), Seed(1)).unwrap(), Loss::default(), settings).unwrap();
     assert_eq!(code(&mut other, &saved), ErrorCode::Config);
     for cut in 0..32 {
         assert_eq!(code(&mut trainer(1), &saved[..saved.len() * cut / 32]), ErrorCode::BadData, "{cut}/32");
@@ -188,7 +184,7 @@ fn a_network_that_ends_in_probabilities_is_not_trained() {
     let mut architecture = architecture();
     architecture.layers.push(Node::new("probabilities", Layer::Softmax));
     let network = Network::new(&architecture, Seed(1)).unwrap();
-    let error = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).err().unwrap();
+    let error = Trainer::new(network, Loss::default(), OptimizerSettings::default()).err().unwrap();
     assert_eq!((error.code(), error.place().node.as_deref()), (ErrorCode::Config, Some("probabilities")));
 }
 
@@ -197,7 +193,7 @@ fn one_row_teaches_batch_norm_nothing_about_variance() {
     let layers = vec![Node::new("norm", Layer::batch_norm()), Node::new("head", Layer::linear(2))];
     let architecture = Architecture::new("norm", InputSpec::float32([3]), layers);
     let network = Network::new(&architecture, Seed(1)).unwrap();
-    let mut trainer = Trainer::new(network, Loss::CrossEntropy, OptimizerSettings::default()).unwrap();
+    let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap();
     let row = Tensor::float32([1, 3], vec![5.0, 6.0, 7.0]).unwrap();
     trainer.step(&row, &Tensor::int64([1], vec![1]).unwrap(), 1e-3).unwrap();
     let weights = trainer.network().weights().unwrap();

@@ -18,7 +18,7 @@ pub fn decide(
     engine: &str,
 ) -> Result<Int8Verdict> {
     settings.validate()?;
-    let (before, after) = (accuracy(&float32)?, accuracy(&int8)?);
+    let (metric, before, after) = scores(&float32, &int8)?;
     let (budget, wanted) = (settings.accuracy_budget, settings.min_speedup);
     let lost = before - after;
     let one = float32.seconds_batch_1 / int8.seconds_batch_1;
@@ -26,14 +26,14 @@ pub fn decide(
     // Written so that a NaN refuses.
     let accurate = lost <= budget + EPSILON;
     let faster = one >= wanted && eight >= wanted;
-    let change = format!("accuracy {before:.4} -> {after:.4} (a loss of up to {budget} is allowed)");
+    let change = format!("{metric} {before:.4} -> {after:.4} (a loss of up to {budget} is allowed)");
     let speed = format!("{one:.2}x as fast at one row and {eight:.2}x at eight ({wanted}x at both is asked)");
     let size = format!("{:.2} of the size", int8.bytes as f64 / float32.bytes as f64);
     let reason = match (accurate, faster) {
         (true, true) => format!("INT8 is kept: {change}, {speed}, {size}"),
-        (false, true) => format!("INT8 is refused for its accuracy: {change}; it would be {speed}"),
+        (false, true) => format!("INT8 is refused for its {metric}: {change}; it would be {speed}"),
         (true, false) => format!("INT8 is refused for its speed: {speed}; {change}"),
-        (false, false) => format!("INT8 is refused for accuracy and speed: {change}; {speed}"),
+        (false, false) => format!("INT8 is refused for {metric} and speed: {change}; {speed}"),
     };
     Ok(Int8Verdict {
         kept: accurate && faster,
@@ -45,8 +45,13 @@ pub fn decide(
     })
 }
 
-fn accuracy(measurement: &Measurement) -> Result<f64> {
-    measurement.metrics.get(Metric::Accuracy.name()).copied().ok_or_else(|| {
+/// The metric that decides: accuracy, or of numbers the share of the variance that is explained. Both are 1 at best.
+fn scores(float32: &Measurement, int8: &Measurement) -> Result<(Metric, f64, f64)> {
+    let of = |metric: Metric| {
+        let value = |measurement: &Measurement| measurement.metrics.get(metric.name()).copied();
+        Some((metric, value(float32)?, value(int8)?))
+    };
+    [Metric::Accuracy, Metric::R2].into_iter().find_map(of).ok_or_else(|| {
         Error::new(ErrorCode::Unsupported, "the task has no accuracy that INT8 could be judged by")
             .fix("set optimize.int8 = false")
     })

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct OptimizeSettings {
     /// Whether an INT8 version is made and measured.
     pub int8: bool,
-    /// The largest loss of accuracy (as a fraction, 0.005 is half a percent) that INT8 may cost.
+    /// The largest loss of accuracy (as a fraction, 0.005 is half a percent), or of R2 where numbers are predicted, that
+    /// INT8 may cost.
     pub accuracy_budget: f64,
     /// How many times faster INT8 must be, at one row and at eight; 1.05 is above the noise of a quiet machine.
     pub min_speedup: f64,

@@ -1,6 +1,7 @@
 //! What each stage hands to the next: small typed records that name blobs by hash. They are what the stage
 //! cache keeps, so a field added here must change [`crate::cache::LAYOUT`].
 
+use crate::transfer::TransferReport;
 use lepton_core::{
     Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec, thousands,
 };
@@ -73,8 +74,11 @@ pub struct Prepared {
     pub recipe: Digest,
     /// The tensor that the recipe gives.
     pub features: TensorSpec,
-    /// Class names in the order of the network's outputs.
+    /// Class names in the order of the network's outputs; empty where a number is predicted.
     pub labels: Vec<String>,
+    /// Of a number that is predicted, the mean and the deviation that it is standardised by.
+    #[serde(default)]
+    pub target_scale: Option<[f64; 2]>,
 }
 
 /// Stage 3: how training rows are varied.
@@ -103,6 +107,9 @@ pub struct Trained {
     pub summary: String,
     /// One record per epoch.
     pub history: Vec<EpochRecord>,
+    /// What transfer gained, where the training went on from another.
+    #[serde(default)]
+    pub transfer: Option<TransferReport>,
     /// The epoch that was kept.
     pub best_epoch: usize,
     /// Whether early stopping ended it.

@@ -5,10 +5,11 @@ use crate::model::LoadedModel;
 use crate::stages::evaluation_rows;
 use crate::tasks::task;
 use arrow_array::RecordBatch;
-use lepton_core::{Cancel, Decoder, Digest, Error, ErrorCode, Limits, Metrics, Progress, Result, Tensor};
+use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Metrics, Progress, Result, Tensor};
 use lepton_data::CollectSettings;
 use lepton_runtime::Model;
 use lepton_store::Store;
+use lepton_train::Target;
 use serde::Serialize;
 use std::path::Path;
 
@@ -46,7 +47,7 @@ pub fn evaluate(
     cancel: &Cancel,
 ) -> Result<Evaluation> {
     let manifest = loaded.model.manifest();
-    let (Some(kind), Decoder::Classification { labels, .. }) = (manifest.task, &manifest.decoder) else {
+    let Some(kind) = manifest.task else {
         return Err(Error::new(
             ErrorCode::Unsupported,
             "this model names no task, so there is nothing to measure it by",
@@ -70,13 +71,20 @@ pub fn evaluate(
                 let settings = CollectSettings {
                     path: Some(path.into()),
                     target: Some(target.to_owned()),
-                    columns: manifest.inputs.columns.iter().map(|column| (column.name.clone(), column.kind)).collect(),
+                    columns: manifest
+                        .inputs
+                        .columns
+                        .iter()
+                        .map(|column| (column.name.clone(), column.kind))
+                        .chain([(target.to_owned(), task(kind).target_kind())])
+                        .collect(),
                     ..CollectSettings::default()
                 };
                 evaluation_rows::of_file(&settings, limits, progress, cancel)?
             }
         }
     };
+    let scale = recipe.target_scale().map(|(mean, deviation)| [mean, deviation]);
     let targets = recipe.encode_target(&rows.batch)?;
     let outputs = outputs_of(&loaded.model, &rows.batch)?;
     Ok(Evaluation {
@@ -86,7 +94,7 @@ pub fn evaluate(
         split: rows.split,
         rows: rows.batch.num_rows(),
         engine: loaded.model.engine_name().to_owned(),
-        metrics: task(kind).evaluate(&outputs, &targets, labels)?,
+        metrics: task(kind).evaluate(&outputs, &targets, Target::new(recipe.labels(), scale))?,
     })
 }
 

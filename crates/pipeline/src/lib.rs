@@ -19,13 +19,17 @@ mod preview;
 mod project;
 mod query;
 mod repair;
+mod repeat;
 pub mod report;
 mod run;
 mod scaffold;
 mod spool;
 mod stage;
 mod stages;
+mod summary;
 mod tasks;
+mod transfer;
+mod tune;
 mod versions;
 
 pub use artifact::{Augmented, Collected, Deployed, Monitored, Optimized, Part, Prepared, Trained};
@@ -43,12 +47,20 @@ pub use predict::{PredictInput, predict};
 pub use preview::{Preview, preview, write_preview};
 pub use project::{DeploySettings, MonitorStageSettings, Project, ProjectSettings, Settings, read_rules};
 pub use query::{QueryOptions, QueryReport, WrittenFile, query};
+pub use repeat::{Repeat, RepeatReport, Repeats, run_repeated};
 pub use run::{RunOptions, RunResult, StageResult, run};
 pub use scaffold::scaffold;
 pub use spool::{STANDARD_INPUT, Spooled};
 pub use stage::Stage;
 pub use stages::collect::{catalogue_state, fetch_dataset};
+pub use summary::{NetworkShape, summary};
 pub use tasks::{task, tasks};
+pub use transfer::TransferReport;
+pub use tune::{
+    BestTrial, Measure, Objective, ObjectiveFacts, PRUNE, Pruning, StudyReport, TimeLimit, TrialFacts, TrialFailure,
+    TrialJob, TrialLine, TrialResult, TuneOptions, TuneSettings, check_best_place, run_trial, shown_setting, tune,
+    write_best,
+};
 pub use versions::{
     ChangedColumn, DiffOptions, DiffReport, DifferingRow, LineageReport, ModelUse, PartRows, RepairedSource,
     RowDifference, RunUse, SideView, SourceLineage, StreamThreshold, VersionView, append_rows, check_dataset_name,

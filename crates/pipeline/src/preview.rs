@@ -118,6 +118,10 @@ pub(crate) fn figures(rows: &TrainRows<'_>, settings: &AugmentSettings, seed: Se
         settings.check_domain(Domain::Pictures)?;
         return Ok(vec![marked::pictures(rows, &column.name, settings, seed)?]);
     }
+    if let Some(column) = rows.schema.of_kind(ColumnKind::Series).next() {
+        settings.check_domain(Domain::Series)?;
+        return lines::whole_series(rows, &column.name, settings, seed);
+    }
     let mut figures = Vec::new();
     let mut seen = Vec::new();
     for domain in settings.steps.iter().map(|settings| settings.step.domain()) {

@@ -2,7 +2,9 @@
 //! its stage; this file joins them, applies `--set`, and turns every mistake into an error with its line,
 //! its key and the nearest known key.
 
-use lepton_core::{Error, ErrorCode, Limits, ModelName, Result, Seed, TaskKind, nearest};
+use crate::tasks::task;
+use crate::tune::TuneSettings;
+use lepton_core::{ColumnKind, Error, ErrorCode, Limits, ModelName, Result, Seed, TaskKind, nearest};
 use lepton_data::{AugmentSettings, CollectSettings, PrepareSettings};
 use lepton_doctor::rules::{CheckSettings, Rule, RuleSettings, RulesFile};
 use lepton_monitor::MonitorSettings;
@@ -72,6 +74,9 @@ pub struct Settings {
     /// Stage 7.
     #[serde(default)]
     pub monitor: MonitorStageSettings,
+    /// The search for good settings, for `lepton tune`; a run does not look at it.
+    #[serde(default)]
+    pub tune: TuneSettings,
     /// Limits on outside input.
     #[serde(default)]
     pub limits: Limits,
@@ -118,6 +123,13 @@ impl Project {
     pub(crate) fn parse(text: &str, origin: &Path, overrides: &[String]) -> Result<Project> {
         let settings = parse(text, origin, overrides)?;
         Ok(Project { folder: PathBuf::from("."), file: origin.to_path_buf(), settings })
+    }
+
+    /// What the settings file says with `overrides` applied, as a table to write down again.
+    pub(crate) fn rewritten(&self, overrides: &[String]) -> Result<toml::Table> {
+        let text = std::fs::read_to_string(&self.file)
+            .map_err(|source| Error::io("read the project file", &self.file, source))?;
+        overridden(&text, &self.file, overrides)
     }
 
     /// The name that the model is registered under.
@@ -168,6 +180,16 @@ fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Settings> {
     if overrides.is_empty() {
         return validate(settings, file);
     }
+    let table = overridden(text, file, overrides)?;
+    let settings: Settings = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        explain(error.inner(), Some(&path), "", Path::new("--set"))
+    })?;
+    validate(settings, file)
+}
+
+/// A settings file as a table, with `overrides` applied.
+fn overridden(text: &str, file: &Path, overrides: &[String]) -> Result<toml::Table> {
     let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error, None, text, file))?;
     for assignment in overrides {
         let (key, value) = assignment.split_once('=').ok_or_else(|| {
@@ -176,15 +198,19 @@ fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Settings> {
         })?;
         assign(&mut table, key.trim(), literal(value.trim()))?;
     }
-    let settings: Settings = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
-        let path = error.path().to_string();
-        explain(error.inner(), Some(&path), "", Path::new("--set"))
-    })?;
-    validate(settings, file)
+    Ok(table)
 }
 
-fn validate(settings: Settings, file: &Path) -> Result<Settings> {
+fn validate(mut settings: Settings, file: &Path) -> Result<Settings> {
+    // The task says what the column to predict is, where the person does not.
+    if let Some(target) = settings.collect.target.clone() {
+        let kind = task(settings.project.task).target_kind();
+        if kind == ColumnKind::Number {
+            settings.collect.columns.entry(target).or_insert(kind);
+        }
+    }
     settings.train.validate().map_err(|error| error.in_file(file))?;
+    settings.tune.validate(task(settings.project.task)).map_err(|error| error.in_file(file))?;
     Rule::all(&settings.check.rules, "check.rules").map_err(|error| error.in_file(file))?;
     if let Some(augment) = &settings.augment {
         augment.check().map_err(|error| error.in_file(file))?;

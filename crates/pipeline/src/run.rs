@@ -5,6 +5,7 @@
 
 use crate::artifact::Artifact;
 use crate::stages::{self, Artifacts};
+use crate::transfer::TransferReport;
 use crate::{Project, Stage, environment, now_utc};
 use lepton_core::{
     Cancel, Digest, Environment, Error, ErrorCode, Event, MetricsBySplit, Progress, Result, Seed, Split,
@@ -65,6 +66,9 @@ pub struct RunResult {
     pub data_wait_seconds: Option<f64>,
     /// Metrics of the served model by split.
     pub metrics: MetricsBySplit,
+    /// What transfer gained, where the training went on from another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferReport>,
     /// `name@version`.
     pub model: Option<String>,
     /// The package's folder.
@@ -109,6 +113,19 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<RunResult> {
     let _lock: ProjectLock = store.lock_project(&project.folder)?;
+    walk(project, options, store, progress, cancel, &mut Artifacts::default())
+}
+
+/// As [`run`], under a lock that the caller, or the process that started it, holds. What the stages gave is in
+/// `artifacts`, also where a later one failed.
+pub(crate) fn walk(
+    project: &Project,
+    options: &RunOptions,
+    store: &Store,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+    artifacts: &mut Artifacts,
+) -> Result<RunResult> {
     let settings = serde_json::to_value(&project.settings)
         .map_err(|source| Error::internal(format!("settings cannot be recorded: {source}")))?;
     let record = store.create_run(NewRun {
@@ -120,8 +137,7 @@ pub fn run(
     let context = Context { project, options, store, progress, cancel, run: record.id.clone() };
     let mut walk = Walk { context: &context, results: Vec::new() };
     let started = now_utc();
-    let mut artifacts = Artifacts::default();
-    let outcome = walk.stages(&mut artifacts).and_then(|()| finish(&context, &walk.results, &artifacts, &started));
+    let outcome = walk.stages(artifacts).and_then(|()| finish(&context, &walk.results, artifacts, &started));
     match outcome {
         Ok(result) => {
             let value = serde_json::to_value(&result)
@@ -160,7 +176,9 @@ impl Walk<'_> {
                     artifacts.prepared = Some(self.step(stages::prepare::Prepare::new(self.context, artifacts)?)?)
                 }
                 Stage::Augment => artifacts.augmented = Some(self.step(stages::augment::Augment::new(artifacts)?)?),
-                Stage::Train => artifacts.trained = Some(self.step(stages::train::Train::new(artifacts)?)?),
+                Stage::Train => {
+                    artifacts.trained = Some(self.step(stages::train::Train::new(self.context, artifacts)?)?)
+                }
                 Stage::Optimize => {
                     let work = stages::optimize::Optimize::new(self.context, artifacts)?;
                     artifacts.optimized = Some(self.step(work)?);
@@ -257,6 +275,7 @@ fn finish(context: &Context<'_>, stages: &[StageResult], artifacts: &Artifacts, 
         samples_per_second: artifacts.trained.as_ref().map(|trained| trained.samples_per_second),
         data_wait_seconds: artifacts.trained.as_ref().map(|trained| trained.data_wait_seconds),
         metrics: artifacts.optimized.as_ref().map(|optimized| optimized.metrics.clone()).unwrap_or_default(),
+        transfer: artifacts.trained.as_ref().and_then(|trained| trained.transfer.clone()),
         model: artifacts.deployed.as_ref().map(|deployed| format!("{}@{}", deployed.model, deployed.version)),
         package: None,
         package_bytes: artifacts.deployed.as_ref().map(|deployed| deployed.bytes),

@@ -39,7 +39,16 @@ path = \"pictures\"
 # unreadable = \"drop\"                       leave broken pictures out and report them; \"refuse\" stops the run
 "
         }
-        TaskKind::TabularClassification => {
+        TaskKind::SeriesClassification => {
+            "\
+# The series. One of:
+#   dataset = \"gunpoint\"                    a dataset of the catalogue (lepton data list); needs --fetch once
+#   path = \"moves_TRAIN.ts\"                a file of the UCR and UEA archives' form: docs/guide.md shows it
+path = \"moves_TRAIN.ts\"
+# test = \"moves_TEST.ts\"                   the test part, where there is one; else a part is cut off
+"
+        }
+        TaskKind::TabularClassification | TaskKind::TabularRegression => {
             "\
 # The table: CSV, JSONL or Parquet; relative paths start at this folder.
 path = \"table.csv\"
@@ -53,7 +62,15 @@ target = \"label\"
     };
     let recipe = match task {
         TaskKind::ImageClassification => "",
-        TaskKind::TabularClassification => {
+        TaskKind::SeriesClassification => {
+            "\
+# [recipe]
+# series_length = 100                       # steps of every series; else as many as the longest of training
+# standardize = \"each\"                    # by its own mean; or training, none
+
+"
+        }
+        TaskKind::TabularClassification | TaskKind::TabularRegression => {
             "\
 # [recipe.columns.age]                      # preprocessing of one column, where the default is not wanted
 # scale = \"robust\"
@@ -72,6 +89,14 @@ target = \"label\"
 # [[augment.steps]]                         # and more, in this order: docs/guide.md has the table
 # kind = \"flip_horizontal\"
 # probability = 0.5
+
+"
+        }
+        TaskKind::TabularRegression => "",
+        TaskKind::SeriesClassification => {
+            "\
+# [[augment.steps]]                         # stage 3: varies training series; docs/guide.md has the table
+# kind = \"jitter\"
 
 "
         }

@@ -6,6 +6,7 @@ use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use lepton_core::image::ImageColumn;
+use lepton_core::series::SeriesColumn;
 use lepton_core::{Error, ErrorCode, Result, nearest};
 
 fn find<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
@@ -39,6 +40,12 @@ pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a String
 pub(crate) fn pictures<'a>(batch: &'a RecordBatch, name: &str) -> Result<ImageColumn<'a>> {
     let array = find(batch, name)?;
     ImageColumn::new(array).map_err(|_| wrong_type(name, "pictures", array.data_type()))
+}
+
+/// A column of series.
+pub(crate) fn series<'a>(batch: &'a RecordBatch, name: &str) -> Result<SeriesColumn<'a>> {
+    let array = find(batch, name)?;
+    SeriesColumn::new(array).map_err(|_| wrong_type(name, "series", array.data_type()))
 }
 
 /// An error about one value; `index` counts from 0.

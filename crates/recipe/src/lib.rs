@@ -25,14 +25,17 @@ mod target;
 mod target_encoding;
 mod text;
 mod version1;
+mod whole_series;
 pub mod written;
 
 pub use fill::{Columns, Imputation, NumberFill, TextFill};
-pub use plan::{CategoryPlan, DatePlan, ImagePlan, NumberPlan, RecipePlan, StepPlan, TargetPlan, TextPlan};
+pub use plan::{
+    CategoryPlan, DatePlan, ImagePlan, NumberPlan, RecipePlan, StepPlan, TargetPlan, TextPlan, WholeSeriesPlan,
+};
 pub use recipe::{INPUT_NAME, RECIPE_VERSION, Recipe};
 pub use repair::{CellAction, CellForm, CellValue, RepairAction, RepairPlan, Repairs};
 pub use settings::{
-    CategoryEncode, CategoryMissing, DatePart, ImageFit, ImageNormalize, NumberMissing, NumberNormalize, TextCleaning,
-    TextWeight, Unknown,
+    CategoryEncode, CategoryMissing, DatePart, ImageFit, ImageNormalize, NumberMissing, NumberNormalize,
+    SeriesStandardize, TextCleaning, TextWeight, Unknown,
 };
 pub use text::clean as clean_text;

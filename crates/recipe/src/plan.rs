@@ -8,11 +8,12 @@ use crate::picture::PictureStep;
 use crate::recipe::{Recipe, Step};
 use crate::repair::Repairs;
 use crate::settings::{
-    CategoryEncode, CategoryMissing, DatePart, ImageFit, ImageNormalize, NumberMissing, NumberNormalize, TextCleaning,
-    TextWeight, Unknown,
+    CategoryEncode, CategoryMissing, DatePart, ImageFit, ImageNormalize, NumberMissing, NumberNormalize,
+    SeriesStandardize, TextCleaning, TextWeight, Unknown,
 };
-use crate::target::Target;
+use crate::target::{Classes, Number, Target};
 use crate::text::TextStep;
+use crate::whole_series::WholeSeriesStep;
 use arrow_array::RecordBatch;
 use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub enum StepPlan {
     Date(DatePlan),
     /// A text becomes the weights of its words, in as many features as are asked for.
     Text(TextPlan),
+    /// A whole series becomes `[time, dimensions]`.
+    Series(WholeSeriesPlan),
 }
 
 /// A picture step. Colour is converted first (to grey with the ITU-R 601 weights), then the size (bilinear, with a
@@ -135,6 +138,19 @@ pub struct TextPlan {
     pub missing: CategoryMissing,
 }
 
+/// A step of whole series. Gaps are filled along straight lines, then numbers are scaled, then series are cut or padded
+/// with 0 at their end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WholeSeriesPlan {
+    /// The column.
+    pub column: String,
+    /// Steps that every series gets; `None` takes those of the longest training series.
+    pub length: Option<usize>,
+    /// How numbers are scaled.
+    pub standardize: SeriesStandardize,
+}
+
 impl ImagePlan {
     /// The pictures as they are, 0 to 1.
     pub fn new(column: impl Into<String>) -> ImagePlan {
@@ -203,6 +219,13 @@ impl TextPlan {
     }
 }
 
+impl WholeSeriesPlan {
+    /// As long as the longest of training, standardised by training.
+    pub fn new(column: impl Into<String>) -> WholeSeriesPlan {
+        WholeSeriesPlan { column: column.into(), length: None, standardize: SeriesStandardize::Training }
+    }
+}
+
 /// What is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -213,6 +236,19 @@ pub enum TargetPlan {
         /// The column.
         column: String,
     },
+    /// A number, which the recipe standardises by the training rows.
+    Number {
+        /// The column.
+        column: String,
+    },
+}
+
+impl TargetPlan {
+    fn column(&self) -> &str {
+        match self {
+            TargetPlan::Classes { column } | TargetPlan::Number { column } => column,
+        }
+    }
 }
 
 impl StepPlan {
@@ -224,6 +260,7 @@ impl StepPlan {
             StepPlan::Category(plan) => &plan.column,
             StepPlan::Date(plan) => &plan.column,
             StepPlan::Text(plan) => &plan.column,
+            StepPlan::Series(plan) => &plan.column,
         }
     }
 
@@ -235,6 +272,7 @@ impl StepPlan {
             StepPlan::Category(_) => "category",
             StepPlan::Date(_) => "date",
             StepPlan::Text(_) => "text",
+            StepPlan::Series(_) => "series",
         }
     }
 
@@ -242,6 +280,7 @@ impl StepPlan {
     pub fn accepts(&self, kind: ColumnKind) -> bool {
         match self {
             StepPlan::Image(_) => kind == ColumnKind::Image,
+            StepPlan::Series(_) => kind == ColumnKind::Series,
             StepPlan::Number(_) => kind == ColumnKind::Number,
             StepPlan::Category(_) | StepPlan::Date(_) | StepPlan::Text(_) => {
                 matches!(kind, ColumnKind::Category | ColumnKind::Text)
@@ -256,7 +295,8 @@ impl RecipePlan {
     /// # Errors
     /// [`ErrorCode::NotFound`] for a column that is not there, [`ErrorCode::Config`] for steps that do not go
     /// together, [`ErrorCode::BadData`] with row and column for values that no setting allows (rows are counted
-    /// from 1 within `train`), [`ErrorCode::Unsupported`] for pictures beside other columns.
+    /// from 1 within `train`), [`ErrorCode::Unsupported`] for pictures and series beside other
+    /// columns.
     pub fn fit(&self, schema: &Schema, train: &RecordBatch) -> Result<Recipe> {
         self.fit_after(Repairs::none(schema), schema, train)
     }
@@ -272,12 +312,15 @@ impl RecipePlan {
         }
         let train: Cow<'_, RecordBatch> = repairs.apply(train)?;
         let target = match &self.target {
-            Some(TargetPlan::Classes { column }) => Some(Target::fit(column, &train)?),
+            Some(TargetPlan::Classes { column }) => Some(Target::Classes(Classes::fit(column, &train)?)),
+            Some(TargetPlan::Number { column }) => Some(Target::Number(Number::fit(column, &train)?)),
             None => None,
         };
         let classes = match &target {
-            Some(target) => Some((target.labels.as_slice(), target.encode(&train)?.as_int64()?.to_vec())),
-            None => None,
+            Some(Target::Classes(classes)) => {
+                Some((classes.labels.as_slice(), classes.encode(&train)?.as_int64()?.to_vec()))
+            }
+            _ => None,
         };
         let classes = classes.as_ref().map(|(labels, indices)| (*labels, indices.as_slice()));
         let numbers: Vec<&str> =
@@ -293,11 +336,12 @@ impl RecipePlan {
                 StepPlan::Category(plan) => Step::Category(CategoryStep::fit(plan, classes, &train)?),
                 StepPlan::Date(plan) => Step::Date(DateStep::fit(plan, &train)?),
                 StepPlan::Text(plan) => Step::Text(TextStep::fit(plan, &train)?),
+                StepPlan::Series(plan) => Step::Series(WholeSeriesStep::fit(plan, &train)?),
             });
         }
         let mut names: Vec<&str> = self.steps.iter().map(StepPlan::column).collect();
         let columns = names.iter().map(|name| raw.column(name).cloned()).collect::<Result<Vec<_>>>()?;
-        names.extend(target.as_ref().map(|target| target.column.as_str()));
+        names.extend(target.as_ref().map(Target::column));
         let repairs = (!repairs.is_empty()).then(|| repairs.restrict(&names));
         Recipe::from_parts(Schema { columns }, repairs, steps, target)
     }
@@ -326,15 +370,16 @@ impl RecipePlan {
                     .fix("name a column that the recipe reads: a request has no others"));
             }
         }
-        if let Some(TargetPlan::Classes { column }) = &self.target {
+        if let Some(column) = self.target.as_ref().map(TargetPlan::column) {
             schema.column(column)?;
-            if seen.contains(column.as_str()) {
+            if seen.contains(column) {
                 return Err(Error::new(ErrorCode::Config, "the target cannot be an input too").at_column(column));
             }
         }
         if self.steps.is_empty() {
-            return Err(Error::new(ErrorCode::Config, "the recipe has no steps")
-                .fix("the dataset needs at least one number, category, text or picture column besides the target"));
+            return Err(Error::new(ErrorCode::Config, "the recipe has no steps").fix(
+                "the dataset needs at least one number, category, text, picture or series column besides the target",
+            ));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::repair::Repairs;
 use crate::target::Target;
 use crate::text::TextStep;
 use crate::version1::Version1;
+use crate::whole_series::WholeSeriesStep;
 use arrow_array::RecordBatch;
 use lepton_core::{ColumnKind, DType, Digest, Error, ErrorCode, Result, Schema, Tensor, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub(crate) enum Step {
     Category(CategoryStep),
     Date(DateStep),
     Text(TextStep),
+    Series(WholeSeriesStep),
 }
 
 impl Step {
@@ -50,12 +52,14 @@ impl Step {
             Step::Category(step) => &step.column,
             Step::Date(step) => &step.column,
             Step::Text(step) => &step.column,
+            Step::Series(step) => &step.column,
         }
     }
 
     fn accepts(&self, kind: ColumnKind) -> bool {
         match self {
             Step::Image(_) => kind == ColumnKind::Image,
+            Step::Series(_) => kind == ColumnKind::Series,
             Step::Number(_) => kind == ColumnKind::Number,
             Step::Category(_) | Step::Date(_) | Step::Text(_) => {
                 matches!(kind, ColumnKind::Category | ColumnKind::Text)
@@ -71,6 +75,7 @@ impl Step {
             Step::Category(step) => step.width(),
             Step::Date(step) => step.width(),
             Step::Text(step) => step.width(),
+            Step::Series(step) => step.width(),
         }
     }
 
@@ -81,6 +86,7 @@ impl Step {
             Step::Category(step) => step.check(),
             Step::Date(step) => step.check(),
             Step::Text(step) => step.check(),
+            Step::Series(step) => step.check(),
         }
     }
 }
@@ -103,27 +109,39 @@ impl Recipe {
         &self.inputs
     }
 
-    /// The tensor that [`Recipe::apply`] makes: `"input"`, float32, `[-1, C, H, W]` for a picture and `[-1, D]`
-    /// for a table.
+    /// The tensor that [`Recipe::apply`] makes: `"input"`, float32, `[-1, C, H, W]` for a picture, `[-1, time,
+    /// dimensions]` for a series and `[-1, D]` for a table.
     pub fn output(&self) -> TensorSpec {
         TensorSpec::batched(INPUT_NAME, DType::Float32, &self.row_shape())
     }
 
-    /// Class names in the order of their indices; empty without a target.
+    /// Class names in the order of their indices; empty without a target, and where it is a number.
     pub fn labels(&self) -> &[String] {
-        self.target.as_ref().map_or(&[], |target| &target.labels)
+        match &self.target {
+            Some(Target::Classes(classes)) => &classes.labels,
+            _ => &[],
+        }
+    }
+
+    /// Of a target that is a number, the mean and the deviation that it is standardised by.
+    pub fn target_scale(&self) -> Option<(f64, f64)> {
+        match &self.target {
+            Some(Target::Number(number)) => Some((number.mean, number.deviation)),
+            _ => None,
+        }
     }
 
     /// The column that is predicted.
     pub fn target_column(&self) -> Option<&str> {
-        self.target.as_ref().map(|target| target.column.as_str())
+        self.target.as_ref().map(Target::column)
     }
 
     /// One name per feature of a table row, in order (`age`, `age (missing)`, `class = 1st`, `class (other)`);
-    /// for a picture the one name of its column.
+    /// for a picture or a series the one name of its column.
     pub fn feature_names(&self) -> Vec<String> {
         let names = self.steps.iter().map(|step| match step {
             Step::Image(step) => vec![step.column.clone()],
+            Step::Series(step) => vec![step.column.clone()],
             Step::Number(step) => step.feature_names(),
             Step::Category(step) => step.feature_names(),
             Step::Date(step) => step.feature_names(),
@@ -179,6 +197,7 @@ impl Recipe {
         for step in &self.steps {
             match step {
                 Step::Image(step) => step.write(rows, &mut output)?,
+                Step::Series(step) => step.write(rows, &mut output)?,
                 Step::Number(step) => step.write(rows, &mut output, at, stride)?,
                 Step::Category(step) => step.write(rows, &mut output, at, stride, training)?,
                 Step::Date(step) => step.write(rows, &mut output, at, stride)?,
@@ -189,15 +208,16 @@ impl Recipe {
         Tensor::float32(shape, output)
     }
 
-    /// Turns the target column into class indices, int64 `[n]`.
+    /// Turns the target column into class indices, int64 `[n]`, or a number into standardised ones, float32 `[n, 1]`.
     ///
     /// # Errors
-    /// [`ErrorCode::BadData`] with the row of a label that is missing or was never seen in training;
+    /// [`ErrorCode::BadData`] with the row of a label that is missing or was never seen in training, or of a number that
+    /// is missing;
     /// [`ErrorCode::Config`] when the recipe has no target.
     pub fn encode_target(&self, rows: &RecordBatch) -> Result<Tensor> {
         match &self.target {
             Some(target) => match &self.repairs {
-                Some(repairs) => target.encode(&*repairs.apply_to(rows, |column| column == target.column)?),
+                Some(repairs) => target.encode(&*repairs.apply_to(rows, |column| column == target.column())?),
                 None => target.encode(rows),
             },
             None => Err(Error::new(ErrorCode::Config, "this recipe has no target")),
@@ -228,7 +248,12 @@ impl Recipe {
         let Versioned { version } = serde_json::from_slice(bytes).map_err(wrong)?;
         if version == 1 {
             let Version1 { inputs, steps, target, .. } = serde_json::from_slice(bytes).map_err(wrong)?;
-            return Recipe::from_parts(inputs, None, steps.into_iter().map(Step::from).collect(), target);
+            return Recipe::from_parts(
+                inputs,
+                None,
+                steps.into_iter().map(Step::from).collect(),
+                target.map(Target::Classes),
+            );
         }
         if version != RECIPE_VERSION {
             let message = format!("the recipe has version {version}, this build reads versions 1 to {RECIPE_VERSION}");
@@ -247,6 +272,7 @@ impl Recipe {
     fn row_shape(&self) -> Vec<usize> {
         match self.steps.as_slice() {
             [Step::Image(step)] => vec![step.channels, step.height, step.width],
+            [Step::Series(step)] => vec![step.length, step.dimensions],
             steps => vec![steps.iter().map(Step::width).sum()],
         }
     }
@@ -257,9 +283,11 @@ impl Recipe {
             return Err(Error::new(ErrorCode::BadData, "the recipe has no steps"));
         }
         if self.steps.len() > 1
-            && let Some(step) = self.steps.iter().find(|step| matches!(step, Step::Image(_)))
+            && let Some(step) = self.steps.iter().find(|step| matches!(step, Step::Image(_) | Step::Series(_)))
         {
-            return Err(Error::new(ErrorCode::Unsupported, "a picture beside other input columns is not supported")
+            let what = if matches!(step, Step::Image(_)) { "picture" } else { "series" };
+            let message = format!("a {what} beside other input columns is not supported");
+            return Err(Error::new(ErrorCode::Unsupported, message)
                 .at_column(step.column())
                 .fix("ignore the other columns, or this one"));
         }
@@ -277,8 +305,8 @@ impl Recipe {
         self.steps.iter().try_for_each(Step::check)?;
         self.check_reads()?;
         match &self.target {
-            Some(target) if self.steps.iter().any(|step| step.column() == target.column) => {
-                Err(Error::new(ErrorCode::BadData, "the target cannot be an input too").at_column(&target.column))
+            Some(target) if self.steps.iter().any(|step| step.column() == target.column()) => {
+                Err(Error::new(ErrorCode::BadData, "the target cannot be an input too").at_column(target.column()))
             }
             Some(target) => target.check(),
             None => Ok(()),

@@ -41,6 +41,19 @@ pub enum ImageFit {
     },
 }
 
+/// How the numbers of a series are scaled, each dimension by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeriesStandardize {
+    /// By the mean and the deviation of all training series.
+    #[default]
+    Training,
+    /// By its own mean and deviation, so that only its shape counts.
+    Each,
+    /// Not at all.
+    None,
+}
+
 /// What stands in for a missing number. Everything is learned from the training rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

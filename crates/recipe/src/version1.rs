@@ -8,7 +8,7 @@ use crate::picture::PictureStep;
 use crate::recipe::Step;
 use crate::scaling::Scaling;
 use crate::settings::{CategoryMissing, ImageFit, Unknown};
-use crate::target::Target;
+use crate::target::Classes;
 use lepton_core::Schema;
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ pub(crate) struct Version1 {
     _version: u32,
     pub(crate) inputs: Schema,
     pub(crate) steps: Vec<Step1>,
-    pub(crate) target: Option<Target>,
+    pub(crate) target: Option<Classes>,
 }
 
 /// One step.

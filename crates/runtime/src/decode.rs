@@ -13,14 +13,27 @@ use std::collections::BTreeMap;
 /// [`ErrorCode::Dtype`] when the outputs are not what the decoder reads.
 pub(crate) fn decode(decoder: &Decoder, outputs: &NamedTensors) -> Result<Vec<Prediction>> {
     match decoder {
-        Decoder::Classification { output, labels, activation } => {
-            let found = outputs.iter().find(|(name, _)| name == output);
-            let (_, scores) = found
-                .ok_or_else(|| Error::new(ErrorCode::BadData, format!("the model gave no output \"{output}\"")))?;
-            classes(scores, labels, *activation)
-        }
+        Decoder::Classification { output, labels, activation } => classes(find(outputs, output)?, labels, *activation),
+        Decoder::Regression { output, scale, offset } => numbers(find(outputs, output)?, *scale, *offset),
         Decoder::Raw => raw(outputs),
     }
+}
+
+fn find<'a>(outputs: &'a NamedTensors, output: &str) -> Result<&'a Tensor> {
+    let found = outputs.iter().find(|(name, _)| name == output).map(|(_, tensor)| tensor);
+    found.ok_or_else(|| Error::new(ErrorCode::BadData, format!("the model gave no output \"{output}\"")))
+}
+
+fn numbers(outputs: &Tensor, scale: f64, offset: f64) -> Result<Vec<Prediction>> {
+    if outputs.shape().len() != 2 || outputs.row_len() != 1 {
+        let text = format!("outputs of shape {:?} are not one number a row", outputs.shape());
+        return Err(Error::new(ErrorCode::Shape, text));
+    }
+    let value = |(row, &output): (usize, &f32)| {
+        let value = offset + scale * f64::from(output);
+        if value.is_finite() { Ok(Prediction::Regression { value }) } else { Err(not_finite(row)) }
+    };
+    outputs.as_float32()?.iter().enumerate().map(value).collect()
 }
 
 fn classes(scores: &Tensor, labels: &[String], activation: Activation) -> Result<Vec<Prediction>> {
@@ -155,6 +168,18 @@ mod tests {
                 assert_eq!((error.code(), error.place().row), (ErrorCode::GateFailed, Some(2)));
             }
         }
+    }
+
+    #[test]
+    fn a_number_is_in_the_targets_unit() {
+        let decoder = Decoder::Regression { output: "output".into(), scale: 2.0, offset: 10.0 };
+        let rows =
+            |values: &[f32]| vec![("output".into(), Tensor::float32([values.len(), 1], values.to_vec()).unwrap())];
+        let answers = decode(&decoder, &rows(&[0.5, -1.0])).unwrap();
+        assert_eq!(serde_json::to_value(answers).unwrap(), serde_json::json!([{"value": 11.0}, {"value": 8.0}]));
+        let error = decode(&decoder, &rows(&[0.5, f32::NAN])).unwrap_err();
+        assert_eq!((error.code(), error.place().row), (ErrorCode::GateFailed, Some(2)));
+        assert_eq!(decode(&decoder, &outputs(&[0.0, 1.0, 2.0])).unwrap_err().code(), ErrorCode::Shape);
     }
 
     #[test]

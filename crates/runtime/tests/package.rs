@@ -129,7 +129,7 @@ fn what_is_written_opens_and_answers() {
                 assert!(*probability > 0.99);
                 label.as_str()
             }
-            Prediction::Raw { .. } => panic!("a classifier"),
+            other => panic!("a classifier answered {other:?}"),
         })
         .collect();
     assert_eq!(labels, ["tall", "wide", "tall", "wide", "wide"]);

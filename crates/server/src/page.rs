@@ -77,6 +77,7 @@ fn example_row(schema: &Schema) -> Value {
         ColumnKind::Number => json!(1.0),
         ColumnKind::Category | ColumnKind::Text => json!("..."),
         ColumnKind::Image => json!({"b64": "..."}),
+        ColumnKind::Series => json!([0.5, 1.0, 1.5]),
         // No model takes marks yet.
         ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => Value::Null,
     };

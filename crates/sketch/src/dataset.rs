@@ -1,12 +1,14 @@
 //! All columns of a table at once.
 
 use crate::image::PictureLook;
-use crate::{CategorySketch, ImageSketch, NumberSketch, TextSketch};
+use crate::series::SeriesLook;
+use crate::{CategorySketch, ImageSketch, NumberSketch, SeriesSketch, TextSketch};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use lepton_core::image::ImageColumn;
+use lepton_core::series::SeriesColumn;
 use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,8 @@ pub enum ColumnSketch {
     Text(TextSketch),
     /// Of a picture column.
     Image(Box<ImageSketch>),
+    /// Of a column of series.
+    Series(Box<SeriesSketch>),
 }
 
 impl ColumnSketch {
@@ -34,6 +38,7 @@ impl ColumnSketch {
                 ColumnSketch::Text(TextSketch::default())
             }
             ColumnKind::Image => ColumnSketch::Image(Box::default()),
+            ColumnKind::Series => ColumnSketch::Series(Box::default()),
         }
     }
 
@@ -44,6 +49,7 @@ impl ColumnSketch {
             ColumnSketch::Category(_) => ColumnKind::Category,
             ColumnSketch::Text(_) => ColumnKind::Text,
             ColumnSketch::Image(_) => ColumnKind::Image,
+            ColumnSketch::Series(_) => ColumnKind::Series,
         }
     }
 }
@@ -77,6 +83,7 @@ enum Values<'a> {
     Numbers(&'a Float64Array),
     Texts(&'a StringArray),
     Looks(Vec<Option<PictureLook>>),
+    Series(Vec<Option<SeriesLook>>),
 }
 
 impl DatasetSketch {
@@ -133,6 +140,9 @@ impl DatasetSketch {
                 (ColumnSketch::Image(sketch), Values::Looks(looks)) => {
                     looks.iter().for_each(|look| sketch.add_look(*look))
                 }
+                (ColumnSketch::Series(sketch), Values::Series(looks)) => {
+                    looks.iter().for_each(|look| sketch.add_look(*look))
+                }
                 _ => debug_assert!(false, "rows of another schema"),
             }
         }
@@ -156,6 +166,7 @@ impl DatasetSketch {
                 (ColumnSketch::Category(mine), ColumnSketch::Category(theirs)) => mine.merge(theirs),
                 (ColumnSketch::Text(mine), ColumnSketch::Text(theirs)) => mine.merge(theirs),
                 (ColumnSketch::Image(mine), ColumnSketch::Image(theirs)) => mine.merge(theirs),
+                (ColumnSketch::Series(mine), ColumnSketch::Series(theirs)) => mine.merge(theirs),
                 _ => {}
             }
         }
@@ -196,6 +207,10 @@ fn read_column<'a>(column: &NamedSketch, batch: &'a RecordBatch) -> Result<Value
         (ColumnKind::Image, _) => {
             let images = ImageColumn::new(array).map_err(|error| error.at_column(&column.column))?;
             Ok(Values::Looks((0..images.len()).map(|row| images.get(row).map(PictureLook::of)).collect()))
+        }
+        (ColumnKind::Series, _) => {
+            let series = SeriesColumn::new(array).map_err(|error| error.at_column(&column.column))?;
+            Ok(Values::Series((0..series.len()).map(|row| series.get(row).map(SeriesLook::of)).collect()))
         }
         (kind, found) => Err(wrong(format!("a {kind:?} column cannot hold {found}").to_lowercase())),
     }

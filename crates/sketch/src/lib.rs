@@ -11,6 +11,7 @@ mod image;
 mod number;
 mod prediction;
 mod quantiles;
+mod series;
 mod text;
 
 pub use category::CategorySketch;
@@ -20,4 +21,5 @@ pub use image::{ImageSketch, PictureLook};
 pub use number::NumberSketch;
 pub use prediction::PredictionSketch;
 pub use quantiles::QuantileSketch;
+pub use series::{SeriesLook, SeriesSketch};
 pub use text::TextSketch;

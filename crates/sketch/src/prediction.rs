@@ -12,6 +12,9 @@ pub struct PredictionSketch {
     pub labels: CategorySketch,
     /// The probability of the predicted label.
     pub probability: NumberSketch,
+    /// Predicted numbers.
+    #[serde(default)]
+    pub values: NumberSketch,
     /// Answers that are output tensors.
     pub raw: u64,
 }
@@ -31,6 +34,7 @@ impl PredictionSketch {
                 self.labels.add(Some(label));
                 self.probability.add(Some(*probability));
             }
+            Prediction::Regression { value } => self.values.add(Some(*value)),
             Prediction::Raw { .. } => self.raw += 1,
         }
     }
@@ -39,11 +43,12 @@ impl PredictionSketch {
     pub fn merge(&mut self, other: &PredictionSketch) {
         self.labels.merge(&other.labels);
         self.probability.merge(&other.probability);
+        self.values.merge(&other.values);
         self.raw += other.raw;
     }
 
     /// How many answers.
     pub fn rows(&self) -> u64 {
-        self.labels.rows() + self.raw
+        self.labels.rows() + self.values.rows() + self.raw
     }
 }

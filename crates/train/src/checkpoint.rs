@@ -137,7 +137,7 @@ mod tests {
 
     fn checkpoint() -> Checkpoint {
         let mut best = BestSoFar::default();
-        best.observe(1, 1.0 / 3.0, None);
+        best.observe(1, lepton_core::Metric::LogLoss, 1.0 / 3.0, None);
         Checkpoint {
             position: Position {
                 fingerprint: Digest::of("x"),

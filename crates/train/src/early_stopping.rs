@@ -14,13 +14,14 @@ pub struct EarlyStopping {
     pub patience: usize,
     /// The smallest change of the watched figure that counts as a gain.
     pub min_delta: f64,
-    /// The figure on the validation split that is watched.
-    pub monitor: Metric,
+    /// The metric on the validation split that is watched; `None` takes the task's: log loss for classes, the root mean
+    /// squared error for numbers.
+    pub monitor: Option<Metric>,
 }
 
 impl Default for EarlyStopping {
     fn default() -> EarlyStopping {
-        EarlyStopping { patience: 5, min_delta: 0.0, monitor: Metric::LogLoss }
+        EarlyStopping { patience: 5, min_delta: 0.0, monitor: None }
     }
 }
 
@@ -67,10 +68,16 @@ pub(crate) struct BestSoFar {
 }
 
 impl BestSoFar {
-    /// Takes the watched figure of `epoch`. Without `stopping` the log loss is watched and nothing stops.
-    pub(crate) fn observe(&mut self, epoch: usize, value: f64, stopping: Option<&EarlyStopping>) -> Verdict {
+    /// Takes the watched metric of `epoch`. Without `stopping` nothing stops.
+    pub(crate) fn observe(
+        &mut self,
+        epoch: usize,
+        metric: Metric,
+        value: f64,
+        stopping: Option<&EarlyStopping>,
+    ) -> Verdict {
         let settings = stopping.copied().unwrap_or_default();
-        let gain = |from: f64| if settings.monitor.higher_is_better() { value - from } else { from - value };
+        let gain = |from: f64| if metric.higher_is_better() { value - from } else { from - value };
         let best = self.value.is_none_or(|best| gain(best) > 0.0);
         if best {
             (self.epoch, self.value) = (epoch, Some(value));
@@ -91,7 +98,8 @@ mod tests {
     fn walk(stopping: Option<EarlyStopping>, values: &[f64]) -> (usize, Option<usize>) {
         let mut best = BestSoFar::default();
         for (index, &value) in values.iter().enumerate() {
-            if best.observe(index + 1, value, stopping.as_ref()).stop {
+            let metric = stopping.and_then(|stopping| stopping.monitor).unwrap_or(Metric::LogLoss);
+            if best.observe(index + 1, metric, value, stopping.as_ref()).stop {
                 return (best.epoch, Some(index + 1));
             }
         }
@@ -108,13 +116,13 @@ mod tests {
 
     #[test]
     fn higher_is_better_for_accuracy() {
-        let stopping = EarlyStopping { patience: 1, monitor: Metric::Accuracy, ..EarlyStopping::default() };
+        let stopping = EarlyStopping { patience: 1, monitor: Some(Metric::Accuracy), ..EarlyStopping::default() };
         assert_eq!(walk(Some(stopping), &[0.1, 0.5, 0.4]), (2, Some(3)));
     }
 
     #[test]
     fn gains_below_min_delta_are_kept_but_do_not_buy_time() {
-        let stopping = EarlyStopping { patience: 2, min_delta: 0.1, monitor: Metric::LogLoss };
+        let stopping = EarlyStopping { patience: 2, min_delta: 0.1, monitor: None };
         assert_eq!(walk(Some(stopping), &[1.0, 0.95, 0.93]), (3, Some(3)));
         // Small gains add up against the reference.
         assert_eq!(walk(Some(stopping), &[1.0, 0.95, 0.85, 0.8, 0.7]), (5, None));

@@ -5,6 +5,7 @@
 //! step sees depends on seed, epoch and step only, never on the clock, so a training that was stopped and
 //! resumed ends with the same bytes as one that was not.
 
+use crate::boosting;
 use crate::checkpoint::{Checkpoint, Checkpoints, EpochSums, Position};
 use crate::early_stopping::BestSoFar;
 use crate::history::EpochRecord;
@@ -12,10 +13,11 @@ use crate::metrics::argmax;
 use crate::outputs::outputs_over;
 use crate::pace::{Interval, Speed};
 use crate::settings::TrainSettings;
-use crate::task::Task;
-use lepton_core::{Cancel, DType, Digest, Error, ErrorCode, Event, Metric, Progress, Result, Seed, Tensor};
+use crate::target::{self, Target};
+use crate::task::{Learner, Task};
+use lepton_core::{Cancel, DType, Digest, Error, ErrorCode, Event, Progress, Result, Seed, Tensor};
 use lepton_data::{Batch, Epoch, Loader};
-use lepton_nn::{Architecture, Network, Trainer};
+use lepton_nn::{Architecture, Loss, Network, Trainer};
 use std::time::Instant;
 
 /// Seconds between two [`Event::Step`]s, at least.
@@ -25,10 +27,10 @@ const STEP_EVENT_SECONDS: f64 = 0.1;
 pub struct FitJob<'a> {
     /// The kind of problem.
     pub task: &'a dyn Task,
-    /// The network.
-    pub architecture: &'a Architecture,
-    /// Class names, in the order of the network's outputs.
-    pub labels: &'a [String],
+    /// What learns.
+    pub learner: &'a Learner,
+    /// What is predicted.
+    pub target: Target<'a>,
     /// The training split, augmented where wanted.
     pub train: &'a Loader,
     /// The validation split, never augmented.
@@ -65,7 +67,7 @@ pub struct Fit {
     pub backend: String,
 }
 
-/// Trains `job.architecture` until its last epoch, until patience runs out, or until it is asked to stop.
+/// Trains `job.learner` until its last epoch, until patience runs out, or until it is asked to stop.
 ///
 /// Takes over from the newest checkpoint when there is one. A request to stop saves a checkpoint first.
 ///
@@ -82,7 +84,13 @@ pub fn fit(job: FitJob<'_>) -> Result<Fit> {
                 .fix("give more rows, or change prepare.valid_fraction"));
         }
     }
-    let mut training = Training::start(job)?;
+    let learner = job.learner;
+    let architecture = match learner {
+        Learner::Network(architecture) => architecture,
+        Learner::Trained(start) => start.network().architecture(),
+        Learner::Boosting(settings) => return boosting::fit(&job, settings),
+    };
+    let mut training = Training::start(job, architecture)?;
     while !training.position.finished {
         training.steps_of_epoch()?;
         training.end_of_epoch()?;
@@ -93,7 +101,9 @@ pub fn fit(job: FitJob<'_>) -> Result<Fit> {
 /// A training in progress.
 struct Training<'a> {
     job: FitJob<'a>,
+    architecture: &'a Architecture,
     trainer: Trainer,
+    loss: Loss,
     position: Position,
     /// The next epoch's batches, which are prepared while this one is validated.
     upcoming: Option<Epoch>,
@@ -108,12 +118,21 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn start(job: FitJob<'a>) -> Result<Training<'a>> {
+    fn start(job: FitJob<'a>, architecture: &'a Architecture) -> Result<Training<'a>> {
         let fingerprint = fingerprint(&job)?;
-        let network = on_threads(Network::new(job.architecture, job.seed)?, job.settings)?;
-        let trainer = Trainer::new(network, job.task.loss(), job.settings.optimizer.clone())?;
+        let network = match job.learner {
+            Learner::Trained(start) => start.network().clone().with_seed(job.seed),
+            _ => Network::new(architecture, job.seed)?,
+        };
+        let network = on_threads(network, job.settings)?;
+        let counts = job.train.class_counts();
+        let loss = target::loss(job.task, job.settings, job.target, counts.as_deref())?;
+        let trainer =
+            Trainer::new(network, loss.clone(), job.settings.optimizer.clone())?.with_update(job.settings.update())?;
         let mut training = Training {
+            architecture,
             trainer,
+            loss,
             position: Position {
                 fingerprint,
                 epoch: 1,
@@ -161,6 +180,9 @@ impl<'a> Training<'a> {
     fn steps_of_epoch(&mut self) -> Result<()> {
         let (train, steps) = (self.job.train, self.job.train.steps());
         let (epoch, done) = (self.position.epoch as u64, self.position.steps_done);
+        if let Learner::Trained(start) = self.job.learner {
+            self.trainer.set_rates(|key| start.rate(key, epoch as usize));
+        }
         let mut batches = self.upcoming.take().unwrap_or_else(|| train.epoch(epoch, done, true));
         let before = self.speed.seconds(self.now());
         let carried = self.position.sums.seconds;
@@ -195,7 +217,8 @@ impl<'a> Training<'a> {
 
     fn step(&mut self, batch: &Batch) -> Result<()> {
         let settings = self.job.settings;
-        let factor = settings.schedule.factor(self.global_step(), self.job.train.steps(), settings.epochs);
+        let losses: Vec<f64> = self.position.history.iter().map(|record| record.valid_loss).collect();
+        let factor = settings.schedule.factor(self.global_step(), self.job.train.steps(), settings.epochs, &losses);
         let learning_rate = settings.learning_rate * factor;
         let outcome = match self.trainer.step(&batch.input, &batch.target, learning_rate) {
             Ok(outcome) => outcome,
@@ -209,7 +232,9 @@ impl<'a> Training<'a> {
         let rows = batch.target.rows();
         let sums = &mut self.position.sums;
         sums.loss += outcome.loss * rows as f64;
-        sums.correct += correct_rows(&outcome.outputs, &batch.target)?;
+        if let Target::Classes(_) = self.job.target {
+            sums.correct += correct_rows(&outcome.outputs, &batch.target)?;
+        }
         sums.rows += rows as u64;
         sums.learning_rate = learning_rate;
         self.position.steps_done += 1;
@@ -222,27 +247,28 @@ impl<'a> Training<'a> {
         if self.position.epoch < self.job.settings.epochs {
             self.upcoming = Some(self.job.train.epoch(self.position.epoch as u64 + 1, 0, true));
         }
-        let network = self.trainer.network();
+        let network = self.trainer.averaged();
         let validated = outputs_over(self.job.valid, self.job.cancel, &mut |input| network.forward(input));
         let (outputs, targets) = match validated {
             Err(error) if error.code() == ErrorCode::Cancelled => return self.stop(),
             other => other?,
         };
-        let valid = match self.job.task.evaluate(&outputs, &targets, self.job.labels) {
+        let valid = match self.job.task.evaluate(&outputs, &targets, self.job.target) {
             Err(error) if error.code() == ErrorCode::Diverged => return Err(self.diverged(&error)),
             other => other?,
         };
-        let figure = |metric: Metric| {
-            valid.get(metric.name()).copied().ok_or_else(|| {
-                Error::internal(format!("{} does not compute {metric}, which training watches", self.job.task.kind()))
-            })
-        };
-        let (valid_loss, watched) = (figure(Metric::LogLoss)?, figure(self.job.settings.monitor())?);
+        let stopping = self.job.settings.early_stopping;
+        let metric = stopping.and_then(|stopping| stopping.monitor).unwrap_or(self.job.task.watched_metric());
+        let watched = valid.get(metric.name()).copied().ok_or_else(|| {
+            let message = format!("{} does not compute {metric} on these rows", self.job.task.kind());
+            Error::new(ErrorCode::Config, message).at_key("train.early_stopping.monitor")
+        })?;
+        let valid_loss = self.loss.value(&outputs, &targets)?;
         let Position { epoch, sums, .. } = self.position;
         let record = EpochRecord {
             epoch,
             train_loss: sums.loss / sums.rows as f64,
-            train_accuracy: sums.correct as f64 / sums.rows as f64,
+            train_accuracy: self.counts_right().then(|| sums.correct as f64 / sums.rows as f64),
             valid_loss,
             valid,
             learning_rate: sums.learning_rate,
@@ -251,9 +277,9 @@ impl<'a> Training<'a> {
         };
         self.tell_epoch(&record);
         self.position.history.push(record);
-        let verdict = self.position.best.observe(epoch, watched, self.job.settings.early_stopping.as_ref());
+        let verdict = self.position.best.observe(epoch, metric, watched, stopping.as_ref());
         if verdict.best {
-            self.best_weights = self.trainer.network().weights()?;
+            self.best_weights = network.weights()?;
         }
         let last = epoch == self.job.settings.epochs;
         self.position.stopped_early = verdict.stop && !last;
@@ -274,7 +300,7 @@ impl<'a> Training<'a> {
             let text = format!("stopped early after epoch {epoch}: epoch {} stays the best", best.epoch);
             self.job.progress.event(Event::Note { text });
         }
-        let best = Network::from_weights(self.job.architecture, &self.best_weights)?;
+        let best = Network::from_weights(self.architecture, &self.best_weights)?;
         Ok(Fit {
             network: on_threads(best, self.job.settings)?,
             best_epoch: self.position.best.epoch,
@@ -291,6 +317,11 @@ impl<'a> Training<'a> {
     fn global_step(&self) -> u64 {
         let before = (self.position.epoch - 1) * self.job.train.steps();
         (before + self.position.steps_done) as u64
+    }
+
+    /// Whether rows are right or wrong.
+    fn counts_right(&self) -> bool {
+        matches!(self.job.target, Target::Classes(_))
     }
 
     fn now(&self) -> f64 {
@@ -349,19 +380,21 @@ impl<'a> Training<'a> {
             step: *steps_done,
             steps: self.job.train.steps(),
             loss: sums.loss / sums.rows as f64,
-            accuracy: Some(sums.correct as f64 / sums.rows as f64),
+            accuracy: self.counts_right().then(|| sums.correct as f64 / sums.rows as f64),
             samples_per_second: self.speed.rows_per_second(now),
             seconds_left: self.speed.seconds_left(rows_left, now),
         });
     }
 
     fn tell_epoch(&self, record: &EpochRecord) {
+        let primary = self.job.task.primary_metric();
         self.job.progress.event(Event::EpochFinished {
             epoch: record.epoch,
             epochs: self.job.settings.epochs,
             train_loss: record.train_loss,
             valid_loss: record.valid_loss,
-            valid_accuracy: record.valid.get(Metric::Accuracy.name()).copied(),
+            valid_score: record.valid.get(primary.name()).map(|score| (primary.name(), *score)),
+            valid: record.valid.clone(),
             learning_rate: record.learning_rate,
             seconds: record.seconds,
         });
@@ -379,10 +412,12 @@ fn on_threads(network: Network, settings: &TrainSettings) -> Result<Network> {
 /// A hash of what the result depends on besides the data, whose hash is in the caller's key.
 fn fingerprint(job: &FitJob<'_>) -> Result<Digest> {
     let TrainSettings { epochs, batch_size, optimizer, learning_rate, schedule, early_stopping, .. } = job.settings;
+    let TrainSettings { loss, class_weights, .. } = job.settings;
     Digest::of_json(&(
-        (job.architecture, job.seed, job.labels),
+        (job.learner, job.seed, job.target),
         (job.train.rows(), job.train.steps(), job.valid.rows()),
         (epochs, batch_size, optimizer, learning_rate, schedule, early_stopping),
+        (loss, class_weights, job.settings.update(), &job.settings.transfer),
     ))
 }
 

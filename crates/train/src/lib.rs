@@ -4,6 +4,7 @@
 //! No tensor is computed here: the arithmetic of a step lives in lepton-nn, batches come from lepton-data,
 //! and checkpoints are handed to whoever keeps them.
 
+mod boosting;
 mod checkpoint;
 mod early_stopping;
 mod figures;
@@ -13,18 +14,25 @@ mod metrics;
 mod outputs;
 mod pace;
 mod recipe_settings;
+mod regression;
 mod schedule;
 mod settings;
+mod target;
 mod task;
+mod transfer;
 
+pub use boosting::BOOSTING;
 pub use checkpoint::{Checkpoints, InMemory};
 pub use early_stopping::EarlyStopping;
 pub use figures::{calibration, class_table, confusion_matrix};
 pub use fit::{Fit, FitJob, fit};
-pub use history::{EpochRecord, learning_curves};
+pub use history::EpochRecord;
 pub use metrics::{ClassScores, Classified, argmax, class_scores};
 pub use outputs::outputs_over;
 pub use recipe_settings::{ColumnSettings, Missing, PictureFit, ReadAs, RecipeSettings};
+pub use regression::{Regressed, regression_figures};
 pub use schedule::Schedule;
-pub use settings::TrainSettings;
-pub use task::{EvaluationInput, Task, ZooEntry, architecture, unknown_architecture};
+pub use settings::{ClassWeights, TrainSettings};
+pub use target::Target;
+pub use task::{EvaluationInput, Learner, Task, ZooEntry, architecture, learner, unknown_architecture};
+pub use transfer::{Start, TransferSettings};

@@ -153,12 +153,51 @@ impl Classified {
             Metric::Accuracy => self.accuracy(),
             Metric::LogLoss => self.log_loss(),
             Metric::MacroF1 => self.macro_f1(),
+            Metric::BalancedAccuracy => self.balanced_accuracy(),
+            Metric::RocAuc => self.roc_auc().unwrap_or(f64::NAN),
+            Metric::R2 | Metric::Rmse | Metric::Mae => f64::NAN,
         }
     }
 
-    /// Several metrics by name.
+    /// Several metrics by name. One that these rows do not have (the area under the curve where a class has no row) is
+    /// left out.
     pub fn metrics(&self, metrics: &[Metric]) -> Metrics {
-        metrics.iter().map(|&metric| (metric.name().to_owned(), self.metric(metric))).collect()
+        let value = |&metric: &Metric| Some((metric.name().to_owned(), self.metric(metric)));
+        metrics.iter().filter_map(value).filter(|(_, value)| !value.is_nan()).collect()
+    }
+
+    /// Unweighted mean recall over the classes that appear in the truth.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let scores = class_scores(&self.confusion());
+        let seen: Vec<f64> = scores.iter().filter(|scores| scores.support > 0).map(|scores| scores.recall).collect();
+        seen.iter().sum::<f64>() / seen.len() as f64
+    }
+
+    /// The area under the receiver operating characteristic: of two classes that of the second one, of more the
+    /// unweighted mean of each class against the rest. Ties count half (Mann and Whitney 1947). `None` where a class has
+    /// no rows, or all.
+    pub fn roc_auc(&self) -> Option<f64> {
+        if self.classes == 2 {
+            return self.roc_auc_of(1);
+        }
+        let areas: Option<Vec<f64>> = (0..self.classes).map(|class| self.roc_auc_of(class)).collect();
+        areas.map(|areas| areas.iter().sum::<f64>() / areas.len() as f64)
+    }
+
+    fn roc_auc_of(&self, class: usize) -> Option<f64> {
+        let mut rows: Vec<(f64, bool)> =
+            (0..self.rows()).map(|row| (self.probabilities(row)[class], self.truth[row] == class)).collect();
+        rows.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let positive = rows.iter().filter(|(_, is)| *is).count() as f64;
+        let negative = rows.len() as f64 - positive;
+        let (mut below, mut area) = (0.0, 0.0);
+        for equal in rows.chunk_by(|one, other| one.0 == other.0) {
+            let hits = equal.iter().filter(|(_, is)| *is).count() as f64;
+            let misses = equal.len() as f64 - hits;
+            area += hits * (below + misses / 2.0);
+            below += misses;
+        }
+        (positive > 0.0 && negative > 0.0).then(|| area / (positive * negative))
     }
 }
 

@@ -6,7 +6,8 @@ use lepton_recipe::audio::AudioPlan;
 use lepton_recipe::series::SeriesPlan;
 use lepton_recipe::{
     CategoryEncode, CategoryMissing, CategoryPlan, DatePart, DatePlan, ImageFit, ImageNormalize, ImagePlan,
-    NumberMissing, NumberNormalize, NumberPlan, StepPlan, TextCleaning, TextPlan, TextWeight, Unknown,
+    NumberMissing, NumberNormalize, NumberPlan, SeriesStandardize, StepPlan, TextCleaning, TextPlan, TextWeight,
+    Unknown, WholeSeriesPlan,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +54,11 @@ pub struct RecipeSettings {
     pub text_features: Option<usize>,
     /// What a word weighs.
     pub text_weight: Option<TextWeight>,
+    /// Steps that every series gets; `None` takes those of the longest training series. Shorter ones are padded with 0
+    /// at their end, longer ones cut there.
+    pub series_length: Option<usize>,
+    /// How the numbers of a series are scaled.
+    pub standardize: Option<SeriesStandardize>,
     /// What holds for one column alone, `[recipe.columns.age]`.
     pub columns: BTreeMap<String, ColumnSettings>,
     /// Sound, `[recipe.audio]`. No task of this build reads it.
@@ -156,6 +162,7 @@ impl RecipeSettings {
     /// that the column's step does not have, or that tables do not have.
     pub fn table_steps(&self, schema: &Schema, target: &str) -> Result<Vec<StepPlan>> {
         self.refuse("a table has no pictures", &self.picture_keys())?;
+        self.refuse("a table has no series", &self.series_keys())?;
         self.refuse_unread()?;
         for name in self.columns.keys() {
             let key = format!("recipe.columns.{name}");
@@ -183,6 +190,7 @@ impl RecipeSettings {
     /// [`ErrorCode::Config`] for settings that pictures do not have, or that do not go together.
     pub fn picture_step(&self, column: &str) -> Result<StepPlan> {
         self.refuse("pictures have no such setting", &self.table_keys())?;
+        self.refuse("pictures have no such setting", &self.series_keys())?;
         self.refuse_unread()?;
         let fit = match self.fit.unwrap_or(PictureFit::Stretch) {
             PictureFit::Stretch => ImageFit::Stretch,
@@ -202,6 +210,25 @@ impl RecipeSettings {
             channels: self.channels,
             fit,
             normalize: self.pixels.clone().unwrap_or(ImageNormalize::Scale),
+        }))
+    }
+
+    /// The step of a column of whole series.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] for settings that series do not have.
+    pub fn series_step(&self, column: &str) -> Result<StepPlan> {
+        self.refuse("series have no such setting", &self.table_keys())?;
+        self.refuse("series have no such setting", &self.picture_keys())?;
+        self.refuse_unread()?;
+        if self.series_length == Some(0) {
+            let message = "a series has at least one step";
+            return Err(Error::new(ErrorCode::Config, message).at_key("recipe.series_length"));
+        }
+        Ok(StepPlan::Series(WholeSeriesPlan {
+            length: self.series_length,
+            standardize: self.standardize.unwrap_or_default(),
+            ..WholeSeriesPlan::new(column)
         }))
     }
 
@@ -347,6 +374,10 @@ impl RecipeSettings {
             ("pad_value", self.pad_value.is_some()),
             ("pixels", self.pixels.is_some()),
         ]
+    }
+
+    fn series_keys(&self) -> [(&'static str, bool); 2] {
+        [("series_length", self.series_length.is_some()), ("standardize", self.standardize.is_some())]
     }
 
     fn table_keys(&self) -> [(&'static str, bool); 13] {

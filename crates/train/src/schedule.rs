@@ -37,6 +37,37 @@ pub enum Schedule {
         #[serde(default)]
         warmup_steps: u64,
     },
+    /// From a 25th of the rate up to it and down to nearly nothing, both along half a cosine (Smith and Topin 2019, as in
+    /// `torch.optim.lr_scheduler.OneCycleLR`).
+    OneCycle {
+        /// The share of all steps that goes up, above 0 and below 1.
+        #[serde(default = "third")]
+        rise: f64,
+    },
+    /// The rate is multiplied by `factor` when the validation loss has not fallen for `patience` epochs.
+    Plateau {
+        /// What remains after a drop, above 0 and below 1.
+        #[serde(default = "tenth")]
+        factor: f64,
+        /// Epochs without a fall, at least 1.
+        #[serde(default = "three")]
+        patience: usize,
+        /// Steps of linear warm-up; 0 is none.
+        #[serde(default)]
+        warmup_steps: u64,
+    },
+}
+
+fn third() -> f64 {
+    0.3
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn three() -> usize {
+    3
 }
 
 impl Default for Schedule {
@@ -47,8 +78,9 @@ impl Default for Schedule {
 
 impl Schedule {
     /// The factor on the learning rate at `step` (from 0, over the whole training), where an epoch has
-    /// `steps_per_epoch` steps and the training has `epochs` epochs. Between 0 and 1.
-    pub fn factor(&self, step: u64, steps_per_epoch: usize, epochs: usize) -> f64 {
+    /// `steps_per_epoch` steps, the training has `epochs` epochs, and the validation losses of the epochs before were
+    /// `losses`. Between 0 and 1.
+    pub fn factor(&self, step: u64, steps_per_epoch: usize, epochs: usize, losses: &[f64]) -> f64 {
         let warmup = self.warmup_steps();
         if step < warmup {
             return (step + 1) as f64 / warmup as f64;
@@ -66,6 +98,31 @@ impl Schedule {
                 let done = ((step - warmup) as f64 / span as f64).min(1.0);
                 final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + (PI * done).cos())
             }
+            Schedule::OneCycle { rise } => {
+                const START: f64 = 1.0 / 25.0;
+                const END: f64 = START / 1e4;
+                // As PyTorch: the last step is at the end.
+                let last = ((steps_per_epoch * epochs) as f64 - 1.0).max(1.0);
+                let top = (rise * (last + 1.0) - 1.0).max(f64::MIN_POSITIVE);
+                let between = |from: f64, to: f64, done: f64| to + (from - to) * 0.5 * (1.0 + (PI * done).cos());
+                match step as f64 {
+                    step if step <= top => between(START, 1.0, step / top),
+                    step => between(1.0, END, ((step - top) / (last - top).max(1.0)).min(1.0)),
+                }
+            }
+            Schedule::Plateau { factor, patience, .. } => {
+                let (mut best, mut waited, mut drops) = (f64::INFINITY, 0, 0);
+                for &loss in losses {
+                    waited += 1;
+                    if loss < best {
+                        (best, waited) = (loss, 0);
+                    }
+                    if waited >= patience.max(1) {
+                        (waited, drops) = (0, drops + 1);
+                    }
+                }
+                factor.powi(drops)
+            }
         }
     }
 
@@ -74,7 +131,9 @@ impl Schedule {
         match *self {
             Schedule::Constant { warmup_steps }
             | Schedule::Step { warmup_steps, .. }
+            | Schedule::Plateau { warmup_steps, .. }
             | Schedule::Cosine { warmup_steps, .. } => warmup_steps,
+            Schedule::OneCycle { .. } => 0,
         }
     }
 
@@ -97,6 +156,15 @@ impl Schedule {
                 wrong("final_fraction", format!("{final_fraction} is not between 0 and 1"))
             }
             Schedule::Cosine { .. } => Ok(()),
+            Schedule::OneCycle { rise } if !(rise > 0.0 && rise < 1.0) => {
+                wrong("rise", format!("{rise} is not between 0 and 1"))
+            }
+            Schedule::OneCycle { .. } => Ok(()),
+            Schedule::Plateau { factor, .. } if !(factor > 0.0 && factor < 1.0) => {
+                wrong("factor", format!("{factor} is not between 0 and 1"))
+            }
+            Schedule::Plateau { patience: 0, .. } => wrong("patience", "must be at least 1".to_owned()),
+            Schedule::Plateau { .. } => Ok(()),
         }
     }
 }
@@ -107,7 +175,7 @@ mod tests {
 
     #[track_caller]
     fn check(schedule: Schedule, step: u64, expected: f64) {
-        let got = schedule.factor(step, 10, 4);
+        let got = schedule.factor(step, 10, 4, &[]);
         assert!((got - expected).abs() < 1e-12, "{schedule:?} at {step}: {got}, expected {expected}");
     }
 
@@ -147,6 +215,28 @@ mod tests {
         check(Schedule::Constant { warmup_steps: 4 }, 1, 0.5);
         // A warm-up that is longer than the training never divides by nothing.
         check(Schedule::Cosine { final_fraction: 0.0, warmup_steps: 80 }, 39, 0.5);
+    }
+
+    #[test]
+    fn one_cycle_is_pytorchs() {
+        // torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1, total_steps=40, pct_start=0.3), its rates.
+        let schedule = Schedule::OneCycle { rise: 0.3 };
+        let rates = [(0, 0.04), (5, 0.451_688_877_6), (11, 1.0), (20, 0.766_016_974_2), (39, 4e-6)];
+        for (step, rate) in rates {
+            let got = schedule.factor(step, 10, 4, &[]);
+            assert!((got - rate).abs() < 1e-6, "{step}: {got}, expected {rate}");
+        }
+    }
+
+    #[test]
+    fn a_plateau_lowers_the_rate() {
+        let schedule = Schedule::Plateau { factor: 0.5, patience: 2, warmup_steps: 0 };
+        let at = |losses: &[f64]| schedule.factor(0, 10, 9, losses);
+        assert_eq!(at(&[]), 1.0);
+        assert_eq!(at(&[1.0, 0.9, 0.95]), 1.0);
+        assert_eq!(at(&[1.0, 0.9, 0.95, 0.92]), 0.5);
+        assert_eq!(at(&[1.0, 0.9, 0.95, 0.92, 0.91, 0.9]), 0.25);
+        assert_eq!(at(&[1.0, 0.9, 0.95, 0.92, 0.8, 0.85]), 0.5);
     }
 
     #[test]

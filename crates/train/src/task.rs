@@ -1,12 +1,17 @@
 //! The Task seam: what one kind of problem adds to the common path. Tasks live in `crates/tasks`, one folder
 //! each; the table of all of them lives in lepton-pipeline.
 
+use crate::boosting::BOOSTING;
 use crate::metrics::Classified;
 use crate::recipe_settings::RecipeSettings;
+use crate::regression::Regressed;
 use crate::settings::TrainSettings;
+use crate::target::Target;
+use crate::transfer::Start;
 use arrow_array::RecordBatch;
+use lepton_boost::BoostSettings;
 use lepton_core::{
-    Activation, Decoder, Error, ErrorCode, Figure, Metric, Metrics, Result, Schema, TaskKind, Tensor, nearest,
+    ColumnKind, Digest, Error, ErrorCode, Figure, Metric, Metrics, Result, Schema, TaskKind, Tensor, nearest,
 };
 use lepton_data::AugmentSettings;
 use lepton_nn::{Architecture, InputSpec, Loss};
@@ -29,8 +34,8 @@ pub struct EvaluationInput<'a> {
     pub outputs: &'a Tensor,
     /// The true answers, one per row.
     pub targets: &'a Tensor,
-    /// Class names, in the order of the outputs.
-    pub labels: &'a [String],
+    /// What is predicted.
+    pub target: Target<'a>,
     /// The raw rows, in the same order.
     pub rows: &'a RecordBatch,
 }
@@ -39,6 +44,11 @@ pub struct EvaluationInput<'a> {
 pub trait Task: Send + Sync {
     /// Which one.
     fn kind(&self) -> TaskKind;
+
+    /// What the column to predict must be; a table's target is read as this.
+    fn target_kind(&self) -> ColumnKind {
+        ColumnKind::Category
+    }
 
     /// Whether a dataset of that schema can be learned from.
     ///
@@ -58,50 +68,100 @@ pub trait Task: Send + Sync {
     /// The networks that this task offers; the first is the default.
     fn zoo(&self) -> &'static [ZooEntry];
 
-    /// A network of the zoo for rows of `input_shape` and that many classes; `None` takes the default.
+    /// A network of the zoo for rows of `input_shape` and that many outputs; `None` takes the default.
     ///
     /// # Errors
     /// [`ErrorCode::Config`] for an unknown name, with the nearest one; [`ErrorCode::Shape`] for rows that
     /// the network cannot take.
-    fn architecture(&self, name: Option<&str>, input_shape: &[usize], classes: usize) -> Result<Architecture>;
+    fn architecture(&self, name: Option<&str>, input_shape: &[usize], outputs: usize) -> Result<Architecture>;
 
-    /// What training makes small.
-    fn loss(&self) -> Loss {
-        Loss::CrossEntropy
+    /// What training makes small unless a person says otherwise.
+    fn default_loss(&self) -> Loss {
+        match self.target_kind() {
+            ColumnKind::Number => Loss::Squared,
+            _ => Loss::default(),
+        }
     }
 
     /// What is computed on each split.
     fn metrics(&self) -> &'static [Metric] {
-        &Metric::ALL
+        match self.target_kind() {
+            ColumnKind::Number => &Metric::OF_NUMBERS,
+            _ => &Metric::OF_CLASSES,
+        }
     }
 
     /// The metric that budgets and summaries speak of.
     fn primary_metric(&self) -> Metric {
-        Metric::Accuracy
+        match self.target_kind() {
+            ColumnKind::Number => Metric::R2,
+            _ => Metric::Accuracy,
+        }
     }
 
-    /// How `output` of the ONNX file becomes an answer.
-    fn decoder(&self, labels: &[String], output: &str) -> Decoder {
-        Decoder::Classification { output: output.to_owned(), labels: labels.to_vec(), activation: Activation::Softmax }
+    /// The metric that decides which epoch is best, unless a person says otherwise.
+    fn watched_metric(&self) -> Metric {
+        match self.target_kind() {
+            ColumnKind::Number => Metric::Rmse,
+            _ => Metric::LogLoss,
+        }
     }
 
     /// The metrics of `outputs` against `targets`.
     ///
     /// # Errors
-    /// See [`Classified::from_logits`].
-    fn evaluate(&self, outputs: &Tensor, targets: &Tensor, _labels: &[String]) -> Result<Metrics> {
-        Ok(Classified::from_logits(outputs, targets)?.metrics(self.metrics()))
+    /// See [`Classified::from_logits`] and [`Regressed::new`].
+    fn evaluate(&self, outputs: &Tensor, targets: &Tensor, target: Target<'_>) -> Result<Metrics> {
+        match target {
+            Target::Classes(_) => Ok(Classified::from_logits(outputs, targets)?.metrics(self.metrics())),
+            Target::Number { mean, deviation } => Ok(Regressed::new(outputs, targets, (mean, deviation))?.metrics()),
+        }
     }
 
     /// The figures of the report.
     ///
     /// # Errors
-    /// See [`Classified::from_logits`].
+    /// As [`Task::evaluate`].
     fn figures(&self, input: &EvaluationInput<'_>) -> Result<Vec<Figure>>;
 }
 
-/// The network that `settings` ask for: the zoo's or a person's own layers, checked to give one output per
-/// class.
+/// What learns.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Learner {
+    /// A network, by gradients.
+    Network(Architecture),
+    /// Trees, by boosting.
+    Boosting(BoostSettings),
+    /// A network that was trained before.
+    Trained(#[serde(serialize_with = "start_digest")] Box<Start>),
+}
+
+/// A start by the hash of its numbers, for fingerprints.
+fn start_digest<S: serde::Serializer>(start: &Start, serializer: S) -> Result<S::Ok, S::Error> {
+    let weights = start.network().weights().map_err(serde::ser::Error::custom)?;
+    serializer.serialize_str(&Digest::of(weights).to_string())
+}
+
+/// What `settings` ask to learn with: the task's default, a network or boosting by name, or a person's own layers.
+///
+/// # Errors
+/// Those of [`architecture`]; [`ErrorCode::Config`] for settings of boosting where something else learns.
+pub fn learner(task: &dyn Task, settings: &TrainSettings, input_shape: &[usize], outputs: usize) -> Result<Learner> {
+    let name = settings.architecture.as_deref();
+    let offers = task.zoo().iter().any(|entry| entry.name == BOOSTING);
+    if name == Some(BOOSTING) && offers && settings.layers.is_none() {
+        return Ok(Learner::Boosting(settings.boosting.clone().unwrap_or_default()));
+    }
+    if settings.boosting.is_some() {
+        return Err(Error::new(ErrorCode::Config, "there are settings of boosting, but something else learns")
+            .at_key("train.boosting")
+            .fix("set train.architecture = \"boosting\", or remove them"));
+    }
+    architecture(task, settings, input_shape, outputs).map(Learner::Network)
+}
+
+/// The network that `settings` ask for: the zoo's or a person's own layers, checked to give `outputs` numbers a row.
 ///
 /// # Errors
 /// [`ErrorCode::Config`] with the key, or what the layers themselves are refused for.
@@ -109,20 +169,21 @@ pub fn architecture(
     task: &dyn Task,
     settings: &TrainSettings,
     input_shape: &[usize],
-    classes: usize,
+    outputs: usize,
 ) -> Result<Architecture> {
     let Some(layers) = &settings.layers else {
-        return task.architecture(settings.architecture.as_deref(), input_shape, classes);
+        return task.architecture(settings.architecture.as_deref(), input_shape, outputs);
     };
     let network = Architecture::new("custom", InputSpec::float32(input_shape), layers.clone());
     let output = network.output_shape().map_err(|error| error.at_key("train.layers"))?;
-    if output != [classes] {
-        return Err(Error::new(
-            ErrorCode::Config,
-            format!("the last layer gives {output:?} numbers a row, the data has {classes} classes"),
-        )
-        .at_key("train.layers")
-        .fix(format!("end with a linear layer of {classes} units")));
+    if output != [outputs] {
+        let message = match task.target_kind() {
+            ColumnKind::Number => format!("the last layer gives {output:?} numbers a row, one is predicted"),
+            _ => format!("the last layer gives {output:?} numbers a row, the data has {outputs} classes"),
+        };
+        return Err(Error::new(ErrorCode::Config, message)
+            .at_key("train.layers")
+            .fix(format!("end with a linear layer of {outputs} units")));
     }
     Ok(network)
 }

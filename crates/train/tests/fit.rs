@@ -185,7 +185,8 @@ fn settings_are_checked_before_anything_starts() {
 #[test]
 fn the_watched_figure_may_be_accuracy() {
     let mut problem = Problem::new();
-    problem.settings.early_stopping = Some(EarlyStopping { monitor: Metric::Accuracy, ..EarlyStopping::default() });
+    problem.settings.early_stopping =
+        Some(EarlyStopping { monitor: Some(Metric::Accuracy), ..EarlyStopping::default() });
     let fit = problem.fit(&mut InMemory::default(), &Silent, &Cancel::default()).unwrap();
     let best = fit.history[fit.best_epoch - 1].valid["accuracy"];
     assert!(fit.history.iter().all(|record| record.valid["accuracy"] <= best));

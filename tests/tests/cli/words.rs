@@ -62,7 +62,7 @@ fn a_new_project_is_commented_and_not_overwritten() {
             lepton.command(&["new", name, "--task", task]).current_dir(place.folder()).output().expect("it starts");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    for task in ["image-classification", "tabular-classification"] {
+    for task in ["image-classification", "series-classification", "tabular-classification"] {
         assert_eq!(new(task, task).0, Some(0));
         let text = String::from_utf8(place.read(&format!("{task}/lepton.toml"))).expect("UTF-8");
         assert!(text.contains(task) && text.matches('#').count() > 10, "{text}");

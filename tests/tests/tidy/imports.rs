@@ -5,31 +5,34 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What each crate may import, without the `lepton-` prefix. `core` may be imported by all.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("core", &[]),
+    ("boost", &["core"]),
     ("store", &["core"]),
     ("recipe", &["core"]),
     ("sketch", &["core"]),
     ("onnx", &["core"]),
+    ("tune", &["core"]),
     ("nn", &["core", "onnx"]),
     ("data", &["core", "recipe", "sketch"]),
     ("doctor", &["core", "data", "recipe", "sketch"]),
-    ("train", &["core", "data", "nn", "recipe"]),
+    ("train", &["boost", "core", "data", "nn", "recipe"]),
     ("runtime", &["core", "onnx", "recipe"]),
     ("optimize", &["core", "onnx", "runtime", "train"]),
     ("monitor", &["core", "sketch"]),
+    ("series", &["core", "data", "nn", "recipe", "train"]),
     ("tabular", &["core", "data", "nn", "recipe", "train"]),
     ("vision", &["core", "data", "nn", "recipe", "train"]),
     (
         "pipeline",
         &[
-            "core", "data", "doctor", "monitor", "nn", "onnx", "optimize", "recipe", "runtime", "sketch", "store",
-            "tabular", "train", "vision",
+            "core", "data", "doctor", "monitor", "nn", "onnx", "optimize", "recipe", "runtime", "series", "sketch",
+            "store", "tabular", "train", "tune", "vision",
         ],
     ),
     ("server", &["core", "monitor", "pipeline", "recipe", "runtime", "store"]),
     ("cli", &["core", "data", "doctor", "monitor", "pipeline", "runtime", "server", "store"]),
-    ("tests", &["core", "data", "pipeline", "recipe"]),
+    ("tests", &["core", "data", "nn", "pipeline", "recipe", "runtime", "train"]),
 ];
 
 /// What a crate's own tests may import besides: to build inputs that the product gets from elsewhere.

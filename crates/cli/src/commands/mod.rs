@@ -12,6 +12,7 @@ mod run;
 mod runs;
 mod serve;
 mod sql;
+mod tune;
 mod versions;
 
 use crate::arguments::{Arguments, Command};
@@ -70,6 +71,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
     let session = Session { store: Store::open(&home)?, json, onnxruntime: global.onnxruntime };
     match arguments.command {
         Command::Run(arguments) => run::run(&session, &arguments),
+        Command::Tune(arguments) => tune::tune(&session, &arguments),
+        Command::TuneTrial(arguments) => tune::trial(&session, &arguments),
         Command::Runs(command) => runs::runs(&session, &command),
         Command::Data(command) => data::data(&session, &command),
         Command::Model(command) => model::model(&session, &command),

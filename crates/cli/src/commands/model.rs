@@ -1,10 +1,10 @@
-//! `lepton model list|show|verify|export`.
+//! `lepton model list|show|summary|verify|export`.
 
 use super::Session;
 use crate::arguments::ModelCommand;
 use crate::terminal::{self, Table};
 use lepton_core::{Limits, Manifest, ModelRef, Result, TensorSpec};
-use lepton_pipeline::{export, open_package};
+use lepton_pipeline::{NetworkShape, export, open_package};
 use serde_json::json;
 use std::path::Path;
 
@@ -12,6 +12,11 @@ pub(super) fn model(session: &Session, command: &ModelCommand) -> Result<u8> {
     match command {
         ModelCommand::List => list(session)?,
         ModelCommand::Show { model } => show(session, model)?,
+        ModelCommand::Summary { what, task, input, outputs } => {
+            let shape = NetworkShape { task: *task, input: input.clone().map(|sides| sides.0), outputs: *outputs };
+            let summary = lepton_pipeline::summary(&session.store, what, &shape, &Limits::default())?;
+            session.show(&summary, || summary.to_string())?;
+        }
         ModelCommand::Verify { model } => verify(session, model)?,
         ModelCommand::Export { model, destination } => copy(session, model, destination)?,
     }

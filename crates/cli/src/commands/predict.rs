@@ -56,6 +56,9 @@ fn table(answers: &[(String, Prediction)]) -> String {
                     next.collect::<Vec<_>>().join(", "),
                 ]);
             }
+            Prediction::Regression { value } => {
+                table.row([origin.clone(), value.to_string(), String::new(), String::new()]);
+            }
             Prediction::Raw { outputs } => {
                 let text = serde_json::to_string(outputs).unwrap_or_default();
                 table.row([origin.clone(), text, String::new(), String::new()]);

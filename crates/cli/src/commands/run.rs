@@ -5,7 +5,7 @@ use crate::arguments::RunArguments;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{self, Bars, Table};
 use lepton_core::{Error, ModelRef, Result, Split};
-use lepton_pipeline::{Project, RunOptions, RunResult};
+use lepton_pipeline::{Project, RepeatReport, Repeats, RunOptions, RunResult, run_repeated};
 
 pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
     let project = Project::load(&arguments.path, &arguments.set)?;
@@ -18,6 +18,12 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
         now: None,
     };
     let cancel = cancel_on_signal()?;
+    let repeats = Repeats { folds: arguments.folds, seeds: arguments.seeds };
+    if repeats != (Repeats { folds: 1, seeds: 1 }) {
+        let report = run_repeated(&project, repeats, &options, &session.store, &Bars::new(), &cancel)?;
+        session.show(&report, || repeated(&report))?;
+        return Ok(0);
+    }
     let result = lepton_pipeline::run(&project, &options, &session.store, &Bars::new(), &cancel)?;
     session.show(&result, || table(&result))?;
     if !arguments.serve {
@@ -32,6 +38,25 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<u8> {
         })?
         .parse()?;
     super::serve::serve(session, &[model], &arguments.address, None, false)
+}
+
+fn repeated(report: &RepeatReport) -> String {
+    let (mean, deviation) = (&report.metrics[Split::Test.name()], &report.deviation[Split::Test.name()]);
+    let headings: Vec<&str> = ["fold", "seed"].into_iter().chain(mean.keys().map(String::as_str)).collect();
+    let mut runs = Table::new(&headings);
+    for run in &report.runs {
+        let fold = run.fold.map_or_else(|| "-".to_owned(), |fold| fold.to_string());
+        let values =
+            mean.keys().map(|name| run.test.get(name).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")));
+        runs.row([fold, run.seed.0.to_string()].into_iter().chain(values));
+    }
+    let mut means = Table::new(&["test metric", "mean", "deviation"]);
+    for (name, value) in mean {
+        means.row([name.clone(), format!("{value:.4}"), format!("{:.4}", deviation[name])]);
+    }
+    let dataset = report.last.dataset.map_or_else(String::new, |digest| format!("\ndataset  sha256:{digest}"));
+    let machine = &report.last.environment;
+    format!("\n{}\n{}{dataset}\nmachine  {}, {}\n", runs.text(), means.text(), machine.processor, machine.system)
 }
 
 fn table(result: &RunResult) -> String {
@@ -67,6 +92,7 @@ fn table(result: &RunResult) -> String {
     fact("package", result.package.as_ref().map(|folder| folder.display().to_string()));
     fact("size", result.package_bytes.map(terminal::bytes));
     fact("INT8", result.int8.clone());
+    fact("transfer", result.transfer.as_ref().map(lepton_pipeline::TransferReport::sentence));
     fact("dataset", result.dataset.map(|digest| format!("sha256:{digest}")));
     fact("seed", Some(result.seed.0.to_string()));
     fact("engine", result.engine.clone());

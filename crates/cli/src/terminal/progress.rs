@@ -86,13 +86,14 @@ impl Progress for Bars {
                 epochs,
                 train_loss,
                 valid_loss,
-                valid_accuracy,
+                valid_score,
+                valid: _,
                 learning_rate,
                 seconds: took,
             } => {
-                let accuracy = valid_accuracy.map_or_else(String::new, |value| format!("  valid accuracy {value:.4}"));
+                let score = valid_score.map_or_else(String::new, |(name, value)| format!("  valid {name} {value:.4}"));
                 self.line(&format!(
-                    "  epoch {epoch}/{epochs}  loss {train_loss:.4}  valid loss {valid_loss:.4}{accuracy}  rate {learning_rate:.2e}  {}",
+                    "  epoch {epoch}/{epochs}  loss {train_loss:.4}  valid loss {valid_loss:.4}{score}  rate {learning_rate:.2e}  {}",
                     seconds(took)
                 ));
             }

@@ -1,6 +1,5 @@
 //! Changes to series of numbers along time (Um and others, 2017): jitter, one factor, a smooth curve of factors, time
-//! that runs faster and slower, a stretched window. A changed series is as long as before. No task trains on series
-//! yet; the preview shows them.
+//! that runs faster and slower, a stretched window. A changed series is as long as before.
 
 use super::draws::Draws;
 use super::settings::AugmentSettings;
@@ -26,6 +25,21 @@ impl SeriesAugmenter {
 
     /// The series that `row` is in `epoch`, as long as before.
     pub fn series(&self, values: &[f64], row: u64, epoch: u64) -> Vec<f64> {
+        self.dimension(values, row, epoch, 0)
+    }
+
+    /// As [`SeriesAugmenter::series`], for `[time, dimensions]` numbers in place. All dimensions are warped and scaled
+    /// alike, as they were recorded together; noise is each one's own.
+    pub fn dimensions(&self, values: &mut [f32], dimensions: usize, row: u64, epoch: u64) {
+        for dimension in 0..dimensions {
+            let steps = values.iter().skip(dimension).step_by(dimensions).map(|value| f64::from(*value));
+            let changed = self.dimension(&steps.collect::<Vec<_>>(), row, epoch, dimension as u64);
+            let places = values.iter_mut().skip(dimension).step_by(dimensions);
+            places.zip(changed).for_each(|(place, value)| *place = value as f32);
+        }
+    }
+
+    fn dimension(&self, values: &[f64], row: u64, epoch: u64, dimension: u64) -> Vec<f64> {
         let mut values = values.to_vec();
         for (index, entry) in self.settings.steps.iter().enumerate() {
             let mut draws = Draws::new(self.seed, "augment step", &[row, epoch, index as u64]);
@@ -33,7 +47,11 @@ impl SeriesAugmenter {
                 continue;
             }
             match entry.step {
-                Step::Jitter { amount } => jitter(&mut values, amount, &mut draws),
+                Step::Jitter { amount } if dimension == 0 => jitter(&mut values, amount, &mut draws),
+                Step::Jitter { amount } => {
+                    let mut own = Draws::new(self.seed, "augment step", &[row, epoch, index as u64, dimension]);
+                    jitter(&mut values, amount, &mut own);
+                }
                 Step::Magnitude { amount } => {
                     let factor = 1.0 + amount * draws.normal();
                     values.iter_mut().for_each(|value| *value *= factor);
@@ -227,6 +245,21 @@ mod tests {
         assert_eq!(at(1, 2, 3).len(), 40);
         assert_eq!(at(1, 2, 3), at(1, 2, 3));
         assert!(at(1, 2, 3) != at(2, 2, 3) && at(1, 2, 3) != at(1, 3, 3) && at(1, 2, 3) != at(1, 2, 4));
+        // All dimensions are warped alike, and the first as a series of one dimension is.
+        let mut twice: Vec<f32> = values.iter().flat_map(|value| [*value as f32; 2]).collect();
+        let warp = AugmentSettings {
+            steps: vec![StepSettings::new(Step::TimeWarp { amount: 0.2, knots: 4 }, 1.0)],
+            ..AugmentSettings::default()
+        };
+        SeriesAugmenter::new(&warp, Seed(1)).unwrap().dimensions(&mut twice, 2, 2, 3);
+        assert!(twice.chunks_exact(2).all(|step| step[0] == step[1]));
+        let mut noisy = vec![1.0f32, 1.0, -1.0, -1.0];
+        let jitter = AugmentSettings {
+            steps: vec![StepSettings::new(Step::Jitter { amount: 0.5 }, 1.0)],
+            ..AugmentSettings::default()
+        };
+        SeriesAugmenter::new(&jitter, Seed(1)).unwrap().dimensions(&mut noisy, 2, 2, 3);
+        assert!(noisy.chunks_exact(2).all(|step| step[0] != step[1]));
         for short in [vec![], vec![3.0]] {
             assert_eq!(SeriesAugmenter::new(&settings, Seed(1)).unwrap().series(&short, 0, 0).len(), short.len());
         }

@@ -1,6 +1,6 @@
 //! `[[augment.steps]]`: the changes that a person can ask for, with their keys, defaults and ranges.
 
-use lepton_core::{Error, ErrorCode, Result};
+use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -331,6 +331,18 @@ pub enum Domain {
     Texts,
     /// Numbers along time.
     Series,
+}
+
+impl Domain {
+    /// What the input columns of a model hold.
+    pub fn of(inputs: &Schema) -> Domain {
+        let holds = |kind| inputs.of_kind(kind).next().is_some();
+        match () {
+            () if holds(ColumnKind::Image) => Domain::Pictures,
+            () if holds(ColumnKind::Series) => Domain::Series,
+            () => Domain::Tables,
+        }
+    }
 }
 
 impl fmt::Display for Domain {

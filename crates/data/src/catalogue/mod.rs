@@ -60,7 +60,8 @@ impl Client {
 /// A member of a package.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// What it is for, unique in the entry: `train_images`, `train_labels`, `test_images`, `test_labels`, `table`.
+    /// What it is for, unique in the entry: `train_images`, `train_labels`, `test_images`, `test_labels`, `table`,
+    /// and `test` of what has a test part of its own.
     pub role: &'static str,
     /// Its path in the package.
     pub path_in_package: &'static str,
@@ -91,7 +92,7 @@ pub struct CatalogueFiles {
 }
 
 /// Every dataset of the catalogue.
-pub const ENTRIES: [Entry; 4] = [
+pub const ENTRIES: [Entry; 7] = [
     Entry {
         name: "mnist",
         about: "70,000 handwritten digits, 28x28 grey, the official 60,000 for training and 10,000 for testing",
@@ -152,6 +153,24 @@ pub const ENTRIES: [Entry; 4] = [
         target: Some("survived"),
     },
     Entry {
+        name: "diamonds",
+        about: "53,940 diamonds: weight, cut, colour, clarity, proportions, and the price in dollars",
+        licence: "MIT, as the package says; the table is that of ggplot2",
+        client: Client::Pip,
+        package: "plotnine",
+        version: "0.15.9",
+        download_bytes: 1_573_070,
+        files: &[File {
+            role: "table",
+            path_in_package: "plotnine/data/diamonds.csv",
+            bytes: 2_772_143,
+            sha256: "9574730b03aba241d899c4a97511c5061b19358fab89510774fb6c24168345c4",
+            md5: None,
+        }],
+        format: Format::Csv,
+        target: Some("price"),
+    },
+    Entry {
         name: "movies",
         about: "3,201 films with everything that goes wrong in a table: gaps, titles that are numbers, doubtful dates",
         licence: "BSD-3-Clause, as the package says; the figures of the films are of unknown origin",
@@ -186,6 +205,60 @@ pub const ENTRIES: [Entry; 4] = [
         }],
         format: Format::Csv,
         target: None,
+    },
+    Entry {
+        name: "gunpoint",
+        about: "200 movements of a hand as series of 150 steps: a gun drawn or a finger pointed; 50 for training",
+        licence: "BSD-3-Clause, as the package says; the data is of the UCR archive",
+        client: Client::Pip,
+        package: "aeon",
+        version: "1.6.0",
+        download_bytes: 6_421_000,
+        files: &[
+            File {
+                role: "table",
+                path_in_package: "aeon/datasets/data/GunPoint/GunPoint_TRAIN.ts",
+                bytes: 84_188,
+                sha256: "f842401779fd9800d247d8b33121a1a4643710a19b24917dbdd9a060ca8630d5",
+                md5: None,
+            },
+            File {
+                role: "test",
+                path_in_package: "aeon/datasets/data/GunPoint/GunPoint_TEST.ts",
+                bytes: 252_305,
+                sha256: "79332750788a6227b325b96bd0d70130c8eb707b9731f8d7dec62b7a7d36017e",
+                md5: None,
+            },
+        ],
+        format: Format::Ts,
+        target: Some("label"),
+    },
+    Entry {
+        name: "basicmotions",
+        about: "80 recordings of a watch, 100 steps of six sensors: standing, walking, running, badminton; 40 for training",
+        licence: "BSD-3-Clause, as the package says; the data is of the UEA archive",
+        client: Client::Pip,
+        package: "aeon",
+        version: "1.6.0",
+        download_bytes: 6_421_000,
+        files: &[
+            File {
+                role: "table",
+                path_in_package: "aeon/datasets/data/BasicMotions/BasicMotions_TRAIN.ts",
+                bytes: 227_790,
+                sha256: "8dc43cc6306cb679c888c01e26f91772ac4441a916da43bac8b79734a538b9d6",
+                md5: None,
+            },
+            File {
+                role: "test",
+                path_in_package: "aeon/datasets/data/BasicMotions/BasicMotions_TEST.ts",
+                bytes: 227_713,
+                sha256: "79213102bc6fca1a398ad98ce1185dff0208fa3d1465e687f48288946b0ff8dc",
+                md5: None,
+            },
+        ],
+        format: Format::Ts,
+        target: Some("label"),
     },
 ];
 

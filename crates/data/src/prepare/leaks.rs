@@ -36,7 +36,7 @@ pub(super) fn find(
 ) -> Result<Vec<Leak>> {
     let mut leaks = Vec::new();
     for column in features.columns.iter().filter(|column| column.name != dataset.target) {
-        if column.kind != ColumnKind::Image && !column.kind.is_marks() {
+        if column.kind.is_cell() {
             leaks.extend(copied_target(dataset, &column.name, column.kind, parts, content)?);
         }
     }

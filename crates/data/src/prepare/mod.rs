@@ -11,7 +11,7 @@ mod steering;
 mod validate;
 
 pub use report::{Finding, FindingKind, PrepareReport, RowCounts, Severity};
-pub use settings::{LeakPolicy, PrepareSettings, SplitMethod};
+pub use settings::{Fold, LeakPolicy, PrepareSettings, SplitMethod};
 
 use crate::dataset::Dataset;
 use crate::rows::{TypedColumn, row_digests, take_rows};
@@ -28,6 +28,9 @@ pub(crate) struct Part {
 
 /// Labels and input digests of the source's parts, by row.
 pub(crate) struct Content {
+    /// Of a target that is a number, which tenth of the training rows each one's lies in; `None` where classes are
+    /// predicted. Parts are cut so that they hold equal shares of these.
+    pub(crate) strata: Option<Vec<String>>,
     pub(crate) labels: BTreeMap<Split, Vec<String>>,
     pub(crate) inputs: BTreeMap<Split, Vec<Digest>>,
 }
@@ -76,12 +79,15 @@ pub fn prepare_without(
         let what = format!("checking {}", dataset.name);
         progress.event(Event::Advanced { what, done: done as u64, total: Some(total as u64), unit: "rows" });
     };
-    let mut content = Content { labels: BTreeMap::new(), inputs: BTreeMap::new() };
+    let mut content = Content { strata: None, labels: BTreeMap::new(), inputs: BTreeMap::new() };
     let mut done = 0;
     for (&split, part) in &dataset.parts {
         cancel.check()?;
         validate::values(part, &dataset.schema, split)?;
         content.labels.insert(split, labels(&dataset, split)?);
+        if split == Split::Train {
+            content.strata = strata(&dataset, part)?;
+        }
         let is_input = |name: &str| name != dataset.target && !settings.steers(name);
         content.inputs.insert(split, row_digests(part, &dataset.schema, is_input)?);
         done += part.num_rows();
@@ -104,18 +110,23 @@ pub fn prepare_without(
     if let Some(train) = parts.get_mut(&Split::Train) {
         train.rows.retain(|row| !dropped.contains(row));
     }
-    validate::labels(&parts, &content, &dataset.target)?;
+    let is_number = content.strata.is_some();
+    if !is_number {
+        validate::labels(&parts, &content, &dataset.target)?;
+    }
     let leaks = leaks::find(&dataset, &features, &parts, &content, &steering, settings)?;
     findings.extend(leaks::judge(leaks, settings.leaks)?);
     let (crossing, crossing_findings) = duplicates::across_parts(&parts, &content);
     findings.extend(crossing_findings);
-    findings.extend(validate::imbalance(&parts, &content));
+    if !is_number {
+        findings.extend(validate::imbalance(&parts, &content));
+    }
     cancel.check()?;
 
     let report = PrepareReport {
         rows: report::row_counts(&before, &parts),
         crossing,
-        classes: report::class_counts(&parts, &content),
+        classes: if is_number { BTreeMap::new() } else { report::class_counts(&parts, &content) },
         findings,
     };
     let kept: Vec<usize> = (0..dataset.schema.columns.len())
@@ -133,7 +144,28 @@ pub fn prepare_without(
     Ok((prepared, report))
 }
 
-/// The label of every row of a part.
+/// Which tenth of the rows each one's number lies in; `None` where classes are predicted.
+fn strata(dataset: &Dataset, train: &arrow_array::RecordBatch) -> Result<Option<Vec<String>>> {
+    if dataset.schema.column(&dataset.target)?.kind != ColumnKind::Number {
+        return Ok(None);
+    }
+    let TypedColumn::Number(values) = TypedColumn::new(train, &dataset.target, ColumnKind::Number)? else {
+        return Ok(None);
+    };
+    const STRATA: usize = 10;
+    let numbers: Vec<f64> = values.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+    let mut order: Vec<usize> = (0..numbers.len()).collect();
+    order.sort_by(|&one, &other| numbers[one].total_cmp(&numbers[other]).then(one.cmp(&other)));
+    // Few rows make few strata: each has at least twenty.
+    let count = (numbers.len() / 20).clamp(1, STRATA);
+    let mut strata = vec![String::new(); numbers.len()];
+    for (place, row) in order.into_iter().enumerate() {
+        strata[row] = (place * count / numbers.len()).to_string();
+    }
+    Ok(Some(strata))
+}
+
+/// The label of every row of a part; a number as text.
 fn labels(dataset: &Dataset, split: Split) -> Result<Vec<String>> {
     let column = dataset.schema.column(&dataset.target)?;
     let part = &dataset.parts[&split];
@@ -148,7 +180,11 @@ fn labels(dataset: &Dataset, split: Split) -> Result<Vec<String>> {
         TypedColumn::Text(values) => {
             values.iter().enumerate().map(|(row, label)| Ok(label.ok_or_else(|| missing(row))?.to_owned())).collect()
         }
-        _ => Err(Error::new(ErrorCode::Unsupported, "only categories can be predicted")
+        TypedColumn::Number(values) => {
+            let text = |(row, value): (usize, Option<f64>)| Ok(value.ok_or_else(|| missing(row))?.to_string());
+            values.iter().enumerate().map(text).collect()
+        }
+        _ => Err(Error::new(ErrorCode::Unsupported, "only categories and numbers can be predicted")
             .at_column(&dataset.target)
             .fix("set this column's kind to \"category\"")),
     }

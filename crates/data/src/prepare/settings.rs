@@ -13,6 +13,9 @@ pub struct PrepareSettings {
     /// The share of rows that becomes the test part, where the source has none; above 0, below 1. Taken before
     /// the validation part.
     pub test_fraction: f64,
+    /// One of several parts of equal size as the test part, for cross-validation: each row is in the test part of exactly
+    /// one. `test_fraction` is not read then. `lepton run --folds` sets it.
+    pub fold: Option<Fold>,
     /// How rows are drawn; stratified where nothing is set. Not with `time`.
     pub split: Option<SplitMethod>,
     /// A column whose values (patients, machines, authors) are each in one part only. It is no feature.
@@ -32,6 +35,16 @@ pub struct PrepareSettings {
     pub repair: Option<PathBuf>,
     /// What a leak of the target or of groups or times across parts does.
     pub leaks: LeakPolicy,
+}
+
+/// One fold of a cross-validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fold {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many there are, at least 2.
+    pub of: usize,
 }
 
 /// How rows are drawn for a part.
@@ -62,6 +75,7 @@ impl Default for PrepareSettings {
         PrepareSettings {
             valid_fraction: 0.1,
             test_fraction: 0.2,
+            fold: None,
             split: None,
             group: None,
             time: None,
@@ -105,6 +119,16 @@ impl PrepareSettings {
                 return Err(Error::new(ErrorCode::Config, message).at_key(key));
             }
         }
+        if let Some(Fold { number, of }) = self.fold {
+            if of < 2 || !(1..=of).contains(&number) {
+                let message = format!("fold {number} of {of} is none: there are at least 2, counted from 1");
+                return Err(Error::new(ErrorCode::Config, message).at_key("prepare.fold"));
+            }
+            if self.time.is_some() || self.group.is_some() {
+                let message = "folds are drawn by class or by chance, not by `group` or `time`";
+                return Err(Error::new(ErrorCode::Unsupported, message).at_key("prepare.fold"));
+            }
+        }
         if self.time.is_some() && self.group.is_some() {
             return Err(Error::new(ErrorCode::Config, "rows cannot be split by `group` and by `time` at once")
                 .at_key("prepare.time")
@@ -119,7 +143,9 @@ impl PrepareSettings {
             let column = schema.column(name).map_err(|error| error.at_key(key))?;
             let wrong = if name == target {
                 "the target cannot say how rows are split"
-            } else if column.kind == ColumnKind::Image || column.kind.is_marks() {
+            } else if column.kind == ColumnKind::Series {
+                "a series cannot say how rows are split"
+            } else if !column.kind.is_cell() {
                 "pictures cannot say how rows are split"
             } else if self.steering().filter(|(_, other)| *other == name).count() > 1 {
                 "one column cannot have two of the tasks `group`, `time` and `split_column`"

@@ -1,7 +1,7 @@
 //! Cutting the test and validation parts from training: by class, by chance, by group or by time; all by seed.
 
 use super::steering::Steering;
-use super::{Content, Part, PrepareSettings, SplitMethod, groups};
+use super::{Content, Fold, Part, PrepareSettings, SplitMethod, groups};
 use crate::loader::shuffle_rows;
 use lepton_core::{Error, ErrorCode, Result, Seed, Split};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,18 +15,27 @@ pub(super) fn parts(
     settings: &PrepareSettings,
     seed: Seed,
 ) -> Result<BTreeMap<Split, Part>> {
-    let labels = &content.labels[&Split::Train];
+    let labels = content.strata.as_ref().unwrap_or(&content.labels[&Split::Train]);
     let mut train = given.remove(&Split::Train).map(|part| part.rows).unwrap_or_default();
-    check_classes(&train, labels, target)?;
+    if content.strata.is_none() {
+        check_classes(&train, labels, target)?;
+    }
     let mut parts = BTreeMap::new();
     for (split, fraction) in [(Split::Test, settings.test_fraction), (Split::Valid, settings.valid_fraction)] {
         let part = match given.remove(&split) {
             Some(part) if part.rows.is_empty() => {
                 return Err(Error::new(ErrorCode::BadData, format!("the {split} part of the source has no rows")));
             }
+            Some(_) if split == Split::Test && settings.fold.is_some() => {
+                let message = "the source has a test part of its own, so there are no folds to cut";
+                return Err(Error::new(ErrorCode::Config, message).at_key("prepare.fold"));
+            }
             Some(part) => part,
             None => {
-                let cut = cut(&train, labels, steering, fraction, split, settings, seed)?;
+                let cut = match settings.fold {
+                    Some(fold) if split == Split::Test => fold_rows(&train, labels, fold, settings, seed)?,
+                    _ => cut(&train, labels, steering, fraction, split, settings, seed)?,
+                };
                 train.retain(|row| !cut.contains(row));
                 Part { origin: Split::Train, rows: cut.into_iter().collect() }
             }
@@ -75,6 +84,38 @@ fn cut(
         rows.into_iter().collect()
     };
     if cut.is_empty() { few("rows are too few") } else { Ok(cut) }
+}
+
+/// The rows of one fold: every `of`-th of the shuffled rows, class after class where parts are stratified. The folds of one
+/// seed share no row and hold all of them.
+fn fold_rows(
+    train: &[usize],
+    labels: &[String],
+    fold: Fold,
+    settings: &PrepareSettings,
+    seed: Seed,
+) -> Result<BTreeSet<usize>> {
+    if train.len() < 2 * fold.of {
+        let message = format!("{} rows are too few for {} folds", train.len(), fold.of);
+        return Err(Error::new(ErrorCode::BadData, message).at_key("prepare.fold"));
+    }
+    let classes: Vec<Vec<usize>> = match settings.split.unwrap_or_default() {
+        SplitMethod::Stratified => by_class(train, labels).into_values().collect(),
+        SplitMethod::Random => vec![train.to_vec()],
+    };
+    // Counted on from class to class, so that no fold gets the extra row of every class.
+    let mut place = 0;
+    let mut rows = BTreeSet::new();
+    for (class, mut members) in classes.into_iter().enumerate() {
+        shuffle_rows(&mut members, &mut seed.rng("folds", &[class as u64]));
+        for row in members {
+            if place % fold.of == fold.number - 1 {
+                rows.insert(row);
+            }
+            place += 1;
+        }
+    }
+    Ok(rows)
 }
 
 /// The last rows by time, about `fraction` of them. The cut lies between two different times, at the one that is

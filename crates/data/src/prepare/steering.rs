@@ -79,7 +79,9 @@ fn texts(dataset: &Dataset, split: Split, name: &str, what: &str) -> Result<Vec<
         TypedColumn::Text(values) => {
             values.iter().enumerate().map(|(row, value)| given(row, value.map(str::to_owned))).collect()
         }
-        TypedColumn::Image(_) | TypedColumn::Marks(_) => Err(Error::internal("a picture says how rows are split")),
+        TypedColumn::Image(_) | TypedColumn::Series(_) | TypedColumn::Marks(_) => {
+            Err(Error::internal("what is no cell says how rows are split"))
+        }
     }
 }
 
@@ -104,6 +106,8 @@ fn times(dataset: &Dataset, split: Split, name: &str) -> Result<Vec<f64>> {
                 })
             })
             .collect(),
-        TypedColumn::Image(_) | TypedColumn::Marks(_) => Err(Error::internal("a picture is no time")),
+        TypedColumn::Image(_) | TypedColumn::Series(_) | TypedColumn::Marks(_) => {
+            Err(Error::internal("what is no cell is a time"))
+        }
     }
 }

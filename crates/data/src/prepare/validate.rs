@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many times as frequent as the rarest class the most frequent one may be before it is reported.
 const IMBALANCE: u64 = 10;
 
-/// Refuses numbers that are not finite and pictures that are missing or whose buffer is not as large as they say.
+/// Refuses numbers that are not finite, also inside series, and pictures and series that are missing or whose buffer is
+/// not as large as they say.
 pub(super) fn values(part: &RecordBatch, schema: &Schema, split: Split) -> Result<()> {
     for column in &schema.columns {
         let place = |row: usize, message: String| {
@@ -29,6 +30,20 @@ pub(super) fn values(part: &RecordBatch, schema: &Schema, split: Split) -> Resul
             TypedColumn::Image(pictures) => {
                 if let Some(row) = (0..pictures.len()).find(|&row| pictures.get(row).is_none()) {
                     return Err(place(row, format!("a picture of the {split} part is missing")));
+                }
+            }
+            TypedColumn::Series(all) => {
+                for row in 0..all.len() {
+                    let series = all.get(row).filter(|series| !series.values.is_empty());
+                    let series =
+                        series.ok_or_else(|| place(row, format!("a series of the {split} part is missing")))?;
+                    if let Some(value) = series.values.iter().find(|value| value.is_infinite()) {
+                        return Err(place(
+                            row,
+                            format!("{value} in a series of the {split} part is not a finite number"),
+                        )
+                        .fix("leave the value empty where it is not known"));
+                    }
                 }
             }
             TypedColumn::Text(_) | TypedColumn::Marks(_) => {}
@@ -86,7 +101,7 @@ fn column_finding(train: &RecordBatch, name: &str, kind: ColumnKind) -> Result<O
     let constant = match TypedColumn::new(train, name, kind)? {
         TypedColumn::Number(values) => all_equal(values.iter()),
         TypedColumn::Text(values) => all_equal(values.iter()),
-        TypedColumn::Marks(_) => false,
+        TypedColumn::Series(_) | TypedColumn::Marks(_) => false,
         TypedColumn::Image(pictures) => {
             let mut sizes: BTreeMap<[usize; 3], usize> = BTreeMap::new();
             for picture in (0..pictures.len()).filter_map(|row| pictures.get(row)) {

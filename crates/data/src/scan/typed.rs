@@ -1,10 +1,10 @@
-//! A dataset's rows as chunks, so that what looks at files looks at datasets too. Pictures are no cells and are left
-//! out.
+//! A dataset's rows as chunks, so that what looks at files looks at datasets too. Pictures and series are no cells and
+//! are left out.
 
 use super::chunk::{CellKind, Cells, Chunk, Lines, Span};
 use crate::rows::TypedColumn;
 use arrow_array::{Array, Float64Array, RecordBatch};
-use lepton_core::{ColumnKind, Error, Result, Schema};
+use lepton_core::{Error, Result, Schema};
 use std::sync::Arc;
 
 /// Rows of a chunk, at most.
@@ -19,8 +19,7 @@ const BYTES: usize = 64 << 20;
 /// # Errors
 /// Those of `each`; [`lepton_core::ErrorCode::Internal`] for a batch that is not of this schema.
 pub fn typed_chunks(batch: &RecordBatch, schema: &Schema, mut each: impl FnMut(Chunk) -> Result<()>) -> Result<()> {
-    let kept: Vec<_> =
-        schema.columns.iter().filter(|column| column.kind != ColumnKind::Image && !column.kind.is_marks()).collect();
+    let kept: Vec<_> = schema.columns.iter().filter(|column| column.kind.is_cell()).collect();
     let names: Arc<[String]> = kept.iter().map(|column| column.name.clone()).collect();
     let columns: Vec<TypedColumn<'_>> =
         kept.iter().map(|column| TypedColumn::new(batch, &column.name, column.kind)).collect::<Result<_>>()?;
@@ -55,7 +54,9 @@ pub fn typed_chunks(batch: &RecordBatch, schema: &Schema, mut each: impl FnMut(C
                         })
                         .collect(),
                 ),
-                TypedColumn::Image(_) | TypedColumn::Marks(_) => return Err(Error::internal("a picture is no cell")),
+                TypedColumn::Image(_) | TypedColumn::Series(_) | TypedColumn::Marks(_) => {
+                    return Err(Error::internal("a picture or a series is no cell"));
+                }
             });
         }
         each(Chunk {

@@ -153,7 +153,13 @@ fn check_settings(context: &Context<'_>, names: &[String], target: Option<&str>,
             .at_column(target)
             .at_key("collect.ignore"));
     }
-    if let Some((name, _)) = settings.columns.iter().find(|(_, kind)| **kind == ColumnKind::Image || kind.is_marks()) {
+    if let Some((name, _)) = settings.columns.iter().find(|(_, kind)| **kind == ColumnKind::Series) {
+        return Err(Error::new(ErrorCode::Unsupported, "series in a table are not read for training")
+            .at_column(name)
+            .at_key("collect.columns")
+            .fix("write them as a .ts file"));
+    }
+    if let Some((name, _)) = settings.columns.iter().find(|(_, kind)| !kind.is_cell()) {
         return Err(Error::new(ErrorCode::Unsupported, "pictures in a table are not supported")
             .at_column(name)
             .at_key("collect.columns")

@@ -3,7 +3,7 @@
 use crate::dataset::Dataset;
 use crate::scan::{Chunk, Scan, ScanOptions, TableFormat, Work};
 use arrow_array::RecordBatch;
-use lepton_core::{ColumnKind, Digest, Result, Schema, Split};
+use lepton_core::{Digest, Result, Schema, Split};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -53,14 +53,14 @@ impl SqlTable {
     }
 
     /// The rows of a dataset, all parts after each other, with a column `split` unless it has one of that name.
-    /// Pictures and what is marked on them are no columns.
+    /// Pictures, what is marked on them and series are no columns.
     ///
     /// # Errors
     /// [`lepton_core::ErrorCode::Internal`] for rows that do not have the schema's columns.
     pub fn dataset(dataset: Dataset) -> Result<SqlTable> {
         let digest = dataset.digest()?;
         let mut schema = dataset.schema;
-        schema.columns.retain(|column| column.kind != ColumnKind::Image && !column.kind.is_marks());
+        schema.columns.retain(|column| column.kind.is_cell());
         let mut columns: Vec<String> = schema.columns.iter().map(|column| column.name.clone()).collect();
         if !columns.iter().any(|name| name.eq_ignore_ascii_case(SPLIT)) {
             columns.push(SPLIT.to_owned());

@@ -215,7 +215,7 @@ impl Edit<'_> {
             .collect::<Result<Vec<_>>>()?;
         for place in 0..self.rows.num_columns() {
             let name = self.rows.schema_ref().field(place).name().clone();
-            if self.schema.column(&name).is_ok_and(|column| column.kind == ColumnKind::Image) {
+            if self.schema.column(&name).is_ok_and(|column| !column.kind.is_cell()) {
                 continue;
             }
             let cells = self.texts(&name)?;

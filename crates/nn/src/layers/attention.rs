@@ -137,17 +137,17 @@ impl Kind for MultiHeadAttention {
         let scale = node.number("scale", 1.0 / (width as f32).sqrt())?;
         let queries = node.step("Mul", "scaled", [parts[0].clone(), scale]);
         let mut scores = node.step("MatMul", "scores", [queries, parts[1].clone()]);
-        let one = node.number("one", 1.0)?;
         if let Some(mask) = node.mask(memory) {
             let sides = node.ints("sides", &[1, 2])?;
             let mask = node.step("Unsqueeze", "memory_mask", [mask, sides]);
-            let outside = node.step("Sub", "outside", [mask, one.clone()]);
+            let one = node.number("inside", 1.0)?;
+            let outside = node.step("Sub", "outside", [mask, one]);
             let unseen = node.number("unseen", -UNSEEN)?;
             let behind = node.step("Mul", "behind", [outside, unseen]);
             scores = node.step("Add", "scores_inside", [scores, behind]);
         }
         if self.causal {
-            let later = self.later(node, &scores, one)?;
+            let later = self.later(node, &scores)?;
             scores = node.step("Add", "scores_before", [scores, later]);
         }
         let attention = node.step_with("Softmax", "attention", [scores], |step| step.int("axis", -1));
@@ -177,7 +177,8 @@ impl Kind for MultiHeadAttention {
 impl MultiHeadAttention {
     /// What is added to scores `[.., time, places]` so that no place sees a later one, for any length: places counted
     /// along both sides are compared.
-    fn later(&self, node: &mut Export<'_, '_>, scores: &str, one: String) -> Result<String> {
+    fn later(&self, node: &mut Export<'_, '_>, scores: &str) -> Result<String> {
+        let one = node.number("one", 1.0)?;
         let int = |value| lepton_core::Tensor::int64([], vec![value]);
         let (rows, columns) = (node.tensor("rows", &int(2)?), node.tensor("columns", &int(3)?));
         let zeros = node.step("Sub", "zeros", [scores.to_owned(), scores.to_owned()]);

@@ -1,7 +1,7 @@
 //! Codes as vectors, columns of a row, and positions in a sequence.
 
 use super::{Kind, Settings};
-use crate::export::{Export, FLOAT, INT32, INT64};
+use crate::export::{Export, FLOAT, INT64};
 use crate::forward::{Lengths, Running, Value, host, only};
 use crate::initialize::Start;
 use crate::plan::{Planning, shape_error};
@@ -90,7 +90,7 @@ impl Kind for Embedding {
         if node.lengths_are_used() {
             let time = node.ints("time", &[1])?;
             let count = node.step_with("ReduceSum", "count", [mask.clone(), time], |step| step.int("keepdims", 0));
-            node.step_with("Cast", "lengths", [count], |step| step.int("to", INT32));
+            node.step_with("Cast", "lengths", [count], |step| step.int("to", INT64));
         }
         let last_side = node.ints("last_side", &[2])?;
         let wide = node.step("Unsqueeze", "wide", [mask, last_side]);
@@ -162,6 +162,52 @@ impl Kind for Columns {
             inputs.push(node.ints(part, &[value as i64])?);
         }
         let last = node.last("Slice", inputs);
+        node.push(last);
+        Ok(())
+    }
+}
+
+/// A vector for each number of a row, its place's weight times the number plus its place's bias (Gorishniy and others
+/// 2021): `[features]` to `[features, dimensions]`, for attention between features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureTokens {
+    /// Length of each vector.
+    pub dimensions: usize,
+}
+
+impl Settings for FeatureTokens {
+    const SETTINGS: &'static [&'static str] = &["dimensions"];
+}
+
+impl Kind for FeatureTokens {
+    fn plan(&self, node: &mut Planning<'_>) -> Result<Vec<usize>> {
+        let (dimensions, input) = (self.dimensions, node.inputs[0]);
+        let [features] = *input else {
+            return Err(shape_error(format!("it takes [features], not {input:?}")));
+        };
+        if dimensions == 0 {
+            return Err(shape_error("vectors of no numbers".to_owned()));
+        }
+        node.weight("weight", [features, dimensions], Start::FanIn(dimensions))?;
+        node.weight("bias", [features, dimensions], Start::FanIn(dimensions))?;
+        node.flops = (features as u64).saturating_mul(2 * dimensions as u64);
+        Ok(vec![features, dimensions])
+    }
+
+    fn forward(&self, node: &mut Running<'_>, inputs: Vec<Value>) -> Result<Value> {
+        let x = only(inputs)?.rows()?;
+        let [batch, features] = x.dims();
+        let each = |place: usize| node.flat(place).reshape([1, features, self.dimensions]);
+        Ok(Value::Sequences(x.reshape([batch, features, 1]) * each(0) + each(1)))
+    }
+
+    fn export(&self, node: &mut Export<'_, '_>, inputs: Vec<String>) -> Result<()> {
+        let side = node.ints("side", &[2])?;
+        let wide = node.step("Unsqueeze", "wide", [inputs[0].clone(), side]);
+        let weight = node.weight("weight")?;
+        let product = node.step("Mul", "product", [wide, weight]);
+        let bias = node.weight("bias")?;
+        let last = node.last("Add", [product, bias]);
         node.push(last);
         Ok(())
     }

@@ -19,15 +19,16 @@ mod pooling;
 mod recurrent;
 mod reshape;
 mod transformer;
+mod trees;
 mod window;
 
 pub use activation::{Elu, LeakyRelu};
 pub use attention::MultiHeadAttention;
 pub use blocks::{DenseBlock, InvertedResidualBlock, ResidualBlock, SqueezeExcite};
 pub use convolution::{Conv1d, Conv2d, ConvTranspose2d, DepthwiseConv2d};
-pub use dense::Linear;
+pub use dense::{Adapter, Linear};
 pub use dropout::Dropout;
-pub use embedding::{Columns, Embedding, PositionKind, Positions};
+pub use embedding::{Columns, Embedding, FeatureTokens, PositionKind, Positions};
 pub use join::Concat;
 pub use normalization::{BatchNorm, GroupNorm, LayerNorm};
 pub use padding::{Padding, TimePadding};
@@ -35,6 +36,7 @@ pub use pooling::{AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d}
 pub use recurrent::{Gru, Lstm, Rnn};
 pub use reshape::{Reshape, Upsample, UpsampleMode};
 pub use transformer::{FeedForwardActivation, TransformerDecoder, TransformerEncoder};
+pub use trees::Trees;
 
 use crate::Node;
 use crate::export::Export;
@@ -170,6 +172,8 @@ layers! {
     Columns = "columns",
     /// A vector for each code.
     Embedding = "embedding",
+    /// A vector for each number of a row.
+    FeatureTokens = "feature_tokens",
     /// Tells each place of a sequence where it is.
     Positions = "positions",
     /// A recurrent network with tanh.
@@ -198,6 +202,8 @@ layers! {
     Reshape = "reshape",
     /// A picture enlarged by a whole number.
     Upsample = "upsample",
+    /// Decision trees, summed.
+    Trees = "trees",
     }
     plain {
     /// The mean over all places: `[channels, height, width]` to `[channels]`, `[time, features]` to `[features]`
@@ -255,7 +261,7 @@ impl Layer {
 
     /// A dense layer with a bias.
     pub fn linear(units: usize) -> Layer {
-        Linear { units, bias: true }.into()
+        Linear::new(units, true).into()
     }
 
     /// Batch normalisation with the usual momentum 0.1 and epsilon 1e-5.

@@ -363,9 +363,9 @@ impl Kind for Global {
         let last_side = node.ints("last_side", &[2])?;
         let mask = node.step("Unsqueeze", "mask", [mask, last_side]);
         let inside = node.step("Mul", "inside", [x, mask.clone()]);
-        let time = node.ints("time", &[1])?;
         match self {
             Global::Mean => {
+                let time = node.ints("time", &[1])?;
                 let sum = node.step_with("ReduceSum", "sum", [inside, time.clone()], |step| step.int("keepdims", 0));
                 let count = node.step_with("ReduceSum", "count", [mask, time], |step| step.int("keepdims", 0));
                 let last = node.last("Div", [sum, count]);

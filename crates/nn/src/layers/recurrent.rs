@@ -29,24 +29,30 @@ impl Cell {
         }
     }
 
-    /// For each gate of ONNX its place in PyTorch's order.
-    fn onnx_order(self) -> &'static [usize] {
+    /// The gates of the ONNX operator, in its order.
+    fn onnx_order(self) -> &'static [Gate] {
         match self {
-            Cell::Tanh => &[0],
+            // Engines lack the plain operator: it is a GRU whose update gate is shut and whose reset gate is open, to
+            // the last bit.
+            Cell::Tanh => &[Gate::Fixed(-1e4), Gate::Fixed(1e4), Gate::Ours(0)],
             // PyTorch: input, forget, cell, output. ONNX: input, output, forget, cell.
-            Cell::Lstm => &[0, 3, 1, 2],
+            Cell::Lstm => &[Gate::Ours(0), Gate::Ours(3), Gate::Ours(1), Gate::Ours(2)],
             // PyTorch: reset, update, new. ONNX: update, reset, hidden.
-            Cell::Gru => &[1, 0, 2],
+            Cell::Gru => &[Gate::Ours(1), Gate::Ours(0), Gate::Ours(2)],
         }
     }
 
     fn op(self) -> &'static str {
-        match self {
-            Cell::Tanh => "RNN",
-            Cell::Lstm => "LSTM",
-            Cell::Gru => "GRU",
-        }
+        if self == Cell::Lstm { "LSTM" } else { "GRU" }
     }
+}
+
+/// A gate of an ONNX operator.
+enum Gate {
+    /// The one at that place in PyTorch's order.
+    Ours(usize),
+    /// One that depends on its bias alone.
+    Fixed(f32),
 }
 
 macro_rules! recurrent {
@@ -239,48 +245,87 @@ impl Stack {
     }
 
     fn export(&self, node: &mut Export<'_, '_>, x: String) -> Result<()> {
-        let mut below = node.step_with("Transpose", "time_first", [x], |step| step.ints("perm", [1, 0, 2]));
-        let lengths = node.lengths(0).unwrap_or_default();
-        let features = self.units * self.directions;
+        let mask = node.mask(0);
+        let mut below = x;
         for layer in 0..self.layers {
-            let mut tensors: [Vec<f32>; 3] = Default::default();
-            let mut side = 0;
-            for direction in 0..self.directions {
-                for (place, part) in PARTS.iter().enumerate() {
-                    let (shape, values) = node.parameter(&key(part, layer, direction))?;
-                    let rows = values.len() / self.cell.gates();
-                    if place == 0 {
-                        side = shape[1];
-                    }
-                    for gate in self.cell.onnx_order() {
-                        tensors[place.min(2)].extend(&values[gate * rows..(gate + 1) * rows]);
+            below = match (node.lengths(0), self.directions) {
+                // The second direction begins at each sequence's own end: the sequences are turned around, read, and
+                // turned back. Engines without lengths in recurrent layers compute the same this way.
+                (Some(lengths), 2) => {
+                    let forward = self.states(node, below.clone(), layer, &[0])?;
+                    let turned = Stack::turned(node, &format!("turned_l{layer}"), below, lengths.clone());
+                    let backward = self.states(node, turned, layer, &[1])?;
+                    let backward = Stack::turned(node, &format!("back_l{layer}"), backward, lengths);
+                    let join = format!("both_l{layer}");
+                    node.step_with("Concat", &join, [forward, backward], |step| step.int("axis", 2))
+                }
+                (_, 2) => self.states(node, below, layer, &[0, 1])?,
+                _ => self.states(node, below, layer, &[0])?,
+            };
+        }
+        let last = match mask {
+            None => node.last("Identity", [below]),
+            Some(mask) => {
+                let side = node.ints("last_side", &[2])?;
+                let wide = node.step("Unsqueeze", "wide", [mask, side]);
+                node.last("Mul", [below, wide])
+            }
+        };
+        node.push(last);
+        Ok(())
+    }
+
+    /// Each sequence in reverse, what is behind its end left where it is.
+    fn turned(node: &mut Export<'_, '_>, name: &str, x: String, lengths: String) -> String {
+        node.step_with("ReverseSequence", name, [x, lengths], |step| step.int("batch_axis", 0).int("time_axis", 1))
+    }
+
+    /// The states of a layer in those directions, `[batch, time, directions · units]`.
+    fn states(&self, node: &mut Export<'_, '_>, x: String, layer: usize, directions: &[usize]) -> Result<String> {
+        let name = match directions {
+            [1] => format!("l{layer}_reverse"),
+            _ => format!("l{layer}"),
+        };
+        let (mut tensors, mut below): ([Vec<f32>; 3], _) = (Default::default(), 0);
+        let gates = self.cell.onnx_order();
+        for &direction in directions {
+            for (place, part) in PARTS.iter().enumerate() {
+                let (shape, values) = node.parameter(&key(part, layer, direction))?;
+                if place == 0 {
+                    below = shape[1];
+                }
+                let rows = values.len() / self.cell.gates();
+                for gate in gates {
+                    match gate {
+                        Gate::Ours(gate) => tensors[place.min(2)].extend(&values[gate * rows..(gate + 1) * rows]),
+                        // Of the two biases one is enough.
+                        Gate::Fixed(bias) => {
+                            let value = if place == 2 { *bias } else { 0.0 };
+                            tensors[place.min(2)].extend(vec![value; rows]);
+                        }
                     }
                 }
             }
-            let (gates, directions) = (self.cell.gates() * self.units, self.directions);
-            let [input, state, bias] = tensors;
-            let float = |shape: &[usize], values: Vec<f32>| lepton_core::Tensor::float32(shape, values);
-            let inputs = [
-                below,
-                node.tensor(&format!("W_l{layer}"), &float(&[directions, gates, side], input)?),
-                node.tensor(&format!("R_l{layer}"), &float(&[directions, gates, self.units], state)?),
-                node.tensor(&format!("B_l{layer}"), &float(&[directions, 2 * gates], bias)?),
-            ];
-            let inputs = inputs.into_iter().chain((!lengths.is_empty()).then(|| lengths.clone()));
-            let states = node.step_with(self.cell.op(), &format!("l{layer}"), inputs, |step| {
-                let step = step.int("hidden_size", self.units as i64);
-                let step = if directions == 2 { step.text("direction", "bidirectional") } else { step };
-                if self.cell == Cell::Gru { step.int("linear_before_reset", 1) } else { step }
-            });
-            // [time, directions, batch, units] to [time, batch, directions · units].
-            let turned = node.step_with("Transpose", &format!("batch_first_l{layer}"), [states], |step| {
-                step.ints("perm", [0, 2, 1, 3])
-            });
-            let shape = node.ints(&format!("shape_l{layer}"), &[0, 0, features as i64])?;
-            below = node.step("Reshape", &format!("joined_l{layer}"), [turned, shape]);
         }
-        let last = node.last("Transpose", [below]).ints("perm", [1, 0, 2]);
-        node.push(last);
-        Ok(())
+        let (rows, count) = (gates.len() * self.units, directions.len());
+        let [input, state, bias] = tensors;
+        let float = |shape: &[usize], values: Vec<f32>| lepton_core::Tensor::float32(shape, values);
+        let time_first = format!("{name}_time_first");
+        let inputs = [
+            node.step_with("Transpose", &time_first, [x], |step| step.ints("perm", [1, 0, 2])),
+            node.tensor(&format!("{name}.W"), &float(&[count, rows, below], input)?),
+            node.tensor(&format!("{name}.R"), &float(&[count, rows, self.units], state)?),
+            node.tensor(&format!("{name}.B"), &float(&[count, 2 * rows], bias)?),
+        ];
+        let states = node.step_with(self.cell.op(), &name, inputs, |step| {
+            let step = step.int("hidden_size", self.units as i64);
+            let step = if count == 2 { step.text("direction", "bidirectional") } else { step };
+            if self.cell == Cell::Lstm { step } else { step.int("linear_before_reset", 1) }
+        });
+        // [time, directions, batch, units] to [batch, time, directions · units].
+        let turned = format!("{name}_batch_first");
+        let turned = node.step_with("Transpose", &turned, [states], |step| step.ints("perm", [2, 0, 1, 3]));
+        let shape = node.ints(&format!("{name}.shape"), &[0, 0, (count * self.units) as i64])?;
+        Ok(node.step("Reshape", &format!("{name}_joined"), [turned, shape]))
     }
 }

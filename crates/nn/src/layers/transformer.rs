@@ -1,7 +1,7 @@
 //! Transformer blocks, made of attention, dense layers and layer norms. Parts and parameters have the names of PyTorch's
 //! `TransformerEncoderLayer` and `TransformerDecoderLayer`.
 
-use super::{Dropout, Kind, Layer, LayerNorm, Linear, MultiHeadAttention, Settings, yes};
+use super::{Dropout, Kind, Layer, LayerNorm, MultiHeadAttention, Settings, yes};
 use crate::Node;
 use crate::plan::{config, shape_error};
 use lepton_core::Result;
@@ -161,13 +161,13 @@ impl Parts {
         let (features, p) = (self.features, self.dropout);
         self.branch(norm, dropout, sum, |from| {
             let mut nodes = vec![
-                Node::with_inputs("linear1", Linear { units, bias: true }.into(), [from]),
+                Node::with_inputs("linear1", Layer::linear(units), [from]),
                 Node::new("activation", activation.layer()),
             ];
             if p > 0.0 {
                 nodes.push(Node::new("dropout", Dropout { p }.into()));
             }
-            nodes.push(Node::new("linear2", Linear { units: features, bias: true }.into()));
+            nodes.push(Node::new("linear2", Layer::linear(features)));
             nodes
         });
         Ok(())

@@ -1,5 +1,5 @@
 """Makes layers.json with PyTorch: outputs in inference mode of the layers for sequences, of attention, of blocks and of
-the activations beyond the first ones. Run: python make_layers.py  (torch 2.15 CPU build)."""
+the activations beyond the first ones; and losses.json. Run: python make_layers.py  (torch 2.15 CPU build)."""
 
 import json
 import torch
@@ -120,6 +120,10 @@ case("concat-features", [{"name": "a", "kind": "tanh"}, {"name": "j", "kind": "c
 case("mul", [{"name": "a", "kind": "tanh"}, {"name": "m", "kind": "mul", "inputs": ["a", "input"]}], {}, sequence, torch.tanh(sequence) * sequence)
 dense = nn.Linear(3, 4)
 case("linear-sequences", [{"name": "l", "kind": "linear", "units": 4}], named("l", dense), sequence, dense(sequence), free=True)
+
+lora_a, lora_b = torch.randn(2, 3), torch.randn(4, 2)
+case("linear-adapter", [{"name": "l", "kind": "linear", "units": 4, "adapter": {"rank": 2, "alpha": 8.0}}],
+     {**named("l", dense), "l.lora_a": lora_a, "l.lora_b": lora_b}, sequence, F.linear(sequence, dense.weight + 4 * lora_b @ lora_a, dense.bias))
 
 # Positions
 table = torch.randn(9, 3)
@@ -255,6 +259,58 @@ for name, block, settings in [
     block.eval()
     x = torch.randn(2, 4, 6, 6)
     case(name, [{"name": "b", **settings}], named("b", block), x, block(x))
+
+# Tokens of numbers, and a forest
+weight, bias, x = torch.randn(4, 3), torch.randn(4, 3), torch.randn(2, 4)
+case("feature-tokens", [{"name": "t", "kind": "feature_tokens", "dimensions": 3}], {"t.weight": weight, "t.bias": bias}, x, x[..., None] * weight + bias)
+# Two trees: x0 < 0 ? (x1 < 0.5 ? 1 : 2) : 3 for the first output, x2 < 1 ? -1 : -2 for the second.
+forest = {"feature": [0, 1, 0, 0, 0, 2, 0, 0], "threshold": [0, 0.5, 0, 0, 0, 1, 0, 0], "left": [1, 3, 2, 3, 4, 6, 6, 7],
+          "right": [2, 4, 2, 3, 4, 7, 6, 7], "value": [0, 0, 3, 1, 2, 0, -1, -2], "root": [0, 5], "output": [0, 1], "base": [10, 20]}
+x = torch.tensor([[-1.0, 0, 0], [-1, 0.5, 1], [0, 0, 2]])
+case("trees", [{"name": "f", "kind": "trees", "trees": 2, "nodes": 8, "depth": 2, "outputs": 2}],
+     {f"f.{key}": torch.tensor(value, dtype=torch.float32) for key, value in forest.items()}, x, torch.tensor([[11.0, 19], [12, 18], [13, 18]]))
+
+# Losses: of fixed outputs, in float64
+outputs = torch.tensor([[0.3, -1.2, 2.5], [0.9, -0.4, 1.7]], dtype=torch.float64)
+classes, weights = torch.tensor([2, 0]), torch.tensor([0.5, 2.0, 1.5], dtype=torch.float64)
+numbers = torch.tensor([[0.1, 0.7, 0.2], [1.0, 0.0, 0.5]], dtype=torch.float64)
+logs = outputs.log_softmax(1)[torch.arange(2), classes]
+losses = [
+    ({"kind": "cross_entropy"}, F.cross_entropy(outputs, classes)),
+    ({"kind": "cross_entropy", "label_smoothing": 0.1}, F.cross_entropy(outputs, classes, label_smoothing=0.1)),
+    ({"kind": "cross_entropy", "class_weights": weights.tolist()}, F.cross_entropy(outputs, classes, weight=weights)),
+    ({"kind": "focal", "gamma": 2.0}, (-((1 - logs.exp()) ** 2) * logs).mean()),
+    ({"kind": "binary_cross_entropy"}, F.binary_cross_entropy_with_logits(outputs, numbers)),
+    ({"kind": "squared"}, F.mse_loss(outputs, numbers)),
+    ({"kind": "absolute"}, F.l1_loss(outputs, numbers)),
+    ({"kind": "huber", "delta": 0.8}, F.huber_loss(outputs, numbers, delta=0.8)),
+]
+json.dump([[settings, value.item()] for settings, value in losses], open("losses.json", "w"))
+
+# Optimisers, appended to those of make_reference.py
+def lion(weights, gradient, mean, rate, beta1, beta2, decay):
+    """Chen and others 2023, algorithm 2."""
+    weights.mul_(1 - rate * decay).sub_(rate * torch.sign(beta1 * mean + (1 - beta1) * gradient))
+    mean.mul_(beta2).add_(gradient, alpha=1 - beta2)
+
+
+steps = []
+for settings in [{"kind": "rmsprop"}, {"kind": "rmsprop", "alpha": 0.9, "weight_decay": 0.1, "epsilon": 1e-6},
+                 {"kind": "lion", "beta2": 0.99, "weight_decay": 0.1}]:
+    weights, mean = nn.Parameter(torch.randn(6)), torch.zeros(6)
+    start, gradients = weights.detach().tolist(), []
+    optimizer = torch.optim.RMSprop([weights], lr=0.01, alpha=settings.get("alpha", 0.99), eps=settings.get("epsilon", 1e-8),
+                                    weight_decay=settings.get("weight_decay", 0.0))
+    for _ in range(10):
+        gradient = torch.randn(6) * 10 ** torch.empty(6).uniform_(-3, 1)
+        gradients.append(gradient.tolist())
+        if settings["kind"] == "lion":
+            lion(weights.data, gradient, mean, 0.01, 0.9, 0.99, 0.1)
+        else:
+            weights.grad = gradient
+            optimizer.step()
+    steps.append({"settings": settings, "rate": 0.01, "start": start, "gradients": gradients, "end": weights.detach().tolist()})
+json.dump(steps, open("more_optimizers.json", "w"))
 
 json.dump(cases, open("layers.json", "w"))
 print(len(cases), "cases")

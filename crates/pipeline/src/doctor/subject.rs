@@ -42,13 +42,16 @@ impl Subject {
     /// # Errors
     /// [`ErrorCode::NotFound`] where there is no such path and no such dataset, with the nearest name;
     /// [`ErrorCode::NotAllowed`] for a dataset that was not fetched; [`ErrorCode::BadData`] for a folder without
-    /// pictures and sounds; [`ErrorCode::Unsupported`] for a repaired file, and for databases and URLs.
+    /// pictures and sounds; [`ErrorCode::Unsupported`] for a repaired file, for series, and for databases and URLs.
     pub fn find(store: &Store, named: &Path, limits: &Limits) -> Result<Subject> {
         refuse_database(named)?;
         if Collection::is_media(named) {
             return Ok(Subject::Media(Box::new(Collection::open(named, limits)?)));
         }
         let name = named.display().to_string();
+        if named.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ts")) {
+            return Err(holds_series(&name));
+        }
         if named.exists() || TableFormat::of(named).is_some() {
             return Ok(Subject::Table { name, file: named.to_path_buf(), format: None });
         }
@@ -83,6 +86,12 @@ fn refuse_database(named: &Path) -> Result<()> {
         .fix("collect it with `lepton run FOLDER --until collect`, then name the dataset"))
 }
 
+/// What is examined and repaired are tables, pictures and sounds.
+fn holds_series(name: &str) -> Error {
+    Error::new(ErrorCode::Unsupported, format!("{name} holds series: they are neither a table nor pictures nor sounds"))
+        .fix("train on it with task = \"series-classification\": a run checks its values")
+}
+
 fn absent(store: &Store, name: &str) -> Result<Error> {
     let registered = store.datasets()?;
     let names = catalogue::ENTRIES.iter().map(|entry| entry.name);
@@ -114,6 +123,7 @@ fn from_catalogue(store: &Store, entry: &'static Entry, limits: &Limits) -> Resu
         Format::Jsonl => table(TableFormat::Json),
         Format::Parquet => table(TableFormat::Parquet),
         Format::Arrow => table(TableFormat::Arrow),
+        Format::Ts | Format::Ucr => Err(holds_series(&name)),
         Format::ImageFolder | Format::Coco | Format::Yolo | Format::Voc | Format::Mvtec => {
             Err(Error::internal("the catalogue has no picture folders"))
         }
@@ -139,6 +149,9 @@ fn from_register(store: &Store, record: &DatasetRecord) -> Result<Subject> {
         )
         .fix("name the file or folder that the repair wrote"));
     };
+    if collected.schema.of_kind(ColumnKind::Series).next().is_some() {
+        return Err(holds_series(&name));
+    }
     let image = collected.schema.columns.iter().find(|column: &&Column| column.kind == ColumnKind::Image);
     let Some(image) = image else {
         return Ok(Subject::Dataset { name, digest: record.digest, dataset: Box::new(collected.load(store)?) });

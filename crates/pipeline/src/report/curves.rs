@@ -95,7 +95,7 @@ fn path<'a>(
 }
 
 /// A coordinate with two decimals: finer than a pixel, and the same text on every machine.
-fn at(value: f64) -> String {
+pub(super) fn at(value: f64) -> String {
     format!("{value:.2}")
 }
 
@@ -112,7 +112,7 @@ fn describe(chart: &Chart<'_>) -> String {
 }
 
 /// A scale with round ticks (1, 2 or 5 times a power of ten).
-struct Axis {
+pub(super) struct Axis {
     low: f64,
     high: f64,
     step: f64,
@@ -121,7 +121,7 @@ struct Axis {
 
 impl Axis {
     /// An axis over `values` with about `wanted` ticks; `None` without values.
-    fn over(values: impl Iterator<Item = f64>, wanted: usize) -> Option<Axis> {
+    pub(super) fn over(values: impl Iterator<Item = f64>, wanted: usize) -> Option<Axis> {
         let (mut low, mut high, mut whole) = (f64::INFINITY, f64::NEG_INFINITY, true);
         for value in values {
             (low, high, whole) = (low.min(value), high.max(value), whole && value.fract() == 0.0);
@@ -142,17 +142,17 @@ impl Axis {
     }
 
     /// Where a value lies, 0 to 1. A small margin keeps dots off the frame.
-    fn position(&self, value: f64) -> f64 {
+    pub(super) fn position(&self, value: f64) -> f64 {
         0.03 + 0.94 * (value - self.low) / (self.high - self.low)
     }
 
-    fn ticks(&self) -> Vec<f64> {
+    pub(super) fn ticks(&self) -> Vec<f64> {
         let first = (self.low / self.step).ceil() as i64;
         let last = (self.high / self.step + 1e-9).floor() as i64;
         (first..=last).map(|index| index as f64 * self.step).collect()
     }
 
-    fn write(&self, value: f64) -> String {
+    pub(super) fn write(&self, value: f64) -> String {
         format!("{value:.*}", self.decimals)
     }
 }

@@ -103,12 +103,12 @@ pub struct EpochFacts {
     pub epoch: usize,
     /// Mean loss over the epoch's training rows.
     pub train_loss: f64,
-    /// Share of training rows that were right, 0 to 1.
-    pub train_accuracy: f64,
+    /// The primary metric over the epoch's training rows, where training counts it.
+    pub train_score: Option<f64>,
     /// Loss on the validation split after the epoch.
     pub valid_loss: f64,
-    /// Share of validation rows that were right, 0 to 1.
-    pub valid_accuracy: f64,
+    /// The primary metric on the validation split.
+    pub valid_score: f64,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// Wall seconds of the epoch.

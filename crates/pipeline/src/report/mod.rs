@@ -24,6 +24,7 @@ mod quantity;
 mod result;
 #[cfg(test)]
 mod sample;
+mod study_page;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use data_page::{DataPage, data_html};
 pub use input::{
     AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,
 };
+pub use study_page::study_html;
 
 use lepton_core::Figure;
 use maud::{Markup, html as markup};

@@ -43,12 +43,18 @@ pub(super) fn metric(name: &str, value: f64) -> String {
     if !value.is_finite() {
         return "not a number".to_owned();
     }
-    if name == Metric::Accuracy.name() || name == Metric::MacroF1.name() { share(value) } else { format!("{value:.4}") }
+    let is_share = Metric::ALL.into_iter().any(|metric| metric.name() == name && metric.is_share());
+    if is_share { share(value) } else { format!("{value:.4}") }
 }
 
 /// A metric's or a finding's name as words: `log_loss` becomes `log loss`.
 pub(super) fn words(name: &str) -> String {
-    name.replace('_', " ").replace(" f1", " F1")
+    match name {
+        "r2" => "R²".to_owned(),
+        "rmse" | "mae" => name.to_uppercase(),
+        "roc_auc" => "ROC AUC".to_owned(),
+        other => other.replace('_', " ").replace(" f1", " F1"),
+    }
 }
 
 /// `1 row`, `2 rows`.

@@ -4,7 +4,7 @@
 use super::curves::{self, Chart};
 use super::page::{fact, moment};
 use super::{ReportInput, quantity};
-use lepton_core::{Series, Split, thousands};
+use lepton_core::{Metric, Series, Split, thousands};
 use maud::{Markup, html};
 
 /// The page's heading.
@@ -101,10 +101,19 @@ pub(super) fn history(input: &ReportInput) -> Markup {
         points: input.history.iter().map(|epoch| [epoch.epoch as f64, value(epoch)]).collect(),
     };
     let loss = [series("training", &|epoch| epoch.train_loss), series("validation", &|epoch| epoch.valid_loss)];
-    let accuracy = [
-        series("training", &|epoch| 100.0 * epoch.train_accuracy),
-        series("validation", &|epoch| 100.0 * epoch.valid_accuracy),
-    ];
+    let metric = input.primary_metric;
+    let of_hundred = if metric.is_share() { 100.0 } else { 1.0 };
+    let mut scores = Vec::new();
+    if input.history.iter().all(|epoch| epoch.train_score.is_some()) {
+        scores.push(series("training", &|epoch| of_hundred * epoch.train_score.unwrap_or(f64::NAN)));
+    }
+    scores.push(series("validation", &|epoch| of_hundred * epoch.valid_score));
+    let (title, unit) = match metric {
+        Metric::Accuracy => ("Accuracy".to_owned(), "% of rows that are right"),
+        _ => (quantity::words(metric.name()), if metric.is_share() { "%" } else { "" }),
+    };
+    let write: fn(f64) -> String =
+        if metric.is_share() { |value| quantity::share(value / 100.0) } else { |value| format!("{value:.4}") };
     let mark = input.best_epoch.map(|epoch| (epoch as f64, "kept"));
     let plain = |value: f64| format!("{value:.4}");
     let chart = |title, y, series, write| Chart {
@@ -118,22 +127,22 @@ pub(super) fn history(input: &ReportInput) -> Markup {
     };
     html! {
         div { div.charts {
-            (curves::draw(&chart("Loss", "cross entropy, nats", &loss, plain)))
-            (curves::draw(&chart("Accuracy", "% of rows that are right", &accuracy, |value| quantity::share(value / 100.0))))
+            (curves::draw(&chart("Loss", "what training makes small", &loss, plain)))
+            (curves::draw(&chart(&title, unit, &scores, write)))
         }
         @if let Some(best) = input.best_epoch { p.muted { "The weights of epoch " (best) " were kept." } } }
         details {
             summary { "The numbers behind the curves" }
             div.scroll tabindex="0" role="region" aria-label="The numbers behind the curves" { table {
-                thead { tr { @for (index, name) in ["epoch", "training loss", "validation loss", "training accuracy", "validation accuracy", "learning rate", "time", "waiting for data"].iter().enumerate() {
+                thead { tr { @for (index, name) in ["epoch", "training loss", "validation loss", &format!("training {}", quantity::words(metric.name())), &format!("validation {}", quantity::words(metric.name())), "learning rate", "time", "waiting for data"].iter().enumerate() {
                     th.number[index > 0] scope="col" { (name) }
                 } } }
                 tbody { @for epoch in &input.history { tr {
                     th scope="row" { (epoch.epoch) @if input.best_epoch == Some(epoch.epoch) { " (kept)" } }
                     td.number { (plain(epoch.train_loss)) }
                     td.number { (plain(epoch.valid_loss)) }
-                    td.number { (quantity::share(epoch.train_accuracy)) }
-                    td.number { (quantity::share(epoch.valid_accuracy)) }
+                    td.number { (epoch.train_score.map_or_else(|| "–".to_owned(), |score| quantity::metric(metric.name(), score))) }
+                    td.number { (quantity::metric(metric.name(), epoch.valid_score)) }
                     td.number { (format!("{:.2e}", epoch.learning_rate)) }
                     td.number { (quantity::seconds(epoch.seconds)) }
                     td.number { (quantity::share(if epoch.seconds > 0.0 { epoch.data_wait_seconds / epoch.seconds } else { 0.0 })) }

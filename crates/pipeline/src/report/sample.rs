@@ -79,9 +79,9 @@ pub(super) fn run() -> ReportInput {
             .map(|(index, (train_loss, train_accuracy, valid_loss, valid_accuracy))| EpochFacts {
                 epoch: index + 1,
                 train_loss,
-                train_accuracy,
+                train_score: Some(train_accuracy),
                 valid_loss,
-                valid_accuracy,
+                valid_score: valid_accuracy,
                 learning_rate: 1e-3 * 0.8f64.powi(index as i32),
                 seconds: 23.1 + index as f64 * 0.4,
                 data_wait_seconds: 0.002 * index as f64,

@@ -159,7 +159,7 @@ fn nothing_is_requested_and_nothing_runs() {
 fn numbers_that_are_not_finite_do_not_break_the_page() {
     let mut input = sample::run();
     input.history[2].train_loss = f64::NAN;
-    input.history[3].valid_accuracy = f64::INFINITY;
+    input.history[3].valid_score = f64::INFINITY;
     input.stages[3].seconds = f64::NAN;
     input.metrics.entry("test".into()).or_default().insert("accuracy".into(), f64::NAN);
     let page = html(&input);

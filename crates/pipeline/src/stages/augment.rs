@@ -8,7 +8,7 @@ use crate::cache;
 use crate::preview::{TrainRows, figures};
 use crate::run::Context;
 use crate::tasks::task;
-use lepton_core::{ColumnKind, Digest, Result, Split};
+use lepton_core::{Digest, Result, Split};
 use lepton_data::Step;
 use lepton_data::augment::Domain;
 use lepton_data::augment::table::oversample;
@@ -47,8 +47,7 @@ impl Work for Augment<'_> {
         if chosen.is_off() {
             return Ok(Augmented { settings: chosen, about, train: None, added: BTreeMap::new(), preview: None });
         }
-        let pictures = prepared.schema.of_kind(ColumnKind::Image).next().is_some();
-        chosen.check_domain(if pictures { Domain::Pictures } else { Domain::Tables })?;
+        chosen.check_domain(Domain::of(&prepared.schema))?;
         let seed = settings.project.seed;
         let part = parts::load(context.store, &prepared.parts, Split::Train)?;
         let rows = TrainRows { part: &part, schema: &prepared.schema, target: &prepared.target };

@@ -10,7 +10,6 @@ use crate::cache;
 use crate::engine::engines;
 use crate::model::REFERENCE;
 use crate::run::Context;
-use crate::tasks::task;
 use lepton_core::{
     Digest, Error, ErrorCode, Lineage, MANIFEST_VERSION, Manifest, Metric, Metrics, Result, Schema, Split,
 };
@@ -54,7 +53,7 @@ impl<'a> Deploy<'a> {
             task: Some(settings.project.task),
             inputs: Schema { columns: self.recipe_inputs(context.store)? },
             signature,
-            decoder: task(settings.project.task).decoder(&self.prepared.labels, &output),
+            decoder: self.prepared.target_of().decoder(&output),
             served: if self.optimized.serves_int8() { "model.int8.onnx" } else { "model.onnx" }.to_owned(),
             metrics: self.optimized.metrics.clone(),
             int8: self.optimized.verdict.clone(),

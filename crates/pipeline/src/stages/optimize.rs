@@ -16,7 +16,7 @@ use lepton_nn::Network;
 use lepton_optimize::OptimizeSettings;
 use lepton_recipe::Recipe;
 use lepton_runtime::{Engine, Session, SessionOptions};
-use lepton_train::{EvaluationInput, Task};
+use lepton_train::{EvaluationInput, Target, Task};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -83,7 +83,8 @@ impl Work for Optimize<'_> {
         let agreement = lepton_optimize::agreement(&trained_outputs, &float_outputs)?;
         agreement.check()?;
 
-        let measured = Measured { task, labels: &self.prepared.labels, splits, recipe, session, options };
+        let target = self.prepared.target_of();
+        let measured = Measured { task, target, splits, recipe, session, options };
         context.cancel.check()?;
         let made = self.int8(&settings.optimize, &measured, &onnx)?;
 
@@ -102,7 +103,7 @@ impl Work for Optimize<'_> {
                 figures = task.figures(&EvaluationInput {
                     outputs: &outputs,
                     targets: &rows_of(&measured.splits, *split)?.targets,
-                    labels: &self.prepared.labels,
+                    target,
                     rows: &rows,
                 })?;
             }
@@ -128,7 +129,7 @@ impl Work for Optimize<'_> {
 /// What both versions of the network are measured on.
 struct Measured<'a> {
     task: &'a dyn Task,
-    labels: &'a [String],
+    target: Target<'a>,
     splits: BTreeMap<Split, Rows>,
     recipe: Recipe,
     /// The float32 version.
@@ -141,7 +142,7 @@ impl Measured<'_> {
     fn evaluate(&self, session: &dyn Session, split: Split) -> Result<(Tensor, Metrics)> {
         let rows = rows_of(&self.splits, split)?;
         let outputs = over(&rows.inputs, |rows| first_output(session, &self.recipe, rows))?;
-        let metrics = self.task.evaluate(&outputs, &rows.targets, self.labels)?;
+        let metrics = self.task.evaluate(&outputs, &rows.targets, self.target)?;
         Ok((outputs, metrics))
     }
 }

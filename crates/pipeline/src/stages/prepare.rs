@@ -13,6 +13,7 @@ use lepton_core::{Digest, Error, ErrorCode, Event, Result, Split, thousands};
 use lepton_data::Dataset;
 use lepton_doctor::rules::{CheckReport, Rule, RuleOutcome, RuleSettings, Verdict};
 use lepton_recipe::Repairs;
+use lepton_train::Target;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The work of this stage.
@@ -111,6 +112,7 @@ impl Work for Prepare<'_> {
             recipe: context.store.blobs().put_bytes(&recipe.to_json()?)?,
             features: recipe.output(),
             labels: recipe.labels().to_vec(),
+            target_scale: recipe.target_scale().map(|(mean, deviation)| [mean, deviation]),
             schema: prepared.schema,
             target: prepared.target,
         })
@@ -179,6 +181,11 @@ impl Collected {
 }
 
 impl Prepared {
+    /// What is predicted.
+    pub(crate) fn target_of(&self) -> Target<'_> {
+        Target::new(&self.labels, self.target_scale)
+    }
+
     /// The fitted recipe.
     pub(crate) fn load_recipe(&self, store: &lepton_store::Store) -> Result<lepton_recipe::Recipe> {
         lepton_recipe::Recipe::from_json(&store.blobs().get(&self.recipe)?)

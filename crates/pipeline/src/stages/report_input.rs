@@ -7,7 +7,7 @@ use crate::report::{
 };
 use crate::run::{Context, RunResult};
 use crate::tasks::task;
-use lepton_core::{Figure, LabelledCell, Limits, Metric, Result, thousands};
+use lepton_core::{Figure, LabelledCell, Limits, Result, thousands};
 use lepton_doctor::rules::{CheckReport, Verdict};
 
 /// Collects everything that the page shows; what the run did not reach stays empty.
@@ -76,9 +76,9 @@ pub(crate) fn report_input(
             .map(|epoch| EpochFacts {
                 epoch: epoch.epoch,
                 train_loss: epoch.train_loss,
-                train_accuracy: epoch.train_accuracy,
+                train_score: epoch.train_accuracy,
                 valid_loss: epoch.valid_loss,
-                valid_accuracy: epoch.valid.get(Metric::Accuracy.name()).copied().unwrap_or(f64::NAN),
+                valid_score: epoch.valid.get(input.primary_metric.name()).copied().unwrap_or(f64::NAN),
                 learning_rate: epoch.learning_rate,
                 seconds: epoch.seconds,
                 data_wait_seconds: epoch.data_wait_seconds,
@@ -89,6 +89,8 @@ pub(crate) fn report_input(
         let bytes = context.store.blobs().get(&optimized.figures)?;
         input.figures = serde_json::from_slice::<Vec<Figure>>(&bytes)
             .map_err(|source| lepton_core::Error::internal(format!("figures cannot be read back: {source}")))?;
+        let transfer = artifacts.trained.as_ref().and_then(|trained| trained.transfer.as_ref());
+        input.figures.splice(..0, transfer.map(|transfer| transfer.figure()));
         input.agreement = Some(AgreementFacts {
             rows: optimized.agreement.rows as u64,
             max_abs_difference: optimized.agreement.max_abs_difference,

@@ -5,34 +5,94 @@ use crate::artifact::{Augmented, Prepared, Trained};
 use crate::cache;
 use crate::run::Context;
 use crate::tasks::task;
+use crate::transfer::{self, Source, TransferReport};
 use crate::{Stage, environment, now_utc};
 use lepton_core::{Digest, Event, Progress, Result, Split};
 use lepton_data::{Augmenter, Loader};
-use lepton_nn::Architecture;
+use lepton_nn::Network;
 use lepton_store::CheckpointFolder;
-use lepton_train::{Checkpoints, FitJob, TrainSettings};
+use lepton_train::{Checkpoints, FitJob, InMemory, Learner, Start, TrainSettings};
 use std::sync::Arc;
 
 /// The work of this stage.
 pub(crate) struct Train<'a> {
     prepared: &'a Prepared,
     augmented: &'a Augmented,
+    /// What the training goes on from, where it does.
+    source: Option<Source>,
 }
 
 impl<'a> Train<'a> {
-    pub(crate) fn new(artifacts: &'a Artifacts) -> Result<Train<'a>> {
+    pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Train<'a>> {
+        let from = context.project.settings.train.from.as_deref();
         Ok(Train {
             prepared: earlier(&artifacts.prepared, Stage::Prepare)?,
             augmented: earlier(&artifacts.augmented, Stage::Augment)?,
+            source: from.map(|from| transfer::source(context, from)).transpose()?,
         })
     }
 
-    fn architecture(&self, context: &Context<'_>) -> Result<Architecture> {
+    fn learner(&self, context: &Context<'_>) -> Result<Learner> {
         let settings = &context.project.settings;
         let shape: Vec<usize> =
             self.prepared.features.shape.iter().skip(1).map(|side| usize::try_from(*side).unwrap_or(0)).collect();
-        let classes = self.prepared.labels.len();
-        lepton_train::architecture(task(settings.project.task), &settings.train, &shape, classes)
+        let outputs = self.prepared.target_of().outputs();
+        if let Some(source) = &self.source {
+            let (transfer, seed) = (&settings.train.transfer, settings.project.seed);
+            return Ok(Learner::Trained(Box::new(Start::new(&source.network, &shape, outputs, transfer, seed)?)));
+        }
+        lepton_train::learner(task(settings.project.task), &settings.train, &shape, outputs)
+    }
+}
+
+impl Train<'_> {
+    /// What transfer gained: the metric of the network on the test split and, where it is asked for, that of the same
+    /// network trained from scratch.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and all of it is at hand there")]
+    fn gain(
+        &self,
+        context: &Context<'_>,
+        source: &Source,
+        start: &Start,
+        network: &Network,
+        training: &Loader,
+        validation: &Loader,
+        loader: &dyn Fn(Split, Option<Augmenter>) -> Result<Loader>,
+    ) -> Result<TransferReport> {
+        let settings = &context.project.settings;
+        let (task, target, test) = (task(settings.project.task), self.prepared.target_of(), loader(Split::Test, None)?);
+        let scratch = match settings.train.transfer.compare {
+            false => None,
+            true => {
+                let text = "the same network is trained from scratch, to tell what transfer gained".to_owned();
+                context.progress.event(Event::Note { text });
+                let plain = Start::scratch(start.network().architecture());
+                let fit = lepton_train::fit(FitJob {
+                    task,
+                    learner: &Learner::Network(plain),
+                    target,
+                    train: training,
+                    valid: validation,
+                    settings: &TrainSettings { threads: Some(threads(&settings.train)), ..settings.train.clone() },
+                    seed: settings.project.seed,
+                    checkpoints: &mut InMemory::default(),
+                    progress: context.progress,
+                    cancel: context.cancel,
+                })?;
+                Some(transfer::score(task, &fit.network, &test, target, context)?)
+            }
+        };
+        let report = TransferReport {
+            from: settings.train.from.clone().unwrap_or_default(),
+            weights: source.weights,
+            kept_layers: start.kept_layers(),
+            fresh: start.fresh.clone(),
+            metric: task.primary_metric(),
+            transferred: transfer::score(task, network, &test, target, context)?,
+            scratch,
+        };
+        context.progress.event(Event::Note { text: report.sentence() });
+        Ok(report)
     }
 }
 
@@ -58,9 +118,10 @@ impl Work for Train<'_> {
             (
                 self.prepared.recipe,
                 &self.prepared.parts,
-                &self.prepared.labels,
+                (&self.prepared.labels, self.prepared.target_scale),
                 &self.augmented.settings,
                 &self.augmented.train,
+                self.source.as_ref().map(|source| source.weights),
             ),
         )
     }
@@ -69,7 +130,7 @@ impl Work for Train<'_> {
         let settings = &context.project.settings;
         let (seed, train) = (settings.project.seed, &settings.train);
         let threads = threads(train);
-        let architecture = self.architecture(context)?;
+        let learner = self.learner(context)?;
         let recipe = Arc::new(self.prepared.load_recipe(context.store)?);
         let augmenter =
             (!self.augmented.settings.is_off()).then(|| Augmenter::new(&self.augmented.settings, seed)).transpose()?;
@@ -85,8 +146,8 @@ impl Work for Train<'_> {
         let mut checkpoints = StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };
         let fit = lepton_train::fit(FitJob {
             task: task(settings.project.task),
-            architecture: &architecture,
-            labels: &self.prepared.labels,
+            learner: &learner,
+            target: self.prepared.target_of(),
             train: &training,
             valid: &validation,
             settings: &TrainSettings { threads: Some(threads), ..train.clone() },
@@ -96,6 +157,13 @@ impl Work for Train<'_> {
             cancel: context.cancel,
         })?;
         let blobs = context.store.blobs();
+        let architecture = fit.network.architecture();
+        let transfer = match (&learner, &self.source) {
+            (Learner::Trained(start), Some(source)) => {
+                Some(self.gain(context, source, start, &fit.network, &training, &validation, &loader)?)
+            }
+            _ => None,
+        };
         let trained = Trained {
             architecture: blobs.put_bytes(&architecture.to_json()?)?,
             weights: blobs.put_bytes(&fit.network.weights()?)?,
@@ -105,6 +173,7 @@ impl Work for Train<'_> {
             samples_per_second: fit.samples_per_second,
             data_wait_seconds: fit.data_wait_seconds,
             history: fit.history,
+            transfer,
             environment: environment(threads, &fit.backend),
             run: context.run.clone(),
             command: context.options.command.join(" "),

@@ -1,12 +1,13 @@
 //! One column of raw rows under construction, from cells of text or JSON.
 
-use super::{check_cell, decode_picture};
+use super::{check_cell, decode_picture, series};
 use crate::column::quoted;
 use arrow_array::ArrayRef;
 use arrow_array::builder::{Float64Builder, StringBuilder};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use lepton_core::image::{ImageBuilder, ImageRef};
+use lepton_core::series::{SeriesBuilder, SeriesRef};
 use lepton_core::{ColumnKind, Error, ErrorCode, Limits, Result};
 use serde_json::Value;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ enum Values {
     Number(Float64Builder),
     Text(StringBuilder),
     Image(Box<ImageBuilder>),
+    Series(Box<SeriesBuilder>),
 }
 
 impl ColumnBuilder {
@@ -34,6 +36,7 @@ impl ColumnBuilder {
         let values = match kind {
             ColumnKind::Number => Values::Number(Float64Builder::new()),
             ColumnKind::Category | ColumnKind::Text => Values::Text(StringBuilder::new()),
+            ColumnKind::Series => Values::Series(Box::default()),
             // Marks come from datasets only; a cell that claims to be one is refused as a picture is.
             ColumnKind::Image | ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => {
                 Values::Image(Box::default())
@@ -48,14 +51,16 @@ impl ColumnBuilder {
             Values::Number(values) => values.append_null(),
             Values::Text(values) => values.append_null(),
             Values::Image(values) => values.push(None),
+            Values::Series(values) => values.push(None),
         }
     }
 
-    /// Adds a cell of a text table; an empty one is missing.
+    /// Adds a cell of a text table; an empty one is missing. A series of one dimension is written as numbers with `;` or
+    /// spaces between them.
     ///
     /// # Errors
     /// [`ErrorCode::BadInput`] for text in a number column, NaN, infinity, or any text in a picture column;
-    /// [`ErrorCode::TooLarge`] past `cell_bytes`.
+    /// [`ErrorCode::TooLarge`] past `cell_bytes` or `series_values`.
     pub fn push_text(&mut self, cell: &str, limits: &Limits) -> Result<()> {
         check_cell(cell.len(), limits)?;
         if cell.is_empty() {
@@ -65,6 +70,10 @@ impl ColumnBuilder {
         match &mut self.values {
             Values::Number(values) => values.append_value(parse_number(cell)?),
             Values::Text(values) => append_text(values, cell)?,
+            Values::Series(values) => {
+                let numbers = series::from_text(cell, limits)?;
+                values.push(Some(SeriesRef { dimensions: 1, values: &numbers }));
+            }
             Values::Image(_) => {
                 return Err(Error::new(ErrorCode::BadInput, "a picture cannot stand in a text table"));
             }
@@ -72,12 +81,13 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    /// Adds a JSON value; `null` and `""` are missing. In a column of texts a number
+    /// Adds a JSON value; `null` and `""` are missing. A series is a list of numbers or, with several dimensions, a list of
+    /// steps that are lists of numbers; `null` inside it is a missing number. In a column of texts a number
     /// counts as its [`number_text`], a boolean as `true` or `false`.
     ///
     /// # Errors
     /// [`ErrorCode::BadInput`] for a value of another type than the column's; [`ErrorCode::TooLarge`] past
-    /// `cell_bytes` or `image_pixels`.
+    /// `cell_bytes`, `series_values` or `image_pixels`.
     pub fn push_json(&mut self, value: &Value, limits: &Limits) -> Result<()> {
         let wrong =
             |want: &str| Err(Error::new(ErrorCode::BadInput, format!("expected {want}, got {}", describe(value))));
@@ -102,6 +112,11 @@ impl ColumnBuilder {
             },
             (Values::Text(values), Value::Bool(value)) => append_text(values, &value.to_string())?,
             (Values::Text(_), _) => return wrong("a text"),
+            (Values::Series(values), Value::Array(steps)) => {
+                let (dimensions, numbers) = series::from_json(steps, limits)?;
+                values.push(Some(SeriesRef { dimensions, values: &numbers }));
+            }
+            (Values::Series(_), _) => return wrong("a list of numbers, or a list of numbers for each step"),
             (Values::Image(values), Value::Object(object)) => match object.iter().next() {
                 Some((key, Value::String(text))) if key == "b64" && object.len() == 1 => {
                     let bytes = BASE64.decode(text).map_err(|source| {
@@ -149,6 +164,7 @@ impl ColumnBuilder {
             Values::Number(mut values) => Arc::new(values.finish()),
             Values::Text(mut values) => Arc::new(values.finish()),
             Values::Image(values) => values.finish(),
+            Values::Series(values) => values.finish(),
         }
     }
 }
@@ -168,7 +184,7 @@ fn append_text(values: &mut StringBuilder, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn parse_number(cell: &str) -> Result<f64> {
+pub(super) fn parse_number(cell: &str) -> Result<f64> {
     match cell.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
         Ok(_) => Err(Error::new(ErrorCode::BadInput, format!("{} is not a finite number", quoted(cell)))
@@ -177,7 +193,7 @@ fn parse_number(cell: &str) -> Result<f64> {
     }
 }
 
-fn describe(value: &Value) -> String {
+pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),

@@ -5,7 +5,8 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use lepton_core::{Error, ErrorCode, Limits, Result, Schema, nearest};
 
 /// Rows from CSV (RFC 4180, UTF-8, an optional byte-order mark) whose first line names the columns, in any
-/// order. All columns of `schema` must be there; others are not looked at. An empty cell is missing.
+/// order. All columns of `schema` must be there; others are not looked at. An empty cell is missing. A series of
+/// one dimension is a cell of numbers with `;` or spaces between them.
 ///
 /// # Errors
 /// With the line in the text (the header is line 1) and the column: [`ErrorCode::BadInput`] for ragged rows,

@@ -6,12 +6,14 @@ use lepton_core::{Error, ErrorCode, Limits, Result, Schema, nearest};
 use serde_json::{Map, Value};
 
 /// Rows from one JSON object each, keyed by column name: numbers as numbers, categories and texts as strings,
-/// pictures as `{"b64": "<base64 of a PNG or JPEG>"}`. `null` is missing, and so is a key that is not there
+/// pictures as `{"b64": "<base64 of a PNG or JPEG>"}`, a series as a list of numbers or, with several dimensions, of a
+/// list of numbers for each step. `null` is missing, and so is a key that is not there
 /// where the column is nullable.
 ///
 /// # Errors
 /// With row (from 1) and column: [`ErrorCode::BadInput`] for a row that is no object, an unknown key, an absent
-/// column, a value of the wrong type; [`ErrorCode::TooLarge`] past `batch_rows`, `cell_bytes` or `image_pixels`.
+/// column, a value of the wrong type; [`ErrorCode::TooLarge`] past `batch_rows`, `cell_bytes`,
+/// `series_values` or `image_pixels`.
 pub fn rows_from_json(schema: &Schema, rows: &[Value], limits: &Limits) -> Result<RecordBatch> {
     check_rows(rows.len(), limits)?;
     let objects = rows.iter().enumerate().map(|(row, value)| object(schema, row, value)).collect::<Result<Vec<_>>>()?;

@@ -5,6 +5,7 @@ mod builder;
 mod csv;
 mod json;
 mod picture;
+mod series;
 
 pub use builder::{ColumnBuilder, number_text};
 pub use csv::rows_from_csv;
@@ -23,6 +24,7 @@ pub fn arrow_schema(schema: &Schema) -> arrow_schema::SchemaRef {
             ColumnKind::Number => arrow_schema::DataType::Float64,
             ColumnKind::Category | ColumnKind::Text => arrow_schema::DataType::Utf8,
             ColumnKind::Image => lepton_core::image::data_type(),
+            ColumnKind::Series => lepton_core::series::data_type(),
             ColumnKind::Boxes => marks::data_type::<BoundingBox>(),
             ColumnKind::Masks => marks::data_type::<ObjectMask>(),
             ColumnKind::KeyPoints => marks::data_type::<NamedPoint>(),

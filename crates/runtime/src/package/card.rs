@@ -38,6 +38,7 @@ fn faces(manifest: &Manifest) -> String {
                 ColumnKind::Category => "category",
                 ColumnKind::Text => "text",
                 ColumnKind::Image => "picture",
+                ColumnKind::Series => "series",
                 ColumnKind::Boxes => "boxes",
                 ColumnKind::Masks => "masks",
                 ColumnKind::KeyPoints => "key points",

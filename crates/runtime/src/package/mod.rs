@@ -222,9 +222,23 @@ fn read_onnx(path: &Path, bytes: &[u8], limits: &Limits) -> Result<lepton_onnx::
 /// A decoder can only read what the signature promises.
 pub(crate) fn check_decoder(manifest: &Manifest) -> Result<()> {
     let wrong = |text: String| Err(Error::new(ErrorCode::BadData, text).at_key("decoder"));
-    let Decoder::Classification { output, labels, .. } = &manifest.decoder else { return Ok(()) };
+    let output = match &manifest.decoder {
+        Decoder::Classification { output, .. } | Decoder::Regression { output, .. } => output,
+        Decoder::Raw => return Ok(()),
+    };
     let Some(spec) = manifest.signature.outputs.iter().find(|spec| &spec.name == output) else {
         return wrong(format!("the model has no output \"{output}\""));
+    };
+    let labels = match &manifest.decoder {
+        Decoder::Classification { labels, .. } => labels,
+        Decoder::Regression { scale, offset, .. } => {
+            let is_number = matches!(spec.shape[..], [_, 1]) && spec.dtype == DType::Float32;
+            if !(is_number && scale.is_finite() && offset.is_finite()) {
+                return wrong(format!("output \"{output}\" is not one number a row, or its scale is none"));
+            }
+            return Ok(());
+        }
+        Decoder::Raw => return Ok(()),
     };
     let mut unique: Vec<_> = labels.iter().collect();
     unique.sort_unstable();

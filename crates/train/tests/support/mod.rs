@@ -8,7 +8,8 @@ use lepton_data::{AugmentSettings, Loader};
 use lepton_nn::{Architecture, InputSpec, Layer, Node};
 use lepton_recipe::{NumberMissing, NumberPlan, RecipePlan, StepPlan, TargetPlan, raw};
 use lepton_train::{
-    Checkpoints, Classified, EvaluationInput, Fit, FitJob, RecipeSettings, Task, TrainSettings, ZooEntry, fit,
+    Checkpoints, Classified, EvaluationInput, Fit, FitJob, Learner, RecipeSettings, Target, Task, TrainSettings,
+    ZooEntry, fit,
 };
 use std::sync::{Arc, Mutex};
 
@@ -60,7 +61,7 @@ impl Task for Spirals {
         Ok(Architecture::new("small", InputSpec::float32(input_shape), layers))
     }
 
-    fn evaluate(&self, outputs: &Tensor, targets: &Tensor, _: &[String]) -> Result<Metrics> {
+    fn evaluate(&self, outputs: &Tensor, targets: &Tensor, _: Target<'_>) -> Result<Metrics> {
         let mut metrics = Classified::from_logits(outputs, targets)?.metrics(&Metric::ALL);
         let mut script = self.script.lock().unwrap();
         if !script.is_empty() {
@@ -140,8 +141,8 @@ impl Problem {
         let labels = ["inner".to_owned(), "outer".to_owned()];
         fit(FitJob {
             task: &self.task,
-            architecture: &self.architecture,
-            labels: &labels,
+            learner: &Learner::Network(self.architecture.clone()),
+            target: Target::Classes(&labels),
             train: &self.train,
             valid: &self.valid,
             settings: &self.settings,

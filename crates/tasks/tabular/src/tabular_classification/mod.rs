@@ -1,8 +1,7 @@
 //! One label per table row: the schema it needs, its recipe, networks and figures.
 
-mod zoo;
-
-use lepton_core::{ColumnKind, Error, ErrorCode, Figure, Result, Schema, TaskKind};
+use crate::{schema, zoo};
+use lepton_core::{Error, Figure, Result, Schema, TaskKind};
 use lepton_data::AugmentSettings;
 use lepton_nn::Architecture;
 use lepton_recipe::{RecipePlan, TargetPlan};
@@ -20,28 +19,7 @@ impl Task for TabularClassification {
     }
 
     fn check(&self, schema: &Schema, target: &str) -> Result<()> {
-        schema.column(target)?;
-        let mut inputs = 0;
-        for column in schema.columns.iter().filter(|column| column.name != target) {
-            match column.kind {
-                ColumnKind::Number | ColumnKind::Category | ColumnKind::Text => inputs += 1,
-                ColumnKind::Boxes | ColumnKind::Masks | ColumnKind::KeyPoints => {
-                    let message = "tabular classification does not read what is marked on pictures";
-                    return Err(Error::new(ErrorCode::Unsupported, message).at_column(&column.name));
-                }
-                ColumnKind::Image => {
-                    return Err(Error::new(ErrorCode::Unsupported, "tabular classification does not read pictures")
-                        .at_column(&column.name)
-                        .fix("use task = \"image-classification\", or list the column in collect.ignore"));
-                }
-            }
-        }
-        if inputs == 0 {
-            return Err(
-                Error::new(ErrorCode::BadData, "there is no column to learn from besides the target").at_column(target)
-            );
-        }
-        Ok(())
+        schema::check(schema, target, "tabular classification")
     }
 
     /// Numbers: missing ones become the median with a 0/1 feature beside it, all are standardised. Categories:
@@ -63,22 +41,22 @@ impl Task for TabularClassification {
         zoo::ENTRIES
     }
 
-    fn architecture(&self, name: Option<&str>, input_shape: &[usize], classes: usize) -> Result<Architecture> {
-        zoo::architecture(name, input_shape, classes)
+    fn architecture(&self, name: Option<&str>, input_shape: &[usize], outputs: usize) -> Result<Architecture> {
+        zoo::architecture(name, input_shape, outputs)
     }
 
     fn figures(&self, input: &EvaluationInput<'_>) -> Result<Vec<Figure>> {
         let classified = Classified::from_logits(input.outputs, input.targets)?;
-        if classified.classes() != input.labels.len() {
+        if classified.classes() != input.target.labels().len() {
             return Err(Error::internal(format!(
                 "{} classes were evaluated, there are {} labels",
                 classified.classes(),
-                input.labels.len()
+                input.target.labels().len()
             )));
         }
         Ok(vec![
-            confusion_matrix(&classified, input.labels),
-            class_table(&classified, input.labels),
+            confusion_matrix(&classified, input.target.labels()),
+            class_table(&classified, input.target.labels()),
             calibration(&classified),
         ])
     }
@@ -87,7 +65,7 @@ impl Task for TabularClassification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lepton_core::Column;
+    use lepton_core::{Column, ColumnKind, ErrorCode};
     use lepton_recipe::{
         CategoryEncode, DatePlan, NumberMissing, NumberNormalize, NumberPlan, StepPlan, TextPlan, Unknown,
     };

@@ -11,25 +11,25 @@ const GRID: usize = 25;
 
 pub(super) fn figures(input: &EvaluationInput<'_>) -> Result<Vec<Figure>> {
     let classified = Classified::from_logits(input.outputs, input.targets)?;
-    if classified.classes() != input.labels.len() || classified.rows() != input.rows.num_rows() {
+    if classified.classes() != input.target.labels().len() || classified.rows() != input.rows.num_rows() {
         return Err(Error::internal(format!(
             "{} rows of {} classes were evaluated, the data has {} rows of {} classes",
             classified.rows(),
             classified.classes(),
             input.rows.num_rows(),
-            input.labels.len()
+            input.target.labels().len()
         )));
     }
     let pictures = picture_column(input.rows)?;
     let mut figures = vec![
-        confusion_matrix(&classified, input.labels),
-        class_table(&classified, input.labels),
+        confusion_matrix(&classified, input.target.labels()),
+        class_table(&classified, input.target.labels()),
         calibration(&classified),
-        grid("Pictures of the test split", &spread(classified.rows()), &classified, &pictures, input.labels),
+        grid("Pictures of the test split", &spread(classified.rows()), &classified, &pictures, input.target.labels()),
     ];
     let mistakes = surest_mistakes(&classified);
     if !mistakes.is_empty() {
-        figures.push(grid("The surest mistakes", &mistakes, &classified, &pictures, input.labels));
+        figures.push(grid("The surest mistakes", &mistakes, &classified, &pictures, input.target.labels()));
     }
     Ok(figures)
 }
@@ -79,6 +79,7 @@ mod tests {
     use arrow_array::ArrayRef;
     use lepton_core::Tensor;
     use lepton_core::image::{Image, ImageBuilder};
+    use lepton_train::Target;
 
     /// Sixty pictures of one pixel whose value is the row; every seventh is called wrong, surer each time.
     fn drawn() -> (RecordBatch, Tensor, Tensor) {
@@ -106,7 +107,8 @@ mod tests {
     fn the_grids_show_25_pictures_and_the_surest_mistakes() {
         let (rows, outputs, targets) = drawn();
         let labels = ["even".to_owned(), "odd".to_owned()];
-        let input = EvaluationInput { outputs: &outputs, targets: &targets, labels: &labels, rows: &rows };
+        let input =
+            EvaluationInput { outputs: &outputs, targets: &targets, target: Target::Classes(&labels), rows: &rows };
         let figures = figures(&input).unwrap();
         let grid = cells(&figures[3]);
         assert_eq!(grid.len(), 25);
@@ -121,11 +123,13 @@ mod tests {
     fn rows_that_do_not_match_are_refused() {
         let (rows, outputs, targets) = drawn();
         let labels = ["one".to_owned()];
-        let input = EvaluationInput { outputs: &outputs, targets: &targets, labels: &labels, rows: &rows };
+        let input =
+            EvaluationInput { outputs: &outputs, targets: &targets, target: Target::Classes(&labels), rows: &rows };
         assert_eq!(figures(&input).unwrap_err().code(), ErrorCode::Internal);
         let few = rows.slice(0, 10);
         let labels = ["even".to_owned(), "odd".to_owned()];
-        let input = EvaluationInput { outputs: &outputs, targets: &targets, labels: &labels, rows: &few };
+        let input =
+            EvaluationInput { outputs: &outputs, targets: &targets, target: Target::Classes(&labels), rows: &few };
         assert_eq!(figures(&input).unwrap_err().code(), ErrorCode::Internal);
     }
 }

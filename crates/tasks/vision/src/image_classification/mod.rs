@@ -1,6 +1,7 @@
 //! One label per picture: the schema it needs, its recipe, augmentations, networks and figures.
 
 mod figures;
+mod networks;
 mod zoo;
 
 use lepton_core::{Column, ColumnKind, Error, ErrorCode, Figure, Result, Schema, TaskKind};

@@ -1,5 +1,6 @@
 //! The networks that image classification offers by name.
 
+use super::networks;
 use lepton_core::{Error, ErrorCode, Result};
 use lepton_nn::{Architecture, Conv2d, InputSpec, Layer, Node, Padding};
 use lepton_train::{ZooEntry, unknown_architecture};
@@ -14,6 +15,15 @@ pub(super) const ENTRIES: &[ZooEntry] = &[
         name: "small-cnn",
         about: "four 3x3 convolutions (32, 32, 64, 64) with batch norm, two max-pools, dropout: more accurate, slower",
     },
+    ZooEntry { name: "lenet5", about: "LeNet-5 with ReLU and max-pooling: 61,706 parameters on 28x28 pixels" },
+    ZooEntry {
+        name: "resnet8",
+        about: "a residual network of 8 layers with 16, 32 and 64 channels, for small pictures",
+    },
+    ZooEntry { name: "resnet14", about: "the same with two blocks for each width" },
+    ZooEntry { name: "resnet18", about: "ResNet-18: 11 million parameters, for coloured pictures and time" },
+    ZooEntry { name: "mobilenet-v2", about: "MobileNetV2: 2 million parameters, fast when served" },
+    ZooEntry { name: "vit-small", about: "a vision transformer of four blocks over patches of 4x4 pixels" },
     ZooEntry {
         name: "linear",
         about: "one dense layer on the pixels: the baseline that every other network must beat",
@@ -32,6 +42,12 @@ pub(super) fn architecture(name: Option<&str>, input_shape: &[usize], classes: u
     let (layers, smallest) = match name {
         "worked-example" => (worked_example(classes), 4),
         "small-cnn" => (small_cnn(classes), 4),
+        "lenet5" => (networks::lenet5(classes), 12),
+        "resnet8" => (networks::resnet_small(1, classes), 4),
+        "resnet14" => (networks::resnet_small(2, classes), 4),
+        "resnet18" => (networks::resnet18(input_shape, classes), 8),
+        "mobilenet-v2" => (networks::mobilenet_v2(input_shape, classes), 8),
+        "vit-small" => (networks::vit_small(input_shape, classes), 8),
         "linear" => (vec![node("flatten", Layer::Flatten), node("scores", Layer::linear(classes))], 1),
         unknown => return Err(unknown_architecture(unknown, ENTRIES)),
     };
@@ -109,11 +125,22 @@ mod tests {
     #[test]
     fn every_network_fits_grey_and_colour_pictures_of_any_size() {
         for entry in ENTRIES {
-            for shape in [[1, 8, 8], [3, 32, 17], [1, 4, 4]] {
+            for shape in [[1, 12, 12], [3, 32, 17], [3, 64, 96]] {
                 let network = architecture(Some(entry.name), &shape, 7).unwrap();
                 assert_eq!(network.output_shape().unwrap(), [7], "{} on {shape:?}", entry.name);
             }
         }
+    }
+
+    #[test]
+    fn published_networks_have_their_published_sizes() {
+        let parameters = |name, shape: [usize; 3], classes| {
+            architecture(Some(name), &shape, classes).unwrap().summary().unwrap().parameters
+        };
+        assert_eq!(parameters("lenet5", [1, 28, 28], 10), 61_706);
+        // torchvision's resnet18 and mobilenet_v2 with 1,000 classes.
+        assert_eq!(parameters("resnet18", [3, 224, 224], 1_000), 11_689_512);
+        assert_eq!(parameters("mobilenet-v2", [3, 224, 224], 1_000), 3_504_872);
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! What is predicted: one of several classes, or a number.
+
+use crate::settings::{ClassWeights, TrainSettings};
+use crate::task::Task;
+use lepton_core::{Activation, ColumnKind, Decoder, Error, ErrorCode, Result, nearest};
+use lepton_nn::Loss;
+use serde::Serialize;
+
+/// What the outputs of a network mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target<'a> {
+    /// The logits of classes with these names, in this order.
+    Classes(&'a [String]),
+    /// A number that was standardised.
+    Number {
+        /// What was taken off.
+        mean: f64,
+        /// What it was divided by.
+        deviation: f64,
+    },
+}
+
+impl Target<'_> {
+    /// The target of class names or, where there are none, of a scale `[mean, deviation]`.
+    pub fn new(labels: &[String], scale: Option<[f64; 2]>) -> Target<'_> {
+        match scale {
+            Some([mean, deviation]) => Target::Number { mean, deviation },
+            None => Target::Classes(labels),
+        }
+    }
+
+    /// How many numbers a network gives for a row.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Target::Classes(labels) => labels.len(),
+            Target::Number { .. } => 1,
+        }
+    }
+
+    /// Class names; empty where a number is predicted.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Target::Classes(labels) => labels,
+            Target::Number { .. } => &[],
+        }
+    }
+
+    /// How `output` of the ONNX file becomes an answer.
+    pub fn decoder(&self, output: &str) -> Decoder {
+        let output = output.to_owned();
+        match *self {
+            Target::Classes(labels) => {
+                Decoder::Classification { output, labels: labels.to_vec(), activation: Activation::Softmax }
+            }
+            Target::Number { mean, deviation } => Decoder::Regression { output, scale: deviation, offset: mean },
+        }
+    }
+}
+
+/// The loss that `settings` ask for; `counts` are the training rows of each class.
+///
+/// # Errors
+/// [`ErrorCode::Config`] for a loss that the task cannot take, and for weights of classes that there are not.
+pub(crate) fn loss(
+    task: &dyn Task,
+    settings: &TrainSettings,
+    target: Target<'_>,
+    counts: Option<&[u64]>,
+) -> Result<Loss> {
+    let mut loss = settings.loss.clone().unwrap_or_else(|| task.default_loss());
+    loss.validate().map_err(|error| match error.place().key.clone() {
+        Some(key) => error.at_key(format!("train.loss.{key}")),
+        None => error.at_key("train.loss"),
+    })?;
+    let of_classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::Focal { .. });
+    let of_numbers = matches!(loss, Loss::Squared | Loss::Absolute | Loss::Huber { .. });
+    let (fits, wanted) = match task.target_kind() {
+        ColumnKind::Number => (of_numbers, "squared, absolute, huber"),
+        _ => (of_classes, "cross_entropy, focal"),
+    };
+    if !fits {
+        return Err(Error::new(ErrorCode::Config, format!("{} does not train with {}", task.kind(), loss.kind()))
+            .at_key("train.loss")
+            .fix(format!("the losses of this task are: {wanted}")));
+    }
+    let Some(wanted) = &settings.class_weights else { return Ok(loss) };
+    let (Target::Classes(labels), Some(counts)) = (target, counts) else {
+        let message = format!("{} has no classes to weigh", task.kind());
+        return Err(Error::new(ErrorCode::Config, message).at_key("train.class_weights"));
+    };
+    let weights = class_weights(wanted, labels, counts)?;
+    if let Loss::CrossEntropy { class_weights, .. } | Loss::Focal { class_weights, .. } = &mut loss {
+        *class_weights = weights;
+    }
+    Ok(loss)
+}
+
+/// A weight for each class.
+pub(crate) fn class_weights(wanted: &ClassWeights, labels: &[String], counts: &[u64]) -> Result<Vec<f64>> {
+    match wanted {
+        // As scikit-learn's "balanced": rows / (classes * rows of the class).
+        ClassWeights::Balanced => {
+            let rows: u64 = counts.iter().sum();
+            let weight = |&count: &u64| rows as f64 / (labels.len() as f64 * count.max(1) as f64);
+            Ok(counts.iter().map(weight).collect())
+        }
+        ClassWeights::Of(given) => {
+            if let Some(name) = given.keys().find(|name| !labels.contains(name)) {
+                let error = Error::new(ErrorCode::Config, format!("there is no class \"{name}\""))
+                    .at_key(format!("train.class_weights.{name}"));
+                return Err(match nearest(name, labels.iter().map(String::as_str)) {
+                    Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+                    None => error.fix(format!("the classes are: {}", labels.join(", "))),
+                });
+            }
+            Ok(labels.iter().map(|label| given.get(label).copied().unwrap_or(1.0)).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_balanced_or_given_by_name() {
+        let labels = ["no".to_owned(), "yes".to_owned()];
+        assert_eq!(class_weights(&ClassWeights::Balanced, &labels, &[30, 10]).unwrap(), [40.0 / 60.0, 2.0]);
+        let given = |name: &str| ClassWeights::Of([(name.to_owned(), 3.0)].into());
+        assert_eq!(class_weights(&given("yes"), &labels, &[30, 10]).unwrap(), [1.0, 3.0]);
+        let error = class_weights(&given("yse"), &labels, &[30, 10]).unwrap_err();
+        assert_eq!(error.remedy(), Some("did you mean \"yes\"?"));
+    }
+}
