@@ -104,3 +104,31 @@ fn data_alone_is_previewed_by_set_and_nothing_to_show_is_said() {
         &[".html or .png"],
     );
 }
+
+#[test]
+fn marks_on_pictures_are_drawn_and_move_with_them() {
+    let (lepton, project) = (Lepton::new(), Project::with(""));
+    std::fs::remove_file(project.at("lepton.toml")).expect("no project, data alone");
+    for folder in ["images/train", "labels/train", "images/val", "labels/val"] {
+        std::fs::create_dir_all(project.folder().join(folder)).expect("a folder");
+    }
+    project.write("data.yaml", b"path: .\ntrain: images/train\nval: images/val\nnames: [cat]\n");
+    let grey = image::GrayImage::from_pixel(96, 96, image::Luma([100]));
+    for part in ["train", "val"] {
+        grey.save(project.folder().join(format!("images/{part}/a.png"))).expect("a picture");
+        // A box in the left upper corner.
+        project.write(&format!("labels/{part}/a.txt"), b"0 0.25 0.25 0.25 0.25\n");
+    }
+    let flip = "augment.steps=[{ kind = \"flip_horizontal\", probability = 1 }]";
+    let sheet = project.at("sheet.png");
+    lepton.done(&["data", "preview", &project.at(""), "--set", flip, "--to", &sheet]);
+    let sheet = image::load_from_memory(&project.read("sheet.png")).expect("a PNG").into_rgb8();
+    let orange: Vec<u32> =
+        sheet.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 == [255, 140, 0]).map(|(x, _, _)| x).collect();
+    // Each cell is 96 pixels and a gap wide: the original's box lies left in the first, the flipped one right in the next.
+    assert!(orange.iter().any(|x| *x < 50) && !orange.iter().any(|x| (60..100).contains(x)), "the original's box");
+    assert!(
+        orange.iter().any(|x| (170..220).contains(x)) && !orange.iter().any(|x| (130..150).contains(x)),
+        "the flipped"
+    );
+}
