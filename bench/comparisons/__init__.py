@@ -1,16 +1,20 @@
 """The comparisons by name. Each takes (rounds, quick) and gives (rows, details): rows of {name, ours, peer,
 unit, ratio}, and details with the versions and every single figure."""
 
+from .advise import advise
 from .augment import augment
 from .data import data
 from .environment import Failure
 from .infer import infer
 from .train_example import train_example
+from .tune import tune
 
 COMPARISONS = {
+    "advise": ("the first choice of an advice against the best candidate on six datasets: test scores", advise),
     "augment": ("pictures/s of augmentation on one core against albumentations", augment),
     "data": ("profiling a table against pandas, polars, DuckDB and ydata-profiling: seconds, memory", data),
     "train-example": ("the worked example on MNIST against Keras and PyTorch: samples/s, test accuracy", train_example),
+    "tune": ("the best of equal trials against Optuna's TPE: Branin, Hartmann-6 and one training", tune),
     "infer": ("latency at batch 1 and 8 against Python onnxruntime on the same ONNX file", infer),
 }
 

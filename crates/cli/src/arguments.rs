@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lepton_core::{ModelName, ModelRef, TaskKind};
 use lepton_data::scan::TableFormat;
-use lepton_pipeline::{Stage, TimeLimit};
+use lepton_pipeline::{LatencyLimit, MemoryLimit, Stage, TimeLimit};
 use std::path::PathBuf;
 
 /// A full-stack AI system in one binary: raw data to a monitored endpoint, through seven stages.
@@ -57,6 +57,11 @@ pub(crate) enum Command {
         #[arg(long, short)]
         task: TaskKind,
     },
+    /// Say which algorithm suits data best, by short trainings of all of them, and write its lepton.toml
+    Advise(AdviseArguments),
+    /// Run one pilot of an advice
+    #[command(hide = true)]
+    AdvisePilot,
     /// Run a project: collect, prepare, augment, train, optimize, deploy, monitor
     Run(RunArguments),
     /// Search for good settings: many trainings, judged on the validation split
@@ -152,6 +157,47 @@ pub(crate) struct RunArguments {
     pub(crate) serve: bool,
     #[command(flatten)]
     pub(crate) address: Address,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AdviseArguments {
+    /// A file or folder of data, a dataset of this machine or of the catalogue, or a project (its train section is what
+    /// is advised)
+    pub(crate) data: String,
+    /// The column to predict, of a table that no project speaks of
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) target: Option<String>,
+    /// Kind of problem [default: what the columns call for]
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<TaskKind>,
+    /// The time of all pilots together, for example 90s, 10m or 2h
+    #[arg(long, default_value = "10m", value_name = "TIME")]
+    pub(crate) time: TimeLimit,
+    /// The most memory that training may take, for example 512M or 2G
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<MemoryLimit>,
+    /// The longest that one row may take when the model is served, for example 5ms
+    #[arg(long, value_name = "TIME")]
+    pub(crate) latency: Option<LatencyLimit>,
+    /// The metric that decides [default: the task's: accuracy, r2]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<String>,
+    /// Write lepton.toml into this folder [default: beside the data, in a new folder NAME-advised; advised.toml of a
+    /// project]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Fixes every random choice [default: the project's, else 42]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Allow fetching what the catalogue or the project names
+    #[arg(long)]
+    pub(crate) fetch: bool,
+    /// Allow downloads from this host although its address is not a public one; may be given several times
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) allow_host: Vec<String>,
+    /// Write a page with the data, the candidates and their pilots to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -1,6 +1,7 @@
 //! How raw model outputs become answers in the task's words: data in the manifest, run by lepton-runtime,
 //! so that a server knows packages and not tasks.
 
+use crate::Horizon;
 use serde::{Deserialize, Serialize};
 
 /// What turns raw scores into probabilities.
@@ -34,6 +35,13 @@ pub enum Decoder {
         scale: f64,
         /// The mean of the target in training.
         offset: f64,
+    },
+    /// Quantiles of the next steps per row. The output has shape `[batch, steps * quantiles]`, float32.
+    Forecast {
+        /// Name of the output tensor.
+        output: String,
+        /// Steps, quantiles and scale.
+        horizon: Horizon,
     },
     /// No rule: the answer is the output tensors themselves. What a bare ONNX file gets.
     Raw,

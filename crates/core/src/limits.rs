@@ -26,6 +26,8 @@ pub struct Limits {
     pub series_values: usize,
     /// Bytes of one table cell.
     pub cell_bytes: usize,
+    /// Bytes of a file with a tokenizer.
+    pub tokenizer_bytes: u64,
     /// Bytes of an ONNX file.
     pub model_bytes: u64,
     /// Nodes of an ONNX graph.
@@ -59,6 +61,7 @@ impl Default for Limits {
             csv_columns: 10_000,
             series_values: 1 << 20,
             cell_bytes: 1 << 20,
+            tokenizer_bytes: 64 << 20,
             model_bytes: 2 << 30,
             graph_nodes: 200_000,
             graph_nesting: 16,

@@ -10,6 +10,18 @@ pub type Metrics = BTreeMap<String, f64>;
 /// Metric values by split name, then metric name.
 pub type MetricsBySplit = BTreeMap<String, Metrics>;
 
+/// How sure metrics are: intervals by the bootstrap over rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confidence {
+    /// The share of resamples that lie within.
+    pub level: f64,
+    /// How often rows were drawn.
+    pub resamples: usize,
+    /// The lower and the upper end by metric.
+    pub intervals: BTreeMap<String, [f64; 2]>,
+}
+
 /// A metric, by scikit-learn's name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,11 +43,30 @@ pub enum Metric {
     Rmse,
     /// The mean absolute error, in the target's unit.
     Mae,
+    /// The mean absolute error of a forecast over that which the seasonal naive forecast makes inside the history
+    /// (Hyndman and Koehler 2006); 0 is perfect.
+    Mase,
+    /// The symmetric mean absolute percentage error as a share, 0 to 2.
+    Smape,
+    /// The mean pinball loss over all quantiles, in the target's unit.
+    Pinball,
+    /// Twice the pinball loss over the size of the truth (GluonTS's mean weighted quantile loss).
+    WeightedQuantileLoss,
+    /// The share of values between the lowest and the highest quantile; best where it is the distance of their levels.
+    Coverage,
+    /// The mean distance between the lowest and the highest quantile, in the target's unit.
+    IntervalWidth,
+    /// [`Metric::Mase`] of the seasonal naive forecast at the same origins.
+    MaseSeasonalNaive,
+    /// [`Metric::Mase`] of exponential smoothing at the same origins.
+    MaseEts,
+    /// The share of the seasonal naive forecast's error that the model saves; 1 is perfect, below 0 is worse.
+    SkillOverSeasonalNaive,
 }
 
 impl Metric {
     /// All metrics of this build.
-    pub const ALL: [Metric; 8] = [
+    pub const ALL: [Metric; 17] = [
         Metric::Accuracy,
         Metric::LogLoss,
         Metric::MacroF1,
@@ -44,6 +75,15 @@ impl Metric {
         Metric::R2,
         Metric::Rmse,
         Metric::Mae,
+        Metric::Mase,
+        Metric::Smape,
+        Metric::Pinball,
+        Metric::WeightedQuantileLoss,
+        Metric::Coverage,
+        Metric::IntervalWidth,
+        Metric::MaseSeasonalNaive,
+        Metric::MaseEts,
+        Metric::SkillOverSeasonalNaive,
     ];
 
     /// Those of classes.
@@ -52,6 +92,21 @@ impl Metric {
 
     /// Those of numbers.
     pub const OF_NUMBERS: [Metric; 3] = [Metric::R2, Metric::Rmse, Metric::Mae];
+
+    /// Those of forecasts. What the baselines reach is among them where they were computed.
+    pub const OF_FORECASTS: [Metric; 11] = [
+        Metric::Mase,
+        Metric::Smape,
+        Metric::Rmse,
+        Metric::Mae,
+        Metric::Pinball,
+        Metric::WeightedQuantileLoss,
+        Metric::Coverage,
+        Metric::IntervalWidth,
+        Metric::MaseSeasonalNaive,
+        Metric::MaseEts,
+        Metric::SkillOverSeasonalNaive,
+    ];
 
     /// The name in reports and JSON.
     pub fn name(self) -> &'static str {
@@ -64,6 +119,15 @@ impl Metric {
             Metric::R2 => "r2",
             Metric::Rmse => "rmse",
             Metric::Mae => "mae",
+            Metric::Mase => "mase",
+            Metric::Smape => "smape",
+            Metric::Pinball => "pinball",
+            Metric::WeightedQuantileLoss => "weighted_quantile_loss",
+            Metric::Coverage => "coverage",
+            Metric::IntervalWidth => "interval_width",
+            Metric::MaseSeasonalNaive => "mase_seasonal_naive",
+            Metric::MaseEts => "mase_ets",
+            Metric::SkillOverSeasonalNaive => "skill_over_seasonal_naive",
         }
     }
 
@@ -74,7 +138,16 @@ impl Metric {
 
     /// Whether more is better.
     pub fn higher_is_better(self) -> bool {
-        !matches!(self, Metric::LogLoss | Metric::Rmse | Metric::Mae)
+        matches!(
+            self,
+            Metric::Accuracy
+                | Metric::MacroF1
+                | Metric::BalancedAccuracy
+                | Metric::RocAuc
+                | Metric::R2
+                | Metric::Coverage
+                | Metric::SkillOverSeasonalNaive
+        )
     }
 }
 

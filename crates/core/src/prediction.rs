@@ -31,6 +31,13 @@ pub enum Prediction {
         /// In the unit of the target.
         value: f64,
     },
+    /// The next steps of a series, in the unit of the data.
+    Forecast {
+        /// The median of each step.
+        forecast: Vec<f64>,
+        /// Each quantile by its level, `"0.1"`, step by step.
+        quantiles: BTreeMap<String, Vec<f64>>,
+    },
     /// Output tensors of a model without a decoder, as nested lists by output name.
     Raw {
         /// Nested lists by output name.

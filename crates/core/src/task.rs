@@ -9,6 +9,8 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
+    /// The next steps of a series, with quantiles.
+    Forecasting,
     /// One label per picture.
     ImageClassification,
     /// One label per series.
@@ -17,24 +19,30 @@ pub enum TaskKind {
     TabularClassification,
     /// One number per table row.
     TabularRegression,
+    /// One label per text.
+    TextClassification,
 }
 
 impl TaskKind {
     /// All tasks of this build.
-    pub const ALL: [TaskKind; 4] = [
+    pub const ALL: [TaskKind; 6] = [
+        TaskKind::Forecasting,
         TaskKind::ImageClassification,
         TaskKind::SeriesClassification,
         TaskKind::TabularClassification,
         TaskKind::TabularRegression,
+        TaskKind::TextClassification,
     ];
 
     /// The name in `lepton.toml`, `image-classification`.
     pub fn name(self) -> &'static str {
         match self {
+            TaskKind::Forecasting => "forecasting",
             TaskKind::ImageClassification => "image-classification",
             TaskKind::SeriesClassification => "series-classification",
             TaskKind::TabularClassification => "tabular-classification",
             TaskKind::TabularRegression => "tabular-regression",
+            TaskKind::TextClassification => "text-classification",
         }
     }
 }

@@ -253,6 +253,35 @@ impl Tensor {
         Tensor::new(shape, data)
     }
 
+    /// The rows at those places, in that order; a row may be taken more than once.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Shape`] for a place past the end, and for a single value.
+    pub fn take_rows(&self, places: &[usize]) -> Result<Tensor> {
+        if let Some(place) = places.iter().find(|place| self.shape.is_empty() || **place >= self.rows()) {
+            return Err(Error::new(ErrorCode::Shape, format!("no row {place} in shape {:?}", self.shape)));
+        }
+        fn taken<T: Clone>(values: &[T], places: &[usize], width: usize) -> Vec<T> {
+            let mut taken = Vec::with_capacity(places.len() * width);
+            places.iter().for_each(|place| taken.extend_from_slice(&values[place * width..(place + 1) * width]));
+            taken
+        }
+        let width = self.row_len();
+        let data = match &self.data {
+            TensorData::Float32(values) => TensorData::Float32(taken(values, places, width)),
+            TensorData::Float64(values) => TensorData::Float64(taken(values, places, width)),
+            TensorData::Int64(values) => TensorData::Int64(taken(values, places, width)),
+            TensorData::Int32(values) => TensorData::Int32(taken(values, places, width)),
+            TensorData::Int8(values) => TensorData::Int8(taken(values, places, width)),
+            TensorData::UInt8(values) => TensorData::UInt8(taken(values, places, width)),
+            TensorData::Bool(values) => TensorData::Bool(taken(values, places, width)),
+            TensorData::Text(values) => TensorData::Text(taken(values, places, width)),
+        };
+        let mut shape = self.shape.clone();
+        shape[0] = places.len();
+        Tensor::new(shape, data)
+    }
+
     /// Joins tensors along the first side.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::paths::{Paths, is_pattern};
 use crate::scan::TableFormat;
 use crate::settings::{CollectSettings, Format};
 use crate::source::labels::{coco, mvtec, voc, yolo};
-use crate::source::{Context, idx, image_folder, series, table};
+use crate::source::{Context, idx, image_folder, sentences, series, table};
 use lepton_core::{Cancel, Error, ErrorCode, Limits, Progress, Result, Split};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,6 +97,12 @@ fn from_catalogue(context: &Context<'_>, name: &str, files: Option<&CatalogueFil
             parts.insert(Split::Train, [by_role("train_images")?, by_role("train_labels")?]);
             parts.insert(Split::Test, [by_role("test_images")?, by_role("test_labels")?]);
             idx::collect(context, entry.name, &parts)?
+        }
+        // A file for each source, which its role names.
+        Format::Jsonl if entry.files.iter().all(|file| file.role != "table") => {
+            let paths = entry.files.iter().map(|file| Ok((file.role, by_role(file.role)?)));
+            let target = entry.target.ok_or_else(|| Error::internal("sentences without a target"))?;
+            sentences::collect(context, entry.name, target, &paths.collect::<Result<Vec<_>>>()?)?
         }
         format @ (Format::Csv | Format::Jsonl | Format::Parquet | Format::Arrow) => {
             let paths = BTreeMap::from([(Split::Train, vec![by_role("table")?])]);

@@ -33,8 +33,8 @@ pub use moment::{moment_text, parse_moment};
 pub use one_to_one::{OneToOne, SameInOtherWords};
 pub use paths::Paths;
 pub use prepare::{
-    Finding, FindingKind, Fold, LeakPolicy, PrepareReport, PrepareSettings, RowCounts, Severity, SplitMethod, prepare,
-    prepare_without,
+    CellText, DomainSettings, Finding, FindingKind, Fold, LeakPolicy, PrepareReport, PrepareSettings, RowCounts,
+    Severity, SplitMethod, TargetDomain, prepare, prepare_domains, prepare_without,
 };
 pub use rows::{canonical_digests, cell_text};
 pub use settings::{CollectSettings, Format, PartsPolicy, UnreadablePolicy};

@@ -3,9 +3,11 @@
 
 use crate::augment::series::SeriesAugmenter;
 use crate::augment::table::NumberNoise;
+use crate::augment::text::TextAugmenter;
 use crate::augment::{Augmenter, Domain, Sample, Step};
 use crate::rows::take_rows;
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{RecordBatch, StringArray};
 use lepton_core::image::{ImageBuilder, ImageColumn};
 use lepton_core::{DType, Error, ErrorCode, Result, Seed, Tensor};
 use lepton_recipe::{Recipe, raw};
@@ -28,17 +30,30 @@ const AHEAD: usize = 2;
 pub struct Batch {
     /// Their places in the part, from 0.
     pub rows: Vec<usize>,
-    /// The recipe's output, float32, first side the rows.
+    /// The recipe's output, float32 or the int64 codes of texts, first side the rows.
     pub input: Tensor,
     /// Class indices, int64 `[n]`; where rows are mixed the share of each class, float32 `[n, classes]`; numbers,
     /// float32 `[n, 1]`.
     pub target: Tensor,
+    /// What each row counts in the loss, where rows have weights.
+    pub weights: Option<Vec<f32>>,
 }
 
 /// One part of a dataset, ready to be walked in batches.
+#[derive(Clone)]
 pub struct Loader {
     inner: Arc<Inner>,
+    overlay: Overlay,
     workers: usize,
+}
+
+/// What stands over the rows of a part.
+#[derive(Clone, Default)]
+struct Overlay {
+    /// A weight for each row.
+    weights: Option<Arc<Vec<f32>>>,
+    /// In place of the recipe's output over the whole part.
+    features: Option<Arc<Tensor>>,
 }
 
 struct Inner {
@@ -55,6 +70,7 @@ struct Inner {
 }
 
 /// What is predicted, row by row.
+#[derive(Clone)]
 enum Targets {
     Classes(Vec<i64>),
     Numbers(Tensor),
@@ -73,7 +89,7 @@ impl Targets {
             Targets::Classes(classes) => {
                 Tensor::int64(vec![rows.len()], rows.iter().map(|&row| classes[row]).collect())
             }
-            Targets::Numbers(numbers) => gather(numbers, rows),
+            Targets::Numbers(numbers) => numbers.take_rows(rows),
         }
     }
 }
@@ -83,6 +99,8 @@ enum Change {
     Nothing,
     Pictures(Augmenter),
     Numbers(Vec<NumberNoise>),
+    /// Before the recipe: words are changed, not their codes.
+    Texts(TextAugmenter),
     /// After the recipe: a series has then one length and no gaps.
     Series(SeriesAugmenter),
 }
@@ -90,13 +108,14 @@ enum Change {
 impl Change {
     fn new(part: &RecordBatch, recipe: &Recipe, augmenter: Option<Augmenter>) -> Result<Change> {
         let Some(augmenter) = augmenter.filter(|augmenter| !augmenter.is_off()) else { return Ok(Change::Nothing) };
-        let domain = Domain::of(recipe.inputs());
+        let domain = Domain::of(recipe.inputs(), "");
         augmenter.settings().check_domain(domain)?;
         match domain {
             Domain::Pictures => return Ok(Change::Pictures(augmenter)),
             Domain::Series => {
                 return Ok(Change::Series(SeriesAugmenter::new(augmenter.settings(), augmenter.seed())?));
             }
+            Domain::Texts => return Ok(Change::Texts(TextAugmenter::new(augmenter.settings(), augmenter.seed())?)),
             _ => {}
         }
         let mut noises = Vec::new();
@@ -160,11 +179,54 @@ impl Loader {
         let change = Change::new(&part, &recipe, augmenter)?;
         let targets = Targets::new(&recipe.encode_target(&part)?)?;
         let row_len: i64 = recipe.output().shape.iter().skip(1).product();
-        let bytes = (row_len as usize).saturating_mul(4).saturating_mul(part.num_rows());
+        let bytes = (row_len as usize).saturating_mul(recipe.output().dtype.size()).saturating_mul(part.num_rows());
         let keep = matches!(change, Change::Nothing | Change::Series(_)) && bytes <= CACHE_BYTES;
         let cached = if keep { Some(apply_all(&recipe, &part, is_training)?) } else { None };
         let inner = Inner { part, recipe, is_training, change, batch_size, seed, targets, cached };
-        Ok(Loader { inner: Arc::new(inner), workers })
+        Ok(Loader { inner: Arc::new(inner), overlay: Overlay::default(), workers })
+    }
+
+    /// The same rows with a weight for each: what it counts in the loss beside the others of its batch.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Shape`] where there is not one for each row; [`ErrorCode::BadData`] with the row for one that is
+    /// negative or not finite, and where all are 0.
+    pub fn with_weights(&self, weights: Vec<f32>) -> Result<Loader> {
+        if weights.len() != self.rows() {
+            let message = format!("{} weights for {} rows", weights.len(), self.rows());
+            return Err(Error::new(ErrorCode::Shape, message));
+        }
+        if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            let message = format!("the weight {} is no number from 0 up", weights[row]);
+            return Err(Error::new(ErrorCode::BadData, message).at_row(row as u64 + 1));
+        }
+        if weights.iter().all(|weight| *weight == 0.0) {
+            return Err(Error::new(ErrorCode::BadData, "all weights are 0, so there is nothing to learn from"));
+        }
+        Ok(Loader { overlay: Overlay { weights: Some(Arc::new(weights)), ..self.overlay.clone() }, ..self.clone() })
+    }
+
+    /// The weights of the rows, where they have some.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.overlay.weights.as_ref().map(|weights| weights.as_slice())
+    }
+
+    /// The same rows in the same order, but with `inputs` in place of what the recipe makes of them: one row for each of
+    /// the part, as another computation gave it. Nothing is augmented any more.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Shape`] where there are more or fewer rows.
+    pub fn with_inputs(&self, inputs: Tensor) -> Result<Loader> {
+        if inputs.rows() != self.rows() {
+            let message = format!("{} rows of inputs for {} rows", inputs.rows(), self.rows());
+            return Err(Error::new(ErrorCode::Shape, message));
+        }
+        Ok(Loader { overlay: Overlay { features: Some(Arc::new(inputs)), ..self.overlay.clone() }, ..self.clone() })
+    }
+
+    /// Whether a row gives the same input and target in every epoch: nothing is augmented.
+    pub fn repeats_rows(&self) -> bool {
+        self.overlay.features.is_some() || matches!(self.inner.change, Change::Nothing)
     }
 
     /// How many rows.
@@ -193,11 +255,48 @@ impl Loader {
     /// What the recipe says about a value.
     pub fn everything(&self) -> Result<(Tensor, Tensor)> {
         let inner = &self.inner;
-        let input = match &inner.cached {
+        let input = match self.overlay.features.as_deref().or(inner.cached.as_ref()) {
             Some(all) => all.clone(),
             None => apply_all(&inner.recipe, &inner.part, inner.is_training)?,
         };
         Ok((input, inner.targets.of(&(0..self.rows()).collect::<Vec<_>>())?))
+    }
+
+    /// A loader over some of the rows, by their places, with their inputs and weights as this one gives them.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unsupported`] where rows are augmented; [`ErrorCode::Shape`] for a place past the end; what the recipe
+    /// says about a value.
+    pub fn of_rows(&self, places: &[usize]) -> Result<Loader> {
+        let inner = &self.inner;
+        if !self.repeats_rows() {
+            let message = "parts of the training rows cannot be taken while rows are augmented";
+            return Err(Error::new(ErrorCode::Unsupported, message).at_key("augment.steps").fix("remove [augment]"));
+        }
+        if let Some(place) = places.iter().find(|place| **place >= self.rows()) {
+            return Err(Error::new(ErrorCode::Shape, format!("row {place} of {}", self.rows())));
+        }
+        let part = take_rows(&inner.part, places)?;
+        let cached = match self.overlay.features.as_deref().or(inner.cached.as_ref()) {
+            Some(all) => all.take_rows(places)?,
+            None => apply(&inner.recipe, &part, places, inner.is_training)
+                .map_err(|error| at_part_row(error, |row| places[row]))?,
+        };
+        let some = Inner {
+            part,
+            recipe: Arc::clone(&inner.recipe),
+            is_training: false,
+            change: Change::Nothing,
+            batch_size: inner.batch_size,
+            seed: inner.seed,
+            targets: Targets::new(&inner.targets.of(places)?)?,
+            cached: Some(cached),
+        };
+        let loader = Loader { inner: Arc::new(some), overlay: Overlay::default(), workers: self.workers };
+        match self.weights() {
+            Some(weights) => loader.with_weights(places.iter().map(|&place| weights[place]).collect()),
+            None => Ok(loader),
+        }
     }
 
     /// The raw rows.
@@ -217,18 +316,22 @@ impl Loader {
                 let (inner, order, prepared) = (Arc::clone(&self.inner), Arc::clone(&order), Arc::clone(&prepared));
                 let (sender, receiver) = sync_channel(AHEAD);
                 let own_steps = (from_step + worker..steps).step_by(workers);
-                let work = move || send_batches(&inner, &order, epoch, own_steps, &sender, &prepared);
+                let overlay = self.overlay.clone();
+                let work = move || send_batches(&inner, &overlay, &order, epoch, own_steps, &sender, &prepared);
                 Worker { receiver: Some(receiver), thread: Some(std::thread::spawn(work)) }
             })
             .collect();
         let inner = Arc::clone(&self.inner);
-        Epoch { inner, order, epoch, first: from_step, next: from_step, steps, prefetch, prepared, waits: 0 }
+        let overlay = self.overlay.clone();
+        Epoch { inner, overlay, order, epoch, first: from_step, next: from_step, steps, prefetch, prepared, waits: 0 }
     }
 }
 
+/// The error for features of rows that are other ones in every epoch.
 /// Computes every `step`'s batch until nobody listens any more.
 fn send_batches(
     inner: &Inner,
+    overlay: &Overlay,
     order: &[usize],
     epoch: u64,
     steps: impl Iterator<Item = usize>,
@@ -236,7 +339,7 @@ fn send_batches(
     prepared: &AtomicUsize,
 ) {
     for step in steps {
-        let batch = inner.batch(order, step, epoch);
+        let batch = inner.batch(overlay, order, step, epoch);
         if sender.send(batch).is_err() {
             return;
         }
@@ -282,22 +385,30 @@ impl Inner {
         order
     }
 
-    fn batch(&self, order: &[usize], step: usize, epoch: u64) -> Result<Batch> {
+    fn batch(&self, overlay: &Overlay, order: &[usize], step: usize, epoch: u64) -> Result<Batch> {
         let start = step * self.batch_size;
         let rows = order[start..order.len().min(start + self.batch_size)].to_vec();
         let placed = |error: Error| at_part_row(error, |row| rows[row]);
+        let weights = overlay.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect());
+        if let Some(all) = overlay.features.as_deref() {
+            return Ok(Batch { input: all.take_rows(&rows)?, target: self.targets.of(&rows)?, rows, weights });
+        }
         if let Change::Pictures(augmenter) = &self.change {
             let (pictures, target) = self.changed_pictures(augmenter, &rows, epoch)?;
             let input = self.recipe.apply(&pictures).map_err(placed)?;
-            return Ok(Batch { rows, input, target });
+            return Ok(Batch { rows, input, target, weights });
         }
         let mut input = match (&self.cached, &self.change) {
-            (Some(all), _) => gather(all, &rows)?,
+            (Some(all), _) => all.take_rows(&rows)?,
             (None, Change::Numbers(noises)) => {
                 let mut batch = take_rows(&self.part, &rows)?;
                 for noise in noises {
                     batch = noise.apply(&batch, &rows, epoch)?;
                 }
+                apply(&self.recipe, &batch, &rows, self.is_training).map_err(placed)?
+            }
+            (None, Change::Texts(augmenter)) => {
+                let batch = self.changed_texts(augmenter, &rows, epoch)?;
                 apply(&self.recipe, &batch, &rows, self.is_training).map_err(placed)?
             }
             (None, _) => {
@@ -308,7 +419,24 @@ impl Inner {
             input = changed_series(&input, augmenter, &rows, epoch)?;
         }
         let target = self.targets.of(&rows)?;
-        Ok(Batch { rows, input, target })
+        Ok(Batch { rows, input, target, weights })
+    }
+
+    /// These rows with their one text changed; a missing one stays missing.
+    fn changed_texts(&self, augmenter: &TextAugmenter, rows: &[usize], epoch: u64) -> Result<RecordBatch> {
+        let batch = take_rows(&self.part, rows)?;
+        let lost = || Error::internal("the text of a row is not in the table");
+        let name = self.recipe.inputs().names().next().ok_or_else(lost)?;
+        let place = batch.schema().index_of(name).map_err(|_| lost())?;
+        let texts = batch.column(place).as_string_opt::<i32>().ok_or_else(lost)?;
+        let changed = texts.iter().zip(rows).map(|(text, &row)| {
+            let changed = text.map(|text| augmenter.text(text, row as u64, epoch)).transpose();
+            changed.map_err(|error| error.at_row(row as u64 + 1).at_column(name))
+        });
+        let mut columns = batch.columns().to_vec();
+        columns[place] = Arc::new(changed.collect::<Result<StringArray>>()?);
+        RecordBatch::try_new(batch.schema(), columns)
+            .map_err(|source| Error::internal(format!("changed texts do not fit their schema: {source}")))
     }
 
     /// The picture column of `rows`, changed, and their targets.
@@ -357,17 +485,6 @@ fn changed_series(input: &Tensor, augmenter: &SeriesAugmenter, rows: &[usize], e
     Tensor::float32(input.shape().to_vec(), values)
 }
 
-fn gather(all: &Tensor, rows: &[usize]) -> Result<Tensor> {
-    let (values, width) = (all.as_float32()?, all.row_len());
-    let mut picked = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
-        picked.extend_from_slice(&values[row * width..(row + 1) * width]);
-    }
-    let mut shape = all.shape().to_vec();
-    shape[0] = rows.len();
-    Tensor::float32(shape, picked)
-}
-
 /// Fisher and Yates. Written out, so that an order never changes with a library's version; the multiplication maps
 /// 64 random bits to a range with a bias below 2^-32 for any part that fits in memory.
 pub(crate) fn shuffle_rows(rows: &mut [usize], rng: &mut impl Rng) {
@@ -380,6 +497,7 @@ pub(crate) fn shuffle_rows(rows: &mut [usize], rng: &mut impl Rng) {
 /// One walk over a part. Dropping it early stops and joins its threads.
 pub struct Epoch {
     inner: Arc<Inner>,
+    overlay: Overlay,
     order: Arc<Vec<usize>>,
     epoch: u64,
     first: usize,
@@ -419,7 +537,7 @@ impl Iterator for Epoch {
         self.next += 1;
         if self.prefetch.is_empty() {
             self.waits += 1;
-            return Some(self.inner.batch(&self.order, step, self.epoch));
+            return Some(self.inner.batch(&self.overlay, &self.order, step, self.epoch));
         }
         let worker = &self.prefetch[(step - self.first) % self.prefetch.len()];
         let received = worker.receiver.as_ref().and_then(|receiver| {

@@ -107,3 +107,40 @@ fn batches_are_ready_before_a_slow_step_asks_for_them() {
     epoch.by_ref().for_each(drop);
     assert_eq!((epoch.waits(), epoch.prepared()), (50, 0), "without workers every batch is waited for");
 }
+
+#[test]
+fn words_are_changed_before_they_become_codes() {
+    let text = Column { nullable: true, ..column("x", ColumnKind::Text) };
+    let schema = Schema { columns: vec![text, column("y", ColumnKind::Category)] };
+    let texts: StringArray =
+        (0..20).map(|row| (row != 7).then(|| format!("one two three four five of {}", row % 5))).collect();
+    let labels: StringArray = (0..20).map(|row| Some(["a", "b"][row % 2])).collect();
+    let columns: Vec<ArrayRef> = vec![Arc::new(texts), Arc::new(labels)];
+    let batch = RecordBatch::try_new(raw::arrow_schema(&schema), columns).unwrap();
+    let recipe = fit(&schema, &batch, StepPlan::Tokens(TokensPlan::new("x")));
+    let steps = vec![StepSettings::new(Step::SwapWords { amount: 0.5 }, 1.0)];
+    let settings = AugmentSettings { steps, ..AugmentSettings::default() };
+    let walk = |augmented: bool, workers, epoch| -> Vec<i64> {
+        let augmenter = augmented.then(|| Augmenter::new(&settings, Seed(3)).unwrap());
+        let loader = Loader::new(batch.clone(), Arc::clone(&recipe), augmenter, 3, Seed(3), workers).unwrap();
+        let batches = loader.epoch(epoch, 0, false);
+        batches.flat_map(|batch| batch.unwrap().input.as_int64().unwrap().to_vec()).collect()
+    };
+    let (plain, one) = (walk(false, 0, 1), walk(true, 0, 1));
+    assert_eq!(one, walk(true, 3, 1));
+    assert_ne!(one, walk(true, 3, 2));
+    let length = recipe.codes().unwrap().length;
+    let sorted = |codes: &[i64]| {
+        let mut sorted = codes.to_vec();
+        sorted.sort_unstable();
+        sorted
+    };
+    let mut moved = 0;
+    for (row, (changed, codes)) in one.chunks(length).zip(plain.chunks(length)).enumerate() {
+        // The same words in another order; a missing text stays one unknown word.
+        assert_eq!(sorted(changed), sorted(codes), "row {row}");
+        assert!(row != 7 || changed == codes);
+        moved += usize::from(changed != codes);
+    }
+    assert!(moved > 10, "{moved} of 20 rows are changed");
+}

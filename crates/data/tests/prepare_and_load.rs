@@ -5,7 +5,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use lepton_core::image::{ImageBuilder, ImageRef};
-use lepton_core::{Cancel, Column, ColumnKind, Error, ErrorCode, Result, Schema, Seed, Silent, Split};
+use lepton_core::{Cancel, Column, ColumnKind, Error, ErrorCode, Result, Schema, Seed, Silent, Split, Tensor};
 use lepton_data::*;
 use lepton_recipe::*;
 use proptest::prelude::*;
@@ -238,6 +238,26 @@ fn threads_and_resuming_do_not_change_a_batch() {
         walk(&loader(8, true, 1), 2, 0, false),
         "new changes each epoch"
     );
+}
+
+#[test]
+fn other_inputs_come_in_the_same_order_with_the_same_targets() {
+    let first = loader(10, false, 2);
+    assert!(first.repeats_rows() && !loader(10, true, 0).repeats_rows());
+    let doubled = (0..10).flat_map(|row| [row as f32, 2.0 * row as f32]).collect();
+    let other = first.with_inputs(Tensor::float32([10, 2], doubled).unwrap()).unwrap();
+    assert_eq!((other.rows(), other.steps(), other.class_counts()), (10, 3, first.class_counts()));
+    for ((rows, _, target), (others, input, targets)) in
+        walk(&first, 5, 1, true).into_iter().zip(walk(&other, 5, 1, true))
+    {
+        assert_eq!((&rows, target), (&others, targets));
+        assert_eq!(input, rows.iter().flat_map(|&row| [row as f32, 2.0 * row as f32]).collect::<Vec<_>>());
+    }
+    // In place of what an augmentation gave, too; and one row for each.
+    let augmented = loader(10, true, 0).with_inputs(Tensor::float32([10, 1], vec![0.0; 10]).unwrap()).unwrap();
+    assert!(augmented.repeats_rows());
+    let error = first.with_inputs(Tensor::float32([9, 1], vec![0.0; 9]).unwrap()).err().unwrap();
+    assert_eq!(error.code(), ErrorCode::Shape);
 }
 
 /// Threads of this process.

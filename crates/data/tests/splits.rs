@@ -309,3 +309,50 @@ fn exact_duplicates_across_parts_are_counted_and_stop_nothing() {
         report.findings.iter().any(|finding| finding.kind == FindingKind::CrossingDuplicates && finding.count == 4)
     );
 }
+
+#[test]
+fn rows_with_given_values_are_the_test_part() {
+    let of = |row: usize| (["north", "south", "west"][row % 3].to_owned(), ["a", "b"][row / 3 % 2]);
+    let data = dataset(&[(Split::Train, &rows((0..120).map(of)))]);
+    let by = |column: &str, value: &str| PrepareSettings {
+        test_where: [(column.to_owned(), CellText::Text(value.to_owned()))].into(),
+        valid_fraction: 0.25,
+        ..Default::default()
+    };
+    let (parts, _) = split_with(&data, &by("by", "west"), 1).unwrap();
+    assert_eq!(parts[&Split::Test], (0..120).filter(|row| row % 3 == 2).collect::<Vec<_>>());
+    assert_eq!((parts[&Split::Train].len(), parts[&Split::Valid].len()), (60, 20));
+    let (after, _) = prepare(data.clone(), &by("by", "west"), Seed(1), &Silent, &Cancel::default()).unwrap();
+    assert_eq!(after.schema.names().collect::<Vec<_>>(), ["x", "y"], "what steers is no feature");
+    let number = r#"{ "test_where": { "x": 7 }, "remove_duplicates": false }"#;
+    let number: PrepareSettings = serde_json::from_str(number).unwrap();
+    let (after, _) = prepare(data, &number, Seed(1), &Silent, &Cancel::default()).unwrap();
+    assert_eq!((after.rows(Split::Test), after.rows(Split::Train)), (1, 107));
+}
+
+#[test]
+fn values_that_name_no_test_part_are_refused() {
+    let data = dataset(&[(
+        Split::Train,
+        &rows((0..40).map(|row| (["north", "south"][row % 2].to_owned(), ["a", "b"][row / 2 % 2]))),
+    )]);
+    let refused = |settings: PrepareSettings| split_with(&data, &settings, 1).unwrap_err();
+    let by = |column: &str, value: &str| PrepareSettings {
+        test_where: [(column.to_owned(), CellText::Text(value.to_owned()))].into(),
+        ..Default::default()
+    };
+    assert_eq!(refused(by("by", "nroth")).remedy(), Some("did you mean \"north\"?"));
+    assert!(refused(by("by", "elsewhere")).remedy().unwrap().contains("north, south"));
+    assert_eq!(refused(by("bye", "north")).place().key.as_deref(), Some("prepare.test_where"));
+    assert_eq!(refused(by("y", "a")).code(), ErrorCode::Config);
+    let both = PrepareSettings { split_column: Some("x".into()), ..by("by", "north") };
+    assert_eq!(refused(both).place().key.as_deref(), Some("prepare.test_where"));
+    let own = dataset(&[
+        (Split::Train, &rows((0..8).map(|row| ("north".to_owned(), ["a", "b"][row % 2])))),
+        (Split::Test, &rows((0..4).map(|row| ("south".to_owned(), ["a", "b"][row % 2])))),
+    ]);
+    let error = split_with(&own, &by("by", "north"), 1).unwrap_err();
+    assert!(error.message().contains("a test part of its own"), "{error}");
+    let all = dataset(&[(Split::Train, &rows((0..8).map(|row| ("north".to_owned(), ["a", "b"][row % 2]))))]);
+    assert_eq!(split_with(&all, &by("by", "north"), 1).unwrap_err().code(), ErrorCode::BadData);
+}

@@ -80,6 +80,20 @@ pub(crate) fn forward(
     frozen: &[bool],
     statistics: &mut Vec<BatchStatistics>,
 ) -> Result<Value> {
+    forward_watched(plan, parameters, input, mode, frozen, statistics, None).map(|(output, _)| output)
+}
+
+/// As [`forward`], and what the node `watched` gives.
+pub(crate) fn forward_watched(
+    plan: &Plan,
+    parameters: &[Tensor<1>],
+    input: Value,
+    mode: Mode,
+    frozen: &[bool],
+    statistics: &mut Vec<BatchStatistics>,
+    watched: Option<usize>,
+) -> Result<(Value, Option<Value>)> {
+    let mut seen = None;
     let mut uses: Vec<usize> = vec![0; plan.nodes.len()];
     for source in plan.nodes.iter().flat_map(|node| &node.inputs) {
         if let Source::Node(index) = source {
@@ -115,9 +129,13 @@ pub(crate) fn forward(
         };
         let value = node.layer.does().forward(&mut running, inputs).map_err(|error| error.at_node(&node.name))?;
         lengths[index] = running.given;
+        if watched == Some(index) {
+            seen = Some(value.clone());
+        }
         values.push(Some(value));
     }
-    values.pop().flatten().ok_or_else(|| Error::internal("a network without layers"))
+    let output = values.pop().flatten().ok_or_else(|| Error::internal("a network without layers"))?;
+    Ok((output, seen))
 }
 
 /// One node at work.

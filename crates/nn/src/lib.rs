@@ -6,8 +6,11 @@
 //! are lepton-train's.
 
 mod architecture;
+mod batches;
 mod export;
 mod forward;
+mod frozen;
+mod hidden;
 mod import;
 mod initialize;
 mod layers;
@@ -19,20 +22,25 @@ mod plan;
 mod state;
 mod summary;
 mod trainer;
+mod trim;
+mod weighted_sum;
 mod weights;
 
 pub use architecture::{Architecture, InputSpec};
-pub use import::{Imported, import};
+pub use hidden::HiddenLoss;
+pub use import::{Imported, import, import_encoder};
 pub use layers::{
-    Adapter, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Columns, Concat, Conv1d, Conv2d, ConvTranspose2d,
-    DenseBlock, DepthwiseConv2d, Dropout, Elu, Embedding, FeatureTokens, FeedForwardActivation, GroupNorm, Gru,
-    InvertedResidualBlock, Layer, LayerNorm, LeakyRelu, Linear, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
-    Padding, PositionKind, Positions, Reshape, ResidualBlock, Rnn, SqueezeExcite, TimePadding, TransformerDecoder,
-    TransformerEncoder, Trees, Upsample, UpsampleMode,
+    Adapter, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm, Centre, Columns, Concat, Conv1d, Conv2d,
+    ConvTranspose2d, DenseBlock, DepthwiseConv2d, Dropout, Elu, Embedding, FeatureTokens, FeedForwardActivation,
+    GroupNorm, Gru, InvertedResidualBlock, Layer, LayerNorm, LeakyRelu, Linear, Lstm, MaxPool1d, MaxPool2d,
+    MultiHeadAttention, Padding, PositionKind, Positions, RandomConv1d, Reshape, ResidualBlock, ReverseNorm,
+    ReversibleNorm, Rnn, SqueezeExcite, TimePadding, TransformerDecoder, TransformerEncoder, Trees, Upsample,
+    UpsampleMode,
 };
 pub use loss::Loss;
 pub use network::{Network, on_threads};
 pub use node::Node;
 pub use optimizer::{OptimizerKind, OptimizerSettings};
 pub use summary::{Summary, SummaryRow};
-pub use trainer::{StepOutcome, Trainer, UpdateSettings};
+pub use trainer::{StepOutcome, StepRows, Trainer, UpdateSettings};
+pub use weighted_sum::Member;

@@ -4,7 +4,7 @@ use crate::forward::{self, Mode, Value};
 use crate::initialize::initialize;
 use crate::plan::{ParameterSpec, Plan};
 use crate::weights::{Reader, Writer};
-use crate::{Architecture, export};
+use crate::{Architecture, Layer, export, trim};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{DType, Error, ErrorCode, Result, Seed, Tensor};
 use std::sync::Arc;
@@ -123,7 +123,8 @@ impl Network {
     }
 
     /// A network of `architecture` that takes the numbers of `trained` where a key is in both with the same shape, and
-    /// new ones, drawn from `seed`, where it is not or `renew` says so. Gives the keys that are new, in order.
+    /// new ones, drawn from `seed`, where it is not or `renew` says so. Of learned positions the first are taken where
+    /// `architecture` is for shorter sequences. Gives the keys that are new, in order.
     ///
     /// # Errors
     /// Those of [`Architecture::validate`].
@@ -135,15 +136,36 @@ impl Network {
     ) -> Result<(Network, Vec<String>)> {
         let mut network = Network::new(architecture, seed)?;
         let mut fresh = Vec::new();
+        let positions = network.plan.nodes.iter().filter(|node| matches!(node.layer, Layer::Positions(_)));
+        let positions: Vec<String> = positions.map(|node| format!("{}.weight", node.name)).collect();
         for parameter in &mut network.parameters {
-            let same =
-                |other: &&Parameter| other.spec.name == parameter.spec.name && other.spec.shape == parameter.spec.shape;
-            match trained.parameters.iter().find(same).filter(|_| !renew(&parameter.spec.name)) {
-                Some(other) => parameter.value = other.value.clone(),
-                None => fresh.push(parameter.spec.name.clone()),
+            let ParameterSpec { name, shape, .. } = &parameter.spec;
+            let named = trained.parameters.iter().find(|other| other.spec.name == *name).filter(|_| !renew(name));
+            match named {
+                Some(other) if other.spec.shape == *shape => parameter.value = other.value.clone(),
+                Some(other)
+                    if positions.contains(name) && other.spec.shape[1..] == shape[1..] && other.spec.shape > *shape =>
+                {
+                    let mut table = other.to_host()?;
+                    table.truncate(parameter.spec.len());
+                    parameter.value = flat(table);
+                }
+                _ => fresh.push(name.clone()),
             }
         }
         Ok((network, fresh))
+    }
+
+    /// The numbers of this network, with its seed and threads, under a part of its architecture.
+    pub(crate) fn with_architecture(&self, architecture: &Architecture) -> Result<Network> {
+        let plan = architecture.plan()?;
+        let find = |spec: &ParameterSpec| {
+            let own = self.parameters.iter().find(|parameter| parameter.spec.name == spec.name);
+            own.cloned().ok_or_else(|| Error::internal(format!("there is no parameter \"{}\"", spec.name)))
+        };
+        let parameters = plan.parameters().map(find).collect::<Result<_>>()?;
+        let (architecture, threads) = (architecture.clone(), self.threads.clone());
+        Ok(Network { architecture, plan, parameters, seed: self.seed, threads })
     }
 
     /// The same network with another seed for dropout.
@@ -217,7 +239,7 @@ impl Network {
         self.threads.clone()
     }
 
-    /// Checks shape and dtype and moves a batch to the device.
+    /// Checks shape and dtype and moves a batch to the device, without the padding that ends all of its rows.
     pub(crate) fn check_input(&self, input: &Tensor) -> Result<Value> {
         let rows = input.rows();
         let fits = rows > 0
@@ -239,7 +261,16 @@ impl Network {
         }
         let (device, shape) = (Device::flex(), input.shape().to_vec());
         if input.dtype() == DType::Int64 {
-            let data = BurnData::new(input.as_int64()?.to_vec(), shape);
+            let codes = input.as_int64()?;
+            let data = match self.plan.trims {
+                Some(padding) => {
+                    let time = input.row_len();
+                    let places = trim::places(codes, time, padding);
+                    let kept: Vec<i64> = codes.chunks(time).flat_map(|row| &row[..places]).copied().collect();
+                    BurnData::new(kept, vec![rows, places])
+                }
+                None => BurnData::new(codes.to_vec(), shape),
+            };
             return Ok(Value::Codes(Burn::from_data(data, &device)));
         }
         let data = BurnData::new(input.as_float32()?.to_vec(), shape);

@@ -4,7 +4,7 @@
 //! All arithmetic is checked, because an Architecture may come from a file that somebody else wrote.
 
 use crate::initialize::Start;
-use crate::{Architecture, Layer, Node};
+use crate::{Architecture, Layer, Node, trim};
 use lepton_core::{DType, Error, ErrorCode, Result};
 
 /// Most elements of one parameter or of one row's activation; the default of the limit `tensor_elements`.
@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) input_dtype: DType,
     /// Whether the first side of the input, its time, may have any length.
     pub(crate) free_time: bool,
+    /// The code that is left out where the end of a batch is nothing else.
+    pub(crate) trims: Option<i64>,
     pub(crate) nodes: Vec<PlannedNode>,
 }
 
@@ -159,6 +161,7 @@ pub(crate) fn plan(architecture: &Architecture) -> Result<Plan> {
             input_shape: input.shape.clone(),
             input_dtype: input.dtype,
             free_time: input.free_length,
+            trims: None,
             nodes: Vec::new(),
         },
         names: vec![(input.name.clone(), Source::Input)],
@@ -169,7 +172,8 @@ pub(crate) fn plan(architecture: &Architecture) -> Result<Plan> {
         let last = planner.add(&node.name, node, inputs).map_err(|error| at(error, &node.name))?;
         planner.names.push((node.name.clone(), Source::Node(last)));
     }
-    let plan = planner.plan;
+    let mut plan = planner.plan;
+    plan.trims = trim::padding(&plan);
     for (index, node) in plan.nodes[..plan.nodes.len() - 1].iter().enumerate() {
         if !plan.nodes.iter().any(|other| other.inputs.contains(&Source::Node(index))) {
             return Err(Error::new(ErrorCode::Config, "nothing uses this layer's output")

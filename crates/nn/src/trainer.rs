@@ -2,8 +2,9 @@
 //! gradient are finite.
 
 use crate::forward::{self, BatchStatistics, Mode, Value};
+use crate::frozen;
 use crate::network::{Parameter, flat, on, output_to_host};
-use crate::{BatchNorm, Layer, Loss, Network, OptimizerSettings, state};
+use crate::{BatchNorm, HiddenLoss, Layer, Loss, Network, OptimizerSettings, state};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,21 @@ pub struct StepOutcome {
     pub loss: f64,
     /// The outputs of the batch before the update, in training mode.
     pub outputs: Tensor,
+    /// What the hidden loss was, where one was given.
+    pub hidden_loss: f64,
+}
+
+/// The rows of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepRows<'a> {
+    /// `[rows, ..]`.
+    pub input: &'a Tensor,
+    /// As the loss takes it.
+    pub target: &'a Tensor,
+    /// What each row counts in the loss; `None` is 1 for all.
+    pub weights: Option<&'a [f32]>,
+    /// Rows without labels, `[more, ..]`, which go through the network with the others and count in the hidden loss only.
+    pub unlabelled: Option<&'a Tensor>,
 }
 
 /// What is done with gradients and weights around the optimiser's rule.
@@ -69,6 +85,8 @@ pub struct Trainer {
     pub(crate) update: UpdateSettings,
     /// For each parameter a factor on the learning rate; 0 keeps it as it is.
     pub(crate) rates: Vec<f64>,
+    /// For each node of the plan whether it computes as in inference.
+    frozen: Vec<bool>,
     /// For each parameter that is trained, the buffers of its optimiser; empty for running statistics.
     pub(crate) moments: Vec<Vec<Vec<f32>>>,
     /// Sums of gradients since the last update, where several batches make one.
@@ -109,6 +127,7 @@ impl Trainer {
             .collect();
         let rates = vec![1.0; network.parameters.len()];
         Ok(Trainer {
+            frozen: frozen::frozen(&network.plan, &rates),
             network,
             loss,
             settings,
@@ -137,11 +156,13 @@ impl Trainer {
         Ok(self)
     }
 
-    /// Sets for each parameter, by its key (`layer.weight`), a factor on the learning rate. With 0 it stays as it is, and
-    /// a batch norm whose scale stays keeps its running statistics and normalises by them.
+    /// Sets for each parameter, by its key (`layer.weight`), a factor on the learning rate. With 0 it stays as it is and
+    /// costs neither a gradient nor an update. A layer whose parameters all stay computes as in inference: batch norm
+    /// keeps its running statistics and normalises by them, and dropout is off, in it and in front of it.
     pub fn set_rates(&mut self, factor: impl Fn(&str) -> f64) {
         let names = self.network.parameters.iter().map(|parameter| factor(&parameter.spec.name));
         self.rates = names.collect();
+        self.frozen = frozen::frozen(&self.network.plan, &self.rates);
     }
 
     /// The network that is validated and kept: the moving average where one is made, else the network as it is.
@@ -162,12 +183,28 @@ impl Trainer {
     /// [`ErrorCode::Dtype`] or [`ErrorCode::BadData`] for a wrong batch. After any error the network, the
     /// moments and the step count are what they were.
     pub fn step(&mut self, input: &Tensor, target: &Tensor, learning_rate: f64) -> Result<StepOutcome> {
+        self.step_over(&StepRows { input, target, weights: None, unlabelled: None }, None, learning_rate)
+    }
+
+    /// As [`Trainer::step`], with weights of rows, rows without labels, and a loss at the last hidden layer (see
+    /// [`Network::represent`]).
+    ///
+    /// # Errors
+    /// Those of [`Trainer::step`] and of the hidden loss; [`ErrorCode::Unsupported`] for a hidden loss where the network
+    /// has no hidden layer.
+    pub fn step_over(
+        &mut self,
+        rows: &StepRows<'_>,
+        hidden: Option<&mut (dyn HiddenLoss + Send)>,
+        learning_rate: f64,
+    ) -> Result<StepOutcome> {
         if !(learning_rate.is_finite() && learning_rate >= 0.0) {
             return Err(Error::new(ErrorCode::Config, format!("learning rate {learning_rate} is no number from 0 up")));
         }
-        let input = self.network.check_input(input)?;
+        let all = rows.unlabelled.map(|more| Tensor::concat_rows(&[rows.input, more])).transpose()?;
+        let input = self.network.check_input(all.as_ref().unwrap_or(rows.input))?;
         on(&self.network.threads(), || {
-            let pass = self.pass(input, target)?;
+            let pass = self.pass(input, rows, hidden)?;
             self.apply(pass.gradients, &pass.statistics, learning_rate)?;
             Ok(pass.outcome)
         })
@@ -213,7 +250,7 @@ impl Trainer {
     }
 
     /// Forward, loss and backward; changes nothing.
-    fn pass(&self, input: Value, target: &Tensor) -> Result<Pass> {
+    fn pass(&self, input: Value, rows: &StepRows<'_>, hidden: Option<&mut (dyn HiddenLoss + Send)>) -> Result<Pass> {
         let leaves: Vec<Burn<1>> = self
             .network
             .parameters
@@ -226,21 +263,40 @@ impl Trainer {
             .collect();
         let mode = Mode::Training { seed: self.network.seed, step: self.steps };
         let mut statistics = Vec::new();
-        let frozen = self.frozen();
-        let output = forward::forward(&self.network.plan, &leaves, input, mode, &frozen, &mut statistics)?;
+        let watched = hidden.is_some().then(|| self.network.representation()).transpose()?;
+        let plan = &self.network.plan;
+        let (output, seen) =
+            forward::forward_watched(plan, &leaves, input, mode, &self.frozen, &mut statistics, watched)?;
         let Value::Rows(output) = output else {
             return Err(Error::internal("the loss takes rows of numbers"));
         };
-        let outputs = output_to_host(Value::Rows(output.clone()))?;
-        let evaluated = self.loss.evaluate(&outputs, target)?;
+        let labelled = rows.target.rows();
+        let every_output = output_to_host(Value::Rows(output.clone()))?;
+        let outputs = match rows.unlabelled {
+            Some(_) => every_output.slice_rows(0, labelled)?,
+            None => every_output,
+        };
+        let mut evaluated = self.loss.evaluate(&outputs, rows.target, rows.weights)?;
         if !evaluated.loss.is_finite() || !all_finite(outputs.as_float32()?) {
             return Err(diverged(format!("the loss became {}", evaluated.loss), self.steps));
         }
+        let at_hidden = match (hidden, seen) {
+            (Some(loss), Some(seen)) => Some(at_hidden(loss, seen, labelled, self.steps)?),
+            _ => None,
+        };
+        let hidden_loss = at_hidden.as_ref().map_or(0.0, |(_, value)| *value);
         let mut gradients = Vec::with_capacity(leaves.len());
         if output.is_tracked() {
             // The gradient at the output is known, so the scalar to differentiate is its product with the output.
-            let weight = BurnData::new(evaluated.gradient, outputs.shape().to_vec());
-            let mut all = (output * Burn::from_data(weight, &Device::flex())).sum().backward();
+            // Rows without labels pull at nothing here.
+            let [every, width] = output.dims();
+            evaluated.gradient.resize(every * width, 0.0);
+            let weight = BurnData::new(evaluated.gradient, [every, width]);
+            let mut scalar = (output * Burn::from_data(weight, &Device::flex())).sum();
+            if let Some((pull, _)) = at_hidden {
+                scalar = scalar + pull;
+            }
+            let mut all = scalar.backward();
             for (leaf, parameter) in leaves.iter().zip(&self.network.parameters) {
                 let gradient = match leaf.grad_remove(&mut all) {
                     Some(gradient) if parameter.spec.trained => Some(forward::host(gradient)?),
@@ -255,18 +311,7 @@ impl Trainer {
                 gradients.push(gradient);
             }
         }
-        Ok(Pass { outcome: StepOutcome { loss: evaluated.loss, outputs }, gradients, statistics })
-    }
-
-    /// For each node whether its first parameter stays as it is.
-    fn frozen(&self) -> Vec<bool> {
-        let mut rest = &self.rates[..];
-        let nodes = self.network.plan.nodes.iter().map(|node| {
-            let (own, others) = rest.split_at(node.parameters.len());
-            rest = others;
-            own.first().is_some_and(|rate| *rate == 0.0)
-        });
-        nodes.collect()
+        Ok(Pass { outcome: StepOutcome { loss: evaluated.loss, outputs, hidden_loss }, gradients, statistics })
     }
 
     /// The update; by now nothing can go wrong but a bug.
@@ -359,6 +404,20 @@ impl Trainer {
         }
         Ok(())
     }
+}
+
+/// The product of hidden rows with their slopes, whose derivative those are, and the value of the loss.
+fn at_hidden(loss: &mut (dyn HiddenLoss + Send), seen: Value, labelled: usize, steps: u64) -> Result<(Burn<1>, f64)> {
+    let hidden = seen.rows()?;
+    let (value, slopes) = loss.evaluate(&output_to_host(Value::Rows(hidden.clone()))?, labelled)?;
+    if !(value.is_finite() && all_finite(&slopes)) {
+        return Err(diverged(format!("the loss of the hidden layer became {value}"), steps));
+    }
+    if slopes.len() != hidden.dims().iter().product::<usize>() {
+        return Err(Error::internal("a hidden loss gave a gradient of another shape"));
+    }
+    let slopes = BurnData::new(slopes, hidden.dims());
+    Ok(((hidden * Burn::from_data(slopes, &Device::flex())).sum(), value))
 }
 
 struct Pass {

@@ -6,8 +6,8 @@ mod reference;
 
 use lepton_core::{Limits, Seed, Tensor};
 use lepton_nn::{
-    Architecture, AvgPool2d, Columns, Conv2d, Embedding, InputSpec, Layer, Loss, MaxPool2d, Network, Node,
-    OptimizerKind, OptimizerSettings, Padding, Trainer,
+    Architecture, AvgPool2d, Centre, Columns, Conv2d, Embedding, InputSpec, Layer, Loss, MaxPool2d, Network, Node,
+    OptimizerKind, OptimizerSettings, Padding, ReversibleNorm, Trainer,
 };
 use reference::{assert_close, cases, safetensors};
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ fn outputs_are_pytorchs() {
         assert_close(name, output.as_float32().unwrap(), &case.output.floats(), 1e-5);
         kinds.extend(case.architecture.layers.iter().map(|node| node.layer.kind()));
     }
-    assert_eq!(kinds.len(), 53, "a layer has no reference values: {kinds:?}");
+    assert_eq!(kinds.len(), 56, "a layer has no reference values: {kinds:?}");
 }
 
 #[test]
@@ -165,6 +165,20 @@ fn gradients_are_slopes() {
         ],
     );
     gradients(&branches, &noise(&[4, 4], 7), &target);
+    let window =
+        Node::with_inputs("back", ReversibleNorm::new(Centre::Last, true).reverse().into(), ["dense", "input"]);
+    let reversible = Architecture::new(
+        "reversible",
+        InputSpec::float32([6, 1]),
+        vec![
+            Node::new("norm", ReversibleNorm::new(Centre::Last, true).into()),
+            Node::new("flat", Layer::Flatten),
+            Node::new("dense", Layer::linear(4)),
+            window,
+            Node::new("head", Layer::linear(3)),
+        ],
+    );
+    gradients(&reversible, &noise(&[4, 6, 1], 8), &target);
     let codes = Tensor::float32([4, 2], vec![0.0, 1.0, 4.0, 4.0, 2.0, 0.0, 3.0, 1.0]).unwrap();
     let embedding =
         with_head("embedding", &[2], vec![Embedding { vocabulary: 5, dimensions: 3, padding: None }.into()]);

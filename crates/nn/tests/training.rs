@@ -200,3 +200,122 @@ fn one_row_teaches_batch_norm_nothing_about_variance() {
     let tensors = safetensors::SafeTensors::deserialize(&weights).unwrap();
     assert!(tensors.tensor("norm.running_mean").unwrap().data().iter().all(|&byte| byte == 0));
 }
+
+/// The outputs of one step in training mode, which are those before the update.
+fn seen(architecture: &Architecture, input: &Tensor, learns: &[&str]) -> (Tensor, Tensor) {
+    let network = Network::new(architecture, Seed(4)).unwrap();
+    let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap();
+    trainer.set_rates(|key| if learns.iter().any(|layer| key.starts_with(layer)) { 1.0 } else { 0.0 });
+    let inference = trainer.network().forward(input).unwrap();
+    let target = Tensor::int64([2], vec![0, 1]).unwrap();
+    (trainer.step(input, &target, 0.1).unwrap().outputs, inference)
+}
+
+#[test]
+fn layers_that_stay_compute_as_in_inference() {
+    let dense = Architecture::new(
+        "dense",
+        InputSpec::float32([6]),
+        vec![
+            Node::new("first", Layer::linear(8)),
+            Node::new("norm", Layer::batch_norm()),
+            Node::new("drop", Layer::dropout(0.5)),
+            Node::new("tanh", Layer::Tanh),
+            Node::new("second", Layer::linear(8)),
+            Node::new("drop2", Layer::dropout(0.5)),
+            Node::new("head", Layer::linear(2)),
+        ],
+    );
+    let values = (0..12).map(|at| (at * at % 7) as f32 - 3.0).collect();
+    let rows = Tensor::float32([2, 6], values).unwrap();
+    let differ = |learns: &[&str]| {
+        let (training, inference) = seen(&dense, &rows, learns);
+        training != inference
+    };
+    // Dropout in front of the head is the head's, that in front of a layer that stays is off.
+    assert!(differ(&["head"]));
+    let without = |name: &str| {
+        let layers = dense.layers.iter().filter(|node| node.name != name).cloned().collect();
+        Architecture { layers, ..dense.clone() }
+    };
+    let (training, inference) = seen(&without("drop2"), &rows, &["head"]);
+    assert_eq!(training, inference);
+    let (training, inference) = seen(&without("drop2"), &rows, &["second", "head"]);
+    assert_ne!(training, inference, "dropout in front of a layer that learns");
+
+    // Inside of a block and of attention.
+    let block = lepton_nn::TransformerEncoder {
+        heads: 2,
+        feed_forward: 8,
+        dropout: 0.4,
+        activation: Default::default(),
+        norm_first: true,
+        causal: false,
+        epsilon: 1e-5,
+    };
+    let layers = vec![
+        Node::new("tokens", lepton_nn::FeatureTokens { dimensions: 4 }.into()),
+        Node::new("block", block.into()),
+        Node::new("pool", Layer::GlobalAvgPool),
+        Node::new("head", Layer::linear(2)),
+    ];
+    let encoder = Architecture::new("encoder", InputSpec::float32([6]), layers);
+    let (training, inference) = seen(&encoder, &rows, &["head"]);
+    assert_eq!(training, inference);
+    let (training, inference) = seen(&encoder, &rows, &["block", "head"]);
+    assert_ne!(training, inference);
+    let fixed = |architecture: &Architecture, learns: &'static str| {
+        let network = Network::new(architecture, Seed(4)).unwrap();
+        network.fixed_layers(|key| if key.starts_with(learns) { 1.0 } else { 0.0 })
+    };
+    assert_eq!(fixed(&encoder, "head"), Some(3));
+    assert_eq!(fixed(&encoder, "block"), Some(1));
+    assert_eq!(fixed(&encoder, "tokens"), None);
+    assert_eq!(fixed(&dense, "head"), Some(5));
+    assert_eq!(fixed(&dense, "second"), Some(2), "the dropout in front of it draws");
+}
+
+#[test]
+fn a_shortcut_past_a_cut_moves_the_cut() {
+    let layers = vec![
+        Node::new("first", Layer::linear(4)),
+        Node::new("second", Layer::linear(4)),
+        Node::new("third", Layer::linear(4)),
+        Node::with_inputs("sum", Layer::Add, ["third", "first"]),
+        Node::new("head", Layer::linear(2)),
+    ];
+    let mut architecture = Architecture::new("shortcut", InputSpec::float32([3]), layers);
+    let rows = Tensor::float32([2, 3], vec![1.0, -2.0, 0.5, 3.0, 0.0, 1.5]).unwrap();
+    let fixed = |network: &Network, learns: &[&str]| {
+        network.fixed_layers(|key| if learns.iter().any(|layer| key.starts_with(layer)) { 1.0 } else { 0.0 })
+    };
+    let network = Network::new(&architecture, Seed(1)).unwrap();
+    assert_eq!(fixed(&network, &["head"]), Some(4));
+    assert_eq!(fixed(&network, &["third", "head"]), Some(1));
+    assert_eq!(fixed(&network, &["first", "head"]), None);
+    for layers in [1, 4] {
+        let (body, rest) = network.split(layers).unwrap();
+        let keys: Vec<&str> = body.keys().chain(rest.keys()).collect();
+        assert_eq!(keys, network.keys().collect::<Vec<_>>());
+        assert_eq!(rest.forward(&body.forward(&rows).unwrap()).unwrap(), network.forward(&rows).unwrap());
+    }
+    assert!(network.split(2).is_err() && network.split(3).is_err() && network.split(5).is_err());
+    // The input itself passes.
+    architecture.layers.insert(4, Node::with_inputs("joined", Layer::concat(0), ["sum", "input"]));
+    let network = Network::new(&architecture, Seed(1)).unwrap();
+    assert_eq!(fixed(&network, &["head"]), Some(5));
+    assert!(network.split(4).is_err());
+}
+
+#[test]
+fn numbers_of_another_network_are_taken_by_key_and_shape() {
+    let network = |units| {
+        let layers = vec![Node::new("first", Layer::linear(units)), Node::new("head", Layer::linear(2))];
+        Network::new(&Architecture::new("net", InputSpec::float32([3]), layers), Seed(units as u64)).unwrap()
+    };
+    let (one, other) = (network(4), network(5));
+    let mixed = one.clone().with_numbers_of(&other);
+    let rows = Tensor::float32([1, 3], vec![1.0, 2.0, 3.0]).unwrap();
+    assert_ne!(mixed.forward(&rows).unwrap(), one.forward(&rows).unwrap(), "the head's bias is the other's");
+    assert_eq!(mixed.with_numbers_of(&one).weights().unwrap(), one.weights().unwrap());
+}

@@ -20,7 +20,7 @@ pub fn decide(
     settings.validate()?;
     let (metric, before, after) = scores(&float32, &int8)?;
     let (budget, wanted) = (settings.accuracy_budget, settings.min_speedup);
-    let lost = before - after;
+    let lost = if metric.higher_is_better() { before - after } else { after / before - 1.0 };
     let one = float32.seconds_batch_1 / int8.seconds_batch_1;
     let eight = float32.seconds_batch_8 / int8.seconds_batch_8;
     // Written so that a NaN refuses.
@@ -45,13 +45,14 @@ pub fn decide(
     })
 }
 
-/// The metric that decides: accuracy, or of numbers the share of the variance that is explained. Both are 1 at best.
+/// The metric that decides: accuracy, or of numbers the share of the variance that is explained, both 1 at best; of
+/// forecasts the scaled error, of which the loss is the share by which it grows.
 fn scores(float32: &Measurement, int8: &Measurement) -> Result<(Metric, f64, f64)> {
     let of = |metric: Metric| {
         let value = |measurement: &Measurement| measurement.metrics.get(metric.name()).copied();
         Some((metric, value(float32)?, value(int8)?))
     };
-    [Metric::Accuracy, Metric::R2].into_iter().find_map(of).ok_or_else(|| {
+    [Metric::Accuracy, Metric::R2, Metric::Mase].into_iter().find_map(of).ok_or_else(|| {
         Error::new(ErrorCode::Unsupported, "the task has no accuracy that INT8 could be judged by")
             .fix("set optimize.int8 = false")
     })
@@ -104,6 +105,19 @@ mod tests {
         assert!(verdict(measured(0.5, 2e-3, 9e-3, 100)).reason.starts_with("INT8 is refused for accuracy and speed"));
         assert!(!verdict(measured(f64::NAN, 0.5e-3, 4e-3, 100)).kept);
         assert!(!verdict(measured(0.99, f64::NAN, 4e-3, 100)).kept);
+    }
+
+    #[test]
+    fn a_scaled_error_may_grow_by_the_budget() {
+        let forecast = |mase: f64, seconds: f64| Measurement {
+            metrics: Metrics::from([("mase".to_owned(), mase)]),
+            ..measured(0.0, seconds, seconds, 50)
+        };
+        let verdict =
+            |after| decide(&OptimizeSettings::default(), forecast(2.0, 1.0), forecast(after, 0.4), "x").unwrap();
+        let budget = OptimizeSettings::default().accuracy_budget;
+        assert!(verdict(2.0 * (1.0 + 0.9 * budget)).kept && verdict(1.5).kept);
+        assert!(!verdict(2.0 * (1.0 + 1.1 * budget)).kept);
     }
 
     #[test]

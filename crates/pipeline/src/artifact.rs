@@ -1,16 +1,18 @@
 //! What each stage hands to the next: small typed records that name blobs by hash. They are what the stage
 //! cache keeps, so a field added here must change [`crate::cache::LAYOUT`].
 
+use crate::adapt::AdaptReport;
 use crate::transfer::TransferReport;
 use lepton_core::{
-    Column, Digest, Environment, Figure, Int8Verdict, MetricsBySplit, ModelName, Schema, Split, TensorSpec, thousands,
+    Column, Confidence, Digest, Environment, Figure, Horizon, Int8Verdict, MetricsBySplit, ModelName, Schema, Split,
+    TensorSpec, thousands,
 };
 use lepton_data::remote::Origin;
 use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
 use lepton_doctor::rules::CheckReport;
 use lepton_monitor::DriftReport;
 use lepton_optimize::Agreement;
-use lepton_train::EpochRecord;
+use lepton_train::{EpochRecord, MemberScore};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
@@ -79,6 +81,21 @@ pub struct Prepared {
     /// Of a number that is predicted, the mean and the deviation that it is standardised by.
     #[serde(default)]
     pub target_scale: Option<[f64; 2]>,
+    /// Of a forecast, its steps, quantiles and scale.
+    #[serde(default)]
+    pub horizon: Option<Horizon>,
+    /// Rows of the target domain, where `[adapt]` names one.
+    #[serde(default)]
+    pub domains: Option<PreparedDomains>,
+}
+
+/// The target domain of a training part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreparedDomains {
+    /// Target rows by their features alone.
+    pub target: Part,
+    /// How many of the last training rows are target rows with labels.
+    pub labelled: usize,
 }
 
 /// Stage 3: how training rows are varied.
@@ -94,6 +111,9 @@ pub struct Augmented {
     pub added: BTreeMap<String, usize>,
     /// Originals and variants of a few training rows.
     pub preview: Option<Figure>,
+    /// The files that steps read, by their content.
+    #[serde(default)]
+    pub files: Vec<Digest>,
 }
 
 /// Stage 4: the trained network.
@@ -110,6 +130,12 @@ pub struct Trained {
     /// What transfer gained, where the training went on from another.
     #[serde(default)]
     pub transfer: Option<TransferReport>,
+    /// Of an ensemble its members.
+    #[serde(default)]
+    pub members: Vec<MemberScore>,
+    /// What adaptation gained, where the training was for another domain.
+    #[serde(default)]
+    pub adapt: Option<AdaptReport>,
     /// The epoch that was kept.
     pub best_epoch: usize,
     /// Whether early stopping ended it.
@@ -145,6 +171,8 @@ pub struct Optimized {
     pub engine: String,
     /// Metrics of the served file by split.
     pub metrics: MetricsBySplit,
+    /// How sure those of the test split are.
+    pub confidence: Option<Confidence>,
     /// The figures of the test split, as JSON.
     pub figures: Digest,
 }
@@ -202,7 +230,8 @@ impl Collected {
 
 impl Artifact for Prepared {
     fn blobs(&self) -> Vec<Digest> {
-        part_blobs(&self.parts).chain([self.recipe]).collect()
+        let target = self.domains.iter().flat_map(|domains| part_blobs_of(&domains.target));
+        part_blobs(&self.parts).chain([self.recipe]).chain(target).collect()
     }
 
     fn summary(&self) -> String {

@@ -5,11 +5,11 @@ use crate::model::LoadedModel;
 use crate::stages::evaluation_rows;
 use crate::tasks::task;
 use arrow_array::RecordBatch;
-use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Metrics, Progress, Result, Tensor};
+use lepton_core::{Cancel, Confidence, Digest, Error, ErrorCode, Limits, Metrics, Progress, Result, Seed, Tensor};
 use lepton_data::CollectSettings;
 use lepton_runtime::Model;
 use lepton_store::Store;
-use lepton_train::Target;
+use lepton_train::{EvaluationInput, Target};
 use serde::Serialize;
 use std::path::Path;
 
@@ -30,6 +30,8 @@ pub struct Evaluation {
     pub engine: String,
     /// Metrics by name.
     pub metrics: Metrics,
+    /// How sure they are; `None` for fewer than ten rows.
+    pub confidence: Option<Confidence>,
 }
 
 /// Evaluates on `data`: a dataset of the store by name, a project folder (its test split), or a file or
@@ -56,7 +58,14 @@ pub fn evaluate(
     };
     let recipe = loaded.model.recipe().ok_or_else(|| Error::internal("a package with a task has no recipe"))?;
     let target = recipe.target_column().ok_or_else(|| Error::internal("the recipe names no target"))?;
+    let is_project = Path::new(data).join("lepton.toml").is_file();
     let rows = match registered(store, data)? {
+        _ if recipe.horizon().is_some() && !is_project => {
+            let message = "a forecast is measured at the origins that a project names";
+            return Err(
+                Error::new(ErrorCode::Unsupported, message).fix("name the folder of the project, with its [forecast]")
+            );
+        }
         Some(collected) => evaluation_rows::of_dataset(store, &collected)?,
         None => {
             let path = Path::new(data);
@@ -64,7 +73,7 @@ pub fn evaluate(
                 return Err(Error::new(ErrorCode::NotFound, format!("\"{data}\" is neither a dataset nor a file"))
                     .fix("lepton data list shows the datasets of this machine"));
             }
-            if path.join("lepton.toml").is_file() {
+            if is_project {
                 evaluation_rows::of_project(store, path, progress, cancel)?
             } else {
                 let path = path.canonicalize().map_err(|source| Error::io("find the data", path, source))?;
@@ -87,6 +96,12 @@ pub fn evaluate(
     let scale = recipe.target_scale().map(|(mean, deviation)| [mean, deviation]);
     let targets = recipe.encode_target(&rows.batch)?;
     let outputs = outputs_of(&loaded.model, &rows.batch)?;
+    let task = task(kind);
+    let target = match recipe.horizon() {
+        Some(horizon) => Target::Horizon(horizon),
+        None => Target::new(recipe.labels(), scale),
+    };
+    let given = EvaluationInput { outputs: &outputs, targets: &targets, target, rows: &rows.batch };
     Ok(Evaluation {
         model: format!("{}@{}", loaded.name, loaded.version),
         dataset: rows.dataset,
@@ -94,7 +109,8 @@ pub fn evaluate(
         split: rows.split,
         rows: rows.batch.num_rows(),
         engine: loaded.model.engine_name().to_owned(),
-        metrics: task(kind).evaluate(&outputs, &targets, Target::new(recipe.labels(), scale))?,
+        metrics: task.evaluate(&given)?,
+        confidence: lepton_train::confidence(task, &given, Seed::default())?,
     })
 }
 

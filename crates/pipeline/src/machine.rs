@@ -28,6 +28,23 @@ fn processor() -> String {
     format!("{name}, {count} threads")
 }
 
+/// Bytes of this machine's memory, where the system says it.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    kilobytes("/proc/meminfo", "MemTotal:")
+}
+
+/// The most memory that this process has held so far, in bytes, where the system says it (`VmHWM`).
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    kilobytes("/proc/self/status", "VmHWM:")
+}
+
+/// A line of `kB` in a file of the system.
+fn kilobytes(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|count| count * 1024)
+}
+
 /// The time now, RFC 3339 in UTC, to the second.
 pub fn now_utc() -> String {
     lepton_data::moment_text(now())

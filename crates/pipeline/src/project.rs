@@ -7,9 +7,10 @@ use crate::tune::TuneSettings;
 use lepton_core::{ColumnKind, Error, ErrorCode, Limits, ModelName, Result, Seed, TaskKind, nearest};
 use lepton_data::{AugmentSettings, CollectSettings, PrepareSettings};
 use lepton_doctor::rules::{CheckSettings, Rule, RuleSettings, RulesFile};
+use lepton_forecast::ForecastSettings;
 use lepton_monitor::MonitorSettings;
 use lepton_optimize::OptimizeSettings;
-use lepton_train::{RecipeSettings, TrainSettings};
+use lepton_train::{AdaptSettings, RecipeSettings, TrainSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,12 +60,18 @@ pub struct Settings {
     /// Stage 2: preprocessing, fitted on the training split.
     #[serde(default)]
     pub recipe: RecipeSettings,
+    /// Stage 2: what is forecast, from what, and what it is measured on; of forecasting alone.
+    #[serde(default)]
+    pub forecast: ForecastSettings,
     /// Stage 3; the task's own default when the section is absent.
     #[serde(default)]
     pub augment: Option<AugmentSettings>,
     /// Stage 4.
     #[serde(default)]
     pub train: TrainSettings,
+    /// Stages 2 and 4: training for another domain than the one that the labels are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapt: Option<AdaptSettings>,
     /// Stage 5.
     #[serde(default)]
     pub optimize: OptimizeSettings,
@@ -115,7 +122,10 @@ impl Project {
             _ => PathBuf::from("."),
         };
         let folder = folder.canonicalize().map_err(|source| Error::io("find the project folder", &folder, source))?;
-        let settings = parse(&text, &file, overrides)?;
+        let mut settings = parse(&text, &file, overrides)?;
+        if let Some(augment) = &mut settings.augment {
+            augment.start_files_at(&folder);
+        }
         Ok(Project { folder, file, settings })
     }
 
@@ -209,7 +219,41 @@ fn validate(mut settings: Settings, file: &Path) -> Result<Settings> {
             settings.collect.columns.entry(target).or_insert(kind);
         }
     }
+    if settings.collect.target.as_ref().is_some_and(|target| settings.prepare.steers(target)) {
+        return Err(Error::new(ErrorCode::Config, "the target cannot say how rows are split")
+            .in_file(file)
+            .at_key("prepare")
+            .fix("name another column"));
+    }
+    // What rows are split by is collected, and left out of what a model learns from after that.
+    let Settings { collect, prepare, .. } = &mut settings;
+    collect.ignore.retain(|name| !prepare.steers(name));
+    if settings.project.task == TaskKind::Forecasting {
+        settings.forecast.validate().map_err(|error| error.in_file(file))?;
+    } else if settings.forecast != ForecastSettings::default() {
+        let message = format!("{} forecasts nothing", settings.project.task);
+        return Err(Error::new(ErrorCode::Config, message)
+            .in_file(file)
+            .at_key("forecast")
+            .fix("remove the section, or set project.task = \"forecasting\""));
+    }
     settings.train.validate().map_err(|error| error.in_file(file))?;
+    if let Some(adapt) = &settings.adapt {
+        adapt.validate().map_err(|error| error.in_file(file))?;
+        if settings.collect.target.as_ref() == Some(&adapt.column) {
+            return Err(Error::new(ErrorCode::Config, "the column to predict cannot say which domain a row is of")
+                .in_file(file)
+                .at_key("adapt.column"));
+        }
+        if settings.train.from.is_some() {
+            let message = "a training adapts to other data or goes on from another network, not both";
+            return Err(Error::new(ErrorCode::Unsupported, message)
+                .in_file(file)
+                .at_key("train.from")
+                .fix("remove train.from or [adapt]"));
+        }
+        settings.prepare.domains = Some(adapt.domains());
+    }
     settings.tune.validate(task(settings.project.task)).map_err(|error| error.in_file(file))?;
     Rule::all(&settings.check.rules, "check.rules").map_err(|error| error.in_file(file))?;
     if let Some(augment) = &settings.augment {

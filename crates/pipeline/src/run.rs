@@ -3,12 +3,13 @@
 //! A killed run needs no repair: finished stages are in the cache, training continues from its newest
 //! checkpoint, and everything else is made again from the same inputs.
 
+use crate::adapt::AdaptReport;
 use crate::artifact::Artifact;
 use crate::stages::{self, Artifacts};
 use crate::transfer::TransferReport;
 use crate::{Project, Stage, environment, now_utc};
 use lepton_core::{
-    Cancel, Digest, Environment, Error, ErrorCode, Event, MetricsBySplit, Progress, Result, Seed, Split,
+    Cancel, Confidence, Digest, Environment, Error, ErrorCode, Event, MetricsBySplit, Progress, Result, Seed, Split,
 };
 use lepton_data::remote::Access;
 use lepton_store::{NewRun, ProjectLock, RunStatus, StageRecord, StageStatus, Store};
@@ -66,9 +67,15 @@ pub struct RunResult {
     pub data_wait_seconds: Option<f64>,
     /// Metrics of the served model by split.
     pub metrics: MetricsBySplit,
+    /// How sure the metrics of the test split are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
     /// What transfer gained, where the training went on from another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer: Option<TransferReport>,
+    /// What adaptation gained, where the training was for another domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapt: Option<AdaptReport>,
     /// `name@version`.
     pub model: Option<String>,
     /// The package's folder.
@@ -175,7 +182,9 @@ impl Walk<'_> {
                 Stage::Prepare => {
                     artifacts.prepared = Some(self.step(stages::prepare::Prepare::new(self.context, artifacts)?)?)
                 }
-                Stage::Augment => artifacts.augmented = Some(self.step(stages::augment::Augment::new(artifacts)?)?),
+                Stage::Augment => {
+                    artifacts.augmented = Some(self.step(stages::augment::Augment::new(self.context, artifacts)?)?)
+                }
                 Stage::Train => {
                     artifacts.trained = Some(self.step(stages::train::Train::new(self.context, artifacts)?)?)
                 }
@@ -275,7 +284,9 @@ fn finish(context: &Context<'_>, stages: &[StageResult], artifacts: &Artifacts, 
         samples_per_second: artifacts.trained.as_ref().map(|trained| trained.samples_per_second),
         data_wait_seconds: artifacts.trained.as_ref().map(|trained| trained.data_wait_seconds),
         metrics: artifacts.optimized.as_ref().map(|optimized| optimized.metrics.clone()).unwrap_or_default(),
+        confidence: artifacts.optimized.as_ref().and_then(|optimized| optimized.confidence.clone()),
         transfer: artifacts.trained.as_ref().and_then(|trained| trained.transfer.clone()),
+        adapt: artifacts.trained.as_ref().and_then(|trained| trained.adapt.clone()),
         model: artifacts.deployed.as_ref().map(|deployed| format!("{}@{}", deployed.model, deployed.version)),
         package: None,
         package_bytes: artifacts.deployed.as_ref().map(|deployed| deployed.bytes),

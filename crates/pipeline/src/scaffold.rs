@@ -29,6 +29,15 @@ pub fn scaffold(parent: &Path, name: &ModelName, task: TaskKind) -> Result<PathB
 
 fn template(name: &ModelName, task: TaskKind) -> String {
     let collect = match task {
+        TaskKind::Forecasting => {
+            "\
+# The values along time: CSV, JSONL or Parquet, the oldest row first; relative paths start at this folder.
+path = \"series.csv\"
+# The column of the values.
+target = \"value\"
+# ignore = [\"note\"]                         columns to leave out
+"
+        }
         TaskKind::ImageClassification => {
             "\
 # Where the pictures are. One of:
@@ -48,6 +57,19 @@ path = \"moves_TRAIN.ts\"
 # test = \"moves_TEST.ts\"                   the test part, where there is one; else a part is cut off
 "
         }
+        TaskKind::TextClassification => {
+            "\
+# The texts: CSV, JSONL or Parquet with a column of texts and one of labels. One of:
+#   dataset = \"sentiment\"                   a dataset of the catalogue (lepton data list); needs --fetch once
+#   path = \"texts.csv\"                     relative paths start at this folder
+path = \"texts.csv\"
+# The column to predict.
+target = \"label\"
+# test = \"test.csv\"                         a test table, where there is one; else a part is cut off
+# ignore = [\"id\"]                           columns to leave out: one column of texts stays
+# columns = { review = \"text\" }             where few texts look like categories
+"
+        }
         TaskKind::TabularClassification | TaskKind::TabularRegression => {
             "\
 # The table: CSV, JSONL or Parquet; relative paths start at this folder.
@@ -61,7 +83,29 @@ target = \"label\"
         }
     };
     let recipe = match task {
+        TaskKind::Forecasting => {
+            "\
+[forecast]                                  # how far ahead, from what, and what it is measured on
+horizon = 12                                # steps ahead
+# time = \"month\"                            # the column of times, which are checked: in order, no gaps
+# series = \"shop\"                           # the column that tells several series apart
+# season = 12                               # else it is guessed, and the report says so
+# window = 24                               # steps that a forecast is made from
+# transform = \"log\"                        # for values above 0 that swing in proportion to their size
+# quantiles = [0.1, 0.5, 0.9]
+
+"
+        }
         TaskKind::ImageClassification => "",
+        TaskKind::TextClassification => {
+            "\
+# [recipe]
+# tokenizer = \"wordpiece\"                   # pieces of words; or words, bpe, or the path of a tokenizer.json
+# vocabulary = 10000                        # most words that are told apart
+# max_length = 256                          # most words of one text; longer ones are cut
+
+"
+        }
         TaskKind::SeriesClassification => {
             "\
 # [recipe]
@@ -80,6 +124,13 @@ target = \"label\"
         }
     };
     let augment = match task {
+        TaskKind::TextClassification => {
+            "\
+# [[augment.steps]]                         # stage 3: varies training texts; docs/guide.md has the table
+# kind = \"delete_words\"
+
+"
+        }
         TaskKind::ImageClassification => {
             "\
 # [augment]                                 # stage 3: varies training pictures; 0 switches one off
@@ -92,7 +143,7 @@ target = \"label\"
 
 "
         }
-        TaskKind::TabularRegression => "",
+        TaskKind::Forecasting | TaskKind::TabularRegression => "",
         TaskKind::SeriesClassification => {
             "\
 # [[augment.steps]]                         # stage 3: varies training series; docs/guide.md has the table
@@ -107,6 +158,23 @@ target = \"label\"
 
 "
         }
+    };
+    let prepare = match task {
+        TaskKind::Forecasting => "",
+        _ => {
+            "\
+[prepare]                                   # stage 2
+valid_fraction = 0.1                        # cut from the training rows, stratified
+test_fraction = 0.2                         # only where the source has no test part
+# group = \"patient\"                         # no value of this column in two parts; or time = \"date\"
+
+"
+        }
+    };
+    let require = if task == TaskKind::Forecasting {
+        "# require = { mase = 1.5 }                  # the gate: above this nothing is registered"
+    } else {
+        "# require = { accuracy = 0.9 }              # the gate: below this nothing is registered"
     };
     format!(
         "\
@@ -124,12 +192,7 @@ seed = 42                                   # fixes every random choice
 # rule = \"row_count\"                        # not_null, unique, between, in_set, matches, type, fresh_within
 # min = 100
 
-[prepare]                                   # stage 2
-valid_fraction = 0.1                        # cut from the training rows, stratified
-test_fraction = 0.2                         # only where the source has no test part
-# group = \"patient\"                         # no value of this column in two parts; or time = \"date\"
-
-{recipe}{augment}[train]                                     # stage 4
+{prepare}{recipe}{augment}[train]                                     # stage 4
 # architecture = \"...\"                      # a network of the task's zoo; an unknown name lists them
 epochs = 20
 batch_size = 32
@@ -140,7 +203,7 @@ early_stopping = {{ patience = 3 }}
 accuracy_budget = 0.005                     # INT8 is kept only within this loss of accuracy, and only if faster
 
 [deploy]                                    # stage 6
-# require = {{ accuracy = 0.9 }}              # the gate: below this nothing is registered
+{require}
 
 [monitor]                                   # stage 7: thresholds of drift; see the reference
 "

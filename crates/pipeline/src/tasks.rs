@@ -11,9 +11,11 @@ pub fn tasks() -> [&'static dyn Task; TaskKind::ALL.len()] {
 /// The task of that kind.
 pub fn task(kind: TaskKind) -> &'static dyn Task {
     match kind {
+        TaskKind::Forecasting => &lepton_series::Forecasting,
         TaskKind::ImageClassification => &lepton_vision::ImageClassification,
         TaskKind::SeriesClassification => &lepton_series::SeriesClassification,
         TaskKind::TabularClassification => &lepton_tabular::TabularClassification,
         TaskKind::TabularRegression => &lepton_tabular::TabularRegression,
+        TaskKind::TextClassification => &lepton_text::TextClassification,
     }
 }

@@ -1,13 +1,15 @@
 //! What a training goes on from, and what that gained.
 
 use crate::model::open_package;
+use crate::pretrained::{self, Pretrained, pretrained};
 use crate::run::{Context, RunOptions};
 use crate::{Project, Stage};
 use lepton_core::{Digest, Error, ErrorCode, Event, Figure, LabelledCell, Metric, ModelRef, Result, Tensor};
 use lepton_data::Loader;
-use lepton_nn::{Architecture, Network};
+use lepton_nn::{Architecture, Layer, Network};
+use lepton_recipe::Codes;
 use lepton_runtime::Package;
-use lepton_train::{Target, Task, outputs_over};
+use lepton_train::{EvaluationInput, Target, Task, outputs_over};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -76,7 +78,7 @@ pub(crate) struct Source {
     pub(crate) weights: Digest,
 }
 
-/// Finds and reads what `from` names.
+/// Finds and reads what `from` names. A model of the catalogue comes before one of this machine.
 ///
 /// # Errors
 /// [`ErrorCode::NotFound`] for what is neither a model nor a file, [`ErrorCode::Unsupported`] for a package without a
@@ -90,6 +92,11 @@ pub(crate) fn source(context: &Context<'_>, from: &str) -> Result<Source> {
     }
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
         return of_onnx(context, &path).map_err(placed);
+    }
+    let Context { store, options, progress, cancel, .. } = *context;
+    let found = pretrained(store, &context.project.folder, from, limits, options.access.fetch, progress, cancel);
+    if let Some(found) = found.map_err(placed)? {
+        return of_encoder(context, &found).map_err(placed);
     }
     let model = if path.is_dir() { ModelRef::Path(path) } else { from.parse().map_err(placed)? };
     let (_, _, package) = open_package(context.store, &model, limits).map_err(placed)?;
@@ -121,6 +128,18 @@ fn of_package(package: &Package) -> Result<Source> {
     Ok(Source { network: Network::from_weights(&architecture, &weights)?, weights: Digest::of(&weights) })
 }
 
+/// An encoder of texts that was trained elsewhere.
+fn of_encoder(context: &Context<'_>, found: &Pretrained) -> Result<Source> {
+    let limits = &context.project.settings.limits;
+    let [config, weights] = [pretrained::CONFIG, pretrained::WEIGHTS].map(|name| found.read(name, limits));
+    let (config, weights) = (config?, weights?);
+    let imported = lepton_nn::import_encoder(&config, &weights, limits)?;
+    for text in imported.notes {
+        context.progress.event(Event::Note { text: format!("{}: {text}", found.name) });
+    }
+    Ok(Source { network: imported.network, weights: Digest::of_json(&(Digest::of(&config), Digest::of(&weights)))? })
+}
+
 /// What another program trained: the file's graph as layers of ours, with its weights.
 fn of_onnx(context: &Context<'_>, path: &Path) -> Result<Source> {
     let bytes = std::fs::read(path).map_err(|source| Error::io("read the model", path, source))?;
@@ -129,6 +148,33 @@ fn of_onnx(context: &Context<'_>, path: &Path) -> Result<Source> {
         context.progress.event(Event::Note { text });
     }
     Ok(Source { network: imported.network, weights: Digest::of(&bytes) })
+}
+
+/// Refuses a network of texts that was trained on the codes of another tokenizer, as far as that can be seen.
+pub(crate) fn check_codes(network: &Network, codes: Codes) -> Result<()> {
+    let of_input = |layer: &Layer| match layer {
+        Layer::Embedding(embedding) => Some((embedding.vocabulary, embedding.padding)),
+        _ => None,
+    };
+    let Some((vocabulary, padding)) = network.architecture().layers.iter().find_map(|node| of_input(&node.layer))
+    else {
+        return Ok(());
+    };
+    let message = match padding {
+        _ if vocabulary < codes.vocabulary => {
+            format!("the network knows {vocabulary} codes, the tokenizer of the recipe makes {}", codes.vocabulary)
+        }
+        Some(padding) if padding != codes.padding => {
+            format!(
+                "the network is padded with code {padding}, the tokenizer of the recipe pads with {}",
+                codes.padding
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorCode::Config, message)
+        .at_key("recipe.tokenizer")
+        .fix("name the tokenizer that the network was trained with: the same name or folder as train.from"))
 }
 
 /// The primary metric of a network over a split.
@@ -141,7 +187,8 @@ pub(crate) fn score(
 ) -> Result<f64> {
     let mut forward = |input: &Tensor| network.forward(input);
     let (outputs, targets) = outputs_over(loader, context.cancel, &mut forward)?;
-    let metrics = task.evaluate(&outputs, &targets, target)?;
+    let given = EvaluationInput { outputs: &outputs, targets: &targets, target, rows: loader.part() };
+    let metrics = task.evaluate(&given)?;
     let metric = task.primary_metric();
     metrics.get(metric.name()).copied().ok_or_else(|| Error::internal(format!("{metric} was not computed")))
 }

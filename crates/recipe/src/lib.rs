@@ -24,13 +24,16 @@ mod statistics;
 mod target;
 mod target_encoding;
 mod text;
+mod tokens;
 mod version1;
 mod whole_series;
+mod window;
 pub mod written;
 
 pub use fill::{Columns, Imputation, NumberFill, TextFill};
 pub use plan::{
-    CategoryPlan, DatePlan, ImagePlan, NumberPlan, RecipePlan, StepPlan, TargetPlan, TextPlan, WholeSeriesPlan,
+    CategoryPlan, DatePlan, ImagePlan, NumberPlan, RecipePlan, StepPlan, TargetPlan, TextPlan, TokenizerPlan,
+    TokensPlan, WholeSeriesPlan, WindowPlan,
 };
 pub use recipe::{INPUT_NAME, RECIPE_VERSION, Recipe};
 pub use repair::{CellAction, CellForm, CellValue, RepairAction, RepairPlan, Repairs};
@@ -39,3 +42,4 @@ pub use settings::{
     SeriesStandardize, TextCleaning, TextWeight, Unknown,
 };
 pub use text::clean as clean_text;
+pub use tokens::Codes;

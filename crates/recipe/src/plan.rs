@@ -11,14 +11,17 @@ use crate::settings::{
     CategoryEncode, CategoryMissing, DatePart, ImageFit, ImageNormalize, NumberMissing, NumberNormalize,
     SeriesStandardize, TextCleaning, TextWeight, Unknown,
 };
-use crate::target::{Classes, Number, Target};
+use crate::target::{Ahead, Classes, Number, Target};
 use crate::text::TextStep;
+use crate::tokens::TokensStep;
 use crate::whole_series::WholeSeriesStep;
+use crate::window::WindowStep;
 use arrow_array::RecordBatch;
-use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
+use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema, Transform};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// The steps of a recipe and its target, not yet fitted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,8 +47,12 @@ pub enum StepPlan {
     Date(DatePlan),
     /// A text becomes the weights of its words, in as many features as are asked for.
     Text(TextPlan),
+    /// A text becomes the codes of its words or pieces of words, int64 `[length]`, for an embedding.
+    Tokens(TokensPlan),
     /// A whole series becomes `[time, dimensions]`.
     Series(WholeSeriesPlan),
+    /// The end of a series becomes `[length, 1]`.
+    Window(WindowPlan),
 }
 
 /// A picture step. Colour is converted first (to grey with the ITU-R 601 weights), then the size (bilinear, with a
@@ -138,6 +145,47 @@ pub struct TextPlan {
     pub missing: CategoryMissing,
 }
 
+/// A step of codes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokensPlan {
+    /// The column.
+    pub column: String,
+    /// How a text is cut.
+    pub tokenizer: TokenizerPlan,
+    /// Most codes of a vocabulary that is learned; 0 is padding and 1 what is not known. Single letters and bytes that
+    /// pieces are made of always have theirs.
+    pub vocabulary: usize,
+    /// Of a vocabulary that is learned: a word, or a pair that becomes a piece, with fewer occurrences in training is
+    /// left out.
+    pub min_count: u64,
+    /// Of a vocabulary that is learned: whether capital letters count as small ones.
+    pub lowercase: bool,
+    /// Codes of every row: longer texts are cut at their end, shorter ones padded there. `None` takes what 98 % of the
+    /// training texts stay within.
+    pub length: Option<usize>,
+    /// The most that `length` becomes without being set.
+    pub max_length: usize,
+    /// What a missing value means: the same as an empty text, or an error.
+    pub missing: CategoryMissing,
+}
+
+/// How a text is cut into pieces that have codes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenizerPlan {
+    /// Runs of letters and digits, and runs of punctuation, each with its own code.
+    Words,
+    /// Pieces of words, as BERT has them; all of training.
+    WordPiece,
+    /// Pieces of words over bytes, as GPT-2 has them; all of training.
+    Bpe,
+    /// A `tokenizer.json` of the Hugging Face library in this file, which [`RecipePlan::read_tokenizers`] reads.
+    File(PathBuf),
+    /// A `tokenizer.json` as a whole.
+    Pretrained(serde_json::Value),
+}
+
 /// A step of whole series. Gaps are filled along straight lines, then numbers are scaled, then series are cut or padded
 /// with 0 at their end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,6 +197,19 @@ pub struct WholeSeriesPlan {
     pub length: Option<usize>,
     /// How numbers are scaled.
     pub standardize: SeriesStandardize,
+}
+
+/// A step of what a forecast is made from: the last values of a series of one dimension, standardised by training.
+/// Unlike a whole series it is never padded, and no gap is filled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowPlan {
+    /// The column.
+    pub column: String,
+    /// How many values; a row with more gives its last ones, a row with fewer is refused.
+    pub length: usize,
+    /// What is done to them first.
+    pub transform: Transform,
 }
 
 impl ImagePlan {
@@ -219,6 +280,22 @@ impl TextPlan {
     }
 }
 
+impl TokensPlan {
+    /// Lower-cased words that occur twice or more, up to 10,000 of them, in rows of up to 256.
+    pub fn new(column: impl Into<String>) -> TokensPlan {
+        TokensPlan {
+            column: column.into(),
+            tokenizer: TokenizerPlan::Words,
+            vocabulary: 10_000,
+            min_count: 2,
+            lowercase: true,
+            length: None,
+            max_length: 256,
+            missing: CategoryMissing::OwnCategory,
+        }
+    }
+}
+
 impl WholeSeriesPlan {
     /// As long as the longest of training, standardised by training.
     pub fn new(column: impl Into<String>) -> WholeSeriesPlan {
@@ -241,12 +318,27 @@ pub enum TargetPlan {
         /// The column.
         column: String,
     },
+    /// The steps behind a window, on the scale of the window's values.
+    Horizon {
+        /// The column, a series of `steps` values.
+        column: String,
+        /// The window, which is the recipe's one step.
+        window: WindowPlan,
+        /// Steps ahead.
+        steps: usize,
+        /// Levels of the quantiles that are predicted, rising between 0 and 1.
+        quantiles: Vec<f64>,
+        /// Steps of a season; 1 where there is none.
+        season: usize,
+    },
 }
 
 impl TargetPlan {
     fn column(&self) -> &str {
         match self {
-            TargetPlan::Classes { column } | TargetPlan::Number { column } => column,
+            TargetPlan::Classes { column } | TargetPlan::Number { column } | TargetPlan::Horizon { column, .. } => {
+                column
+            }
         }
     }
 }
@@ -260,7 +352,9 @@ impl StepPlan {
             StepPlan::Category(plan) => &plan.column,
             StepPlan::Date(plan) => &plan.column,
             StepPlan::Text(plan) => &plan.column,
+            StepPlan::Tokens(plan) => &plan.column,
             StepPlan::Series(plan) => &plan.column,
+            StepPlan::Window(plan) => &plan.column,
         }
     }
 
@@ -272,7 +366,9 @@ impl StepPlan {
             StepPlan::Category(_) => "category",
             StepPlan::Date(_) => "date",
             StepPlan::Text(_) => "text",
+            StepPlan::Tokens(_) => "tokens",
             StepPlan::Series(_) => "series",
+            StepPlan::Window(_) => "window",
         }
     }
 
@@ -280,9 +376,9 @@ impl StepPlan {
     pub fn accepts(&self, kind: ColumnKind) -> bool {
         match self {
             StepPlan::Image(_) => kind == ColumnKind::Image,
-            StepPlan::Series(_) => kind == ColumnKind::Series,
+            StepPlan::Series(_) | StepPlan::Window(_) => kind == ColumnKind::Series,
             StepPlan::Number(_) => kind == ColumnKind::Number,
-            StepPlan::Category(_) | StepPlan::Date(_) | StepPlan::Text(_) => {
+            StepPlan::Category(_) | StepPlan::Date(_) | StepPlan::Text(_) | StepPlan::Tokens(_) => {
                 matches!(kind, ColumnKind::Category | ColumnKind::Text)
             }
         }
@@ -314,6 +410,9 @@ impl RecipePlan {
         let target = match &self.target {
             Some(TargetPlan::Classes { column }) => Some(Target::Classes(Classes::fit(column, &train)?)),
             Some(TargetPlan::Number { column }) => Some(Target::Number(Number::fit(column, &train)?)),
+            Some(TargetPlan::Horizon { column, window, steps, quantiles, season }) => {
+                Some(Target::Ahead(Ahead::fit(column, window, (*steps, *season), quantiles, &train)?))
+            }
             None => None,
         };
         let classes = match &target {
@@ -336,7 +435,9 @@ impl RecipePlan {
                 StepPlan::Category(plan) => Step::Category(CategoryStep::fit(plan, classes, &train)?),
                 StepPlan::Date(plan) => Step::Date(DateStep::fit(plan, &train)?),
                 StepPlan::Text(plan) => Step::Text(TextStep::fit(plan, &train)?),
+                StepPlan::Tokens(plan) => Step::Tokens(TokensStep::fit(plan, &train)?),
                 StepPlan::Series(plan) => Step::Series(WholeSeriesStep::fit(plan, &train)?),
+                StepPlan::Window(plan) => Step::Window(WindowStep::fit(plan, &train)?),
             });
         }
         let mut names: Vec<&str> = self.steps.iter().map(StepPlan::column).collect();
@@ -344,6 +445,26 @@ impl RecipePlan {
         names.extend(target.as_ref().map(Target::column));
         let repairs = (!repairs.is_empty()).then(|| repairs.restrict(&names));
         Recipe::from_parts(Schema { columns }, repairs, steps, target)
+    }
+
+    /// Puts in the place of each tokenizer that is a file what `read` finds there.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BadData`] for a file that holds no JSON, and those of `read`.
+    pub fn read_tokenizers(&mut self, read: impl Fn(&Path) -> Result<Vec<u8>>) -> Result<()> {
+        for step in &mut self.steps {
+            if let StepPlan::Tokens(TokensPlan { tokenizer, .. }) = step
+                && let TokenizerPlan::File(path) = tokenizer
+            {
+                let json = serde_json::from_slice(&read(path)?).map_err(|source| {
+                    Error::new(ErrorCode::BadData, format!("this is no tokenizer.json: {source}"))
+                        .in_file(&*path)
+                        .at_key("recipe.tokenizer")
+                })?;
+                *tokenizer = TokenizerPlan::Pretrained(json);
+            }
+        }
+        Ok(())
     }
 
     fn check(&self, schema: &Schema) -> Result<()> {

@@ -7,10 +7,12 @@ use crate::picture::PictureStep;
 use crate::repair::Repairs;
 use crate::target::Target;
 use crate::text::TextStep;
+use crate::tokens::{Codes, TokensStep};
 use crate::version1::Version1;
 use crate::whole_series::WholeSeriesStep;
+use crate::window::WindowStep;
 use arrow_array::RecordBatch;
-use lepton_core::{ColumnKind, DType, Digest, Error, ErrorCode, Result, Schema, Tensor, TensorSpec};
+use lepton_core::{ColumnKind, DType, Digest, Error, ErrorCode, Horizon, Result, Schema, Tensor, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 /// The version of `recipe.json` that this build writes. It reads version 1 too.
@@ -19,7 +21,8 @@ pub const RECIPE_VERSION: u32 = 2;
 /// The name of the tensor that a recipe makes.
 pub const INPUT_NAME: &str = "input";
 
-/// Fitted preprocessing: raw columns in, one float32 tensor out. Made by [`crate::RecipePlan::fit`], kept as JSON.
+/// Fitted preprocessing: raw columns in, one tensor out: float32, or int64 where texts become codes.
+/// Made by [`crate::RecipePlan::fit`], kept as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -41,7 +44,9 @@ pub(crate) enum Step {
     Category(CategoryStep),
     Date(DateStep),
     Text(TextStep),
+    Tokens(TokensStep),
     Series(WholeSeriesStep),
+    Window(WindowStep),
 }
 
 impl Step {
@@ -52,16 +57,18 @@ impl Step {
             Step::Category(step) => &step.column,
             Step::Date(step) => &step.column,
             Step::Text(step) => &step.column,
+            Step::Tokens(step) => &step.column,
             Step::Series(step) => &step.column,
+            Step::Window(step) => &step.column,
         }
     }
 
     fn accepts(&self, kind: ColumnKind) -> bool {
         match self {
             Step::Image(_) => kind == ColumnKind::Image,
-            Step::Series(_) => kind == ColumnKind::Series,
+            Step::Series(_) | Step::Window(_) => kind == ColumnKind::Series,
             Step::Number(_) => kind == ColumnKind::Number,
-            Step::Category(_) | Step::Date(_) | Step::Text(_) => {
+            Step::Category(_) | Step::Date(_) | Step::Text(_) | Step::Tokens(_) => {
                 matches!(kind, ColumnKind::Category | ColumnKind::Text)
             }
         }
@@ -75,7 +82,9 @@ impl Step {
             Step::Category(step) => step.width(),
             Step::Date(step) => step.width(),
             Step::Text(step) => step.width(),
+            Step::Tokens(step) => step.codes().length,
             Step::Series(step) => step.width(),
+            Step::Window(step) => step.length,
         }
     }
 
@@ -86,7 +95,9 @@ impl Step {
             Step::Category(step) => step.check(),
             Step::Date(step) => step.check(),
             Step::Text(step) => step.check(),
+            Step::Tokens(step) => step.check(),
             Step::Series(step) => step.check(),
+            Step::Window(step) => step.check(),
         }
     }
 }
@@ -110,9 +121,18 @@ impl Recipe {
     }
 
     /// The tensor that [`Recipe::apply`] makes: `"input"`, float32, `[-1, C, H, W]` for a picture, `[-1, time,
-    /// dimensions]` for a series and `[-1, D]` for a table.
+    /// dimensions]` for a series and `[-1, D]` for a table; int64 `[-1, length]` for a text that becomes codes.
     pub fn output(&self) -> TensorSpec {
-        TensorSpec::batched(INPUT_NAME, DType::Float32, &self.row_shape())
+        let dtype = if self.codes().is_some() { DType::Int64 } else { DType::Float32 };
+        TensorSpec::batched(INPUT_NAME, dtype, &self.row_shape())
+    }
+
+    /// What an embedding must know, where rows are the codes of a text.
+    pub fn codes(&self) -> Option<Codes> {
+        match self.steps.as_slice() {
+            [Step::Tokens(step)] => Some(step.codes()),
+            _ => None,
+        }
     }
 
     /// Class names in the order of their indices; empty without a target, and where it is a number.
@@ -131,21 +151,31 @@ impl Recipe {
         }
     }
 
+    /// Of a forecast, its steps, quantiles and scale.
+    pub fn horizon(&self) -> Option<&Horizon> {
+        match &self.target {
+            Some(Target::Ahead(ahead)) => Some(&ahead.horizon),
+            _ => None,
+        }
+    }
+
     /// The column that is predicted.
     pub fn target_column(&self) -> Option<&str> {
         self.target.as_ref().map(Target::column)
     }
 
     /// One name per feature of a table row, in order (`age`, `age (missing)`, `class = 1st`, `class (other)`);
-    /// for a picture or a series the one name of its column.
+    /// for a picture, a series or a text of codes the one name of its column.
     pub fn feature_names(&self) -> Vec<String> {
         let names = self.steps.iter().map(|step| match step {
             Step::Image(step) => vec![step.column.clone()],
             Step::Series(step) => vec![step.column.clone()],
+            Step::Window(step) => vec![step.column.clone()],
             Step::Number(step) => step.feature_names(),
             Step::Category(step) => step.feature_names(),
             Step::Date(step) => step.feature_names(),
             Step::Text(step) => step.feature_names(),
+            Step::Tokens(step) => vec![step.column.clone()],
         });
         names.flatten().collect()
     }
@@ -188,6 +218,9 @@ impl Recipe {
         let repaired = self.repairs.as_ref().map(|repairs| repairs.apply(rows)).transpose()?;
         let rows = repaired.as_deref().unwrap_or(rows);
         let shape: Vec<usize> = std::iter::once(rows.num_rows()).chain(self.row_shape()).collect();
+        if let [Step::Tokens(step)] = self.steps.as_slice() {
+            return Tensor::int64(shape, step.encode(rows)?);
+        }
         let stride: usize = self.row_shape().iter().product();
         let count = stride.checked_mul(rows.num_rows()).ok_or_else(|| {
             Error::new(ErrorCode::TooLarge, format!("{} rows of {stride} features are too many", rows.num_rows()))
@@ -198,17 +231,20 @@ impl Recipe {
             match step {
                 Step::Image(step) => step.write(rows, &mut output)?,
                 Step::Series(step) => step.write(rows, &mut output)?,
+                Step::Window(step) => step.write(rows, &mut output)?,
                 Step::Number(step) => step.write(rows, &mut output, at, stride)?,
                 Step::Category(step) => step.write(rows, &mut output, at, stride, training)?,
                 Step::Date(step) => step.write(rows, &mut output, at, stride)?,
                 Step::Text(step) => step.write(rows, &mut output, at, stride)?,
+                Step::Tokens(_) => return Err(Error::internal("codes beside other features")),
             }
             at += step.width();
         }
         Tensor::float32(shape, output)
     }
 
-    /// Turns the target column into class indices, int64 `[n]`, or a number into standardised ones, float32 `[n, 1]`.
+    /// Turns the target column into class indices, int64 `[n]`, a number into standardised ones, float32 `[n, 1]`, or the
+    /// steps of a forecast, float32 `[n, steps]`, on the network's scale.
     ///
     /// # Errors
     /// [`ErrorCode::BadData`] with the row of a label that is missing or was never seen in training, or of a number that
@@ -273,6 +309,7 @@ impl Recipe {
         match self.steps.as_slice() {
             [Step::Image(step)] => vec![step.channels, step.height, step.width],
             [Step::Series(step)] => vec![step.length, step.dimensions],
+            [Step::Window(step)] => vec![step.length, 1],
             steps => vec![steps.iter().map(Step::width).sum()],
         }
     }
@@ -283,9 +320,14 @@ impl Recipe {
             return Err(Error::new(ErrorCode::BadData, "the recipe has no steps"));
         }
         if self.steps.len() > 1
-            && let Some(step) = self.steps.iter().find(|step| matches!(step, Step::Image(_) | Step::Series(_)))
+            && let Some((step, what)) = self.steps.iter().find_map(|step| match step {
+                Step::Image(_) => Some((step, "picture")),
+                Step::Series(_) => Some((step, "series")),
+                Step::Window(_) => Some((step, "window of a series")),
+                Step::Tokens(_) => Some((step, "text of codes")),
+                _ => None,
+            })
         {
-            let what = if matches!(step, Step::Image(_)) { "picture" } else { "series" };
             let message = format!("a {what} beside other input columns is not supported");
             return Err(Error::new(ErrorCode::Unsupported, message)
                 .at_column(step.column())

@@ -1,8 +1,10 @@
-//! The target: class labels to indices and back, or a number, standardised.
+//! The target: class labels to indices and back, a number, standardised, or the next steps of a series.
 
-use crate::column::{bad_value, numbers, quoted, texts};
+use crate::column::{bad_value, numbers, quoted, series, texts};
+use crate::plan::WindowPlan;
+use crate::window::scale_of;
 use arrow_array::{Array, RecordBatch};
-use lepton_core::{Error, ErrorCode, Result, Tensor, nearest};
+use lepton_core::{Error, ErrorCode, Horizon, Result, Tensor, nearest};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 pub(crate) enum Target {
     Classes(Classes),
     Number(Number),
+    Ahead(Ahead),
 }
 
 /// One of several classes.
@@ -32,11 +35,20 @@ pub(crate) struct Number {
     pub(crate) deviation: f64,
 }
 
+/// The steps behind a window, on the scale of the window's values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ahead {
+    pub(crate) column: String,
+    pub(crate) horizon: Horizon,
+}
+
 impl Target {
     pub(crate) fn column(&self) -> &str {
         match self {
             Target::Classes(classes) => &classes.column,
             Target::Number(number) => &number.column,
+            Target::Ahead(ahead) => &ahead.column,
         }
     }
 
@@ -45,14 +57,16 @@ impl Target {
         match self {
             Target::Classes(classes) => classes.check(),
             Target::Number(number) => number.check(),
+            Target::Ahead(ahead) => ahead.horizon.check().map_err(|error| error.at_column(&ahead.column)),
         }
     }
 
-    /// Class indices, int64 `[n]`, or standardised numbers, float32 `[n, 1]`.
+    /// Class indices, int64 `[n]`, standardised numbers, float32 `[n, 1]`, or the steps ahead, float32 `[n, steps]`.
     pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<Tensor> {
         match self {
             Target::Classes(classes) => classes.encode(batch),
             Target::Number(number) => number.encode(batch),
+            Target::Ahead(ahead) => ahead.encode(batch),
         }
     }
 }
@@ -82,6 +96,41 @@ impl Number {
         let values = number_values(&self.column, batch)?;
         let scaled: Vec<f32> = values.iter().map(|value| ((value - self.mean) / self.deviation) as f32).collect();
         Tensor::float32(vec![scaled.len(), 1], scaled)
+    }
+}
+
+impl Ahead {
+    pub(crate) fn fit(
+        column: &str,
+        window: &WindowPlan,
+        (steps, season): (usize, usize),
+        quantiles: &[f64],
+        train: &RecordBatch,
+    ) -> Result<Ahead> {
+        let (offset, scale) = scale_of(window, train)?;
+        let horizon =
+            Horizon { steps, quantiles: quantiles.to_vec(), season, transform: window.transform, offset, scale };
+        horizon.check().map_err(|error| error.at_column(column))?;
+        Ok(Ahead { column: column.to_owned(), horizon })
+    }
+
+    fn encode(&self, batch: &RecordBatch) -> Result<Tensor> {
+        let all = series(batch, &self.column)?;
+        let steps = self.horizon.steps;
+        let mut encoded = Vec::with_capacity(all.len() * steps);
+        for row in 0..all.len() {
+            let ahead = all.get(row).filter(|ahead| ahead.dimensions == 1 && ahead.values.len() == steps);
+            let ahead = ahead.ok_or_else(|| {
+                bad_value(&self.column, row, format!("what is forecast must be {steps} values of one dimension"))
+            })?;
+            for value in ahead.values {
+                let value = self.horizon.to_network(f64::from(*value)).map(|value| value as f32);
+                encoded.push(value.filter(|value| value.is_finite()).ok_or_else(|| {
+                    bad_value(&self.column, row, "a value that is forecast is missing, or cannot be transformed")
+                })?);
+            }
+        }
+        Tensor::float32(vec![all.len(), steps], encoded)
     }
 }
 

@@ -1,7 +1,8 @@
 //! From output tensors to answers, as the manifest's decoder says. Probabilities are computed in float64.
 
 use lepton_core::{
-    Activation, ClassProbability, Decoder, Error, ErrorCode, NamedTensors, Prediction, Result, Tensor, TensorData,
+    Activation, ClassProbability, Decoder, Error, ErrorCode, Horizon, NamedTensors, Prediction, Result, Tensor,
+    TensorData,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub(crate) fn decode(decoder: &Decoder, outputs: &NamedTensors) -> Result<Vec<Pr
     match decoder {
         Decoder::Classification { output, labels, activation } => classes(find(outputs, output)?, labels, *activation),
         Decoder::Regression { output, scale, offset } => numbers(find(outputs, output)?, *scale, *offset),
+        Decoder::Forecast { output, horizon } => forecasts(find(outputs, output)?, horizon),
         Decoder::Raw => raw(outputs),
     }
 }
@@ -34,6 +36,27 @@ fn numbers(outputs: &Tensor, scale: f64, offset: f64) -> Result<Vec<Prediction>>
         if value.is_finite() { Ok(Prediction::Regression { value }) } else { Err(not_finite(row)) }
     };
     outputs.as_float32()?.iter().enumerate().map(value).collect()
+}
+
+fn forecasts(outputs: &Tensor, horizon: &Horizon) -> Result<Vec<Prediction>> {
+    let (levels, width) = (horizon.quantiles.len(), horizon.outputs());
+    let Some(median) = horizon.median().filter(|_| outputs.shape().len() == 2 && outputs.row_len() == width) else {
+        let text =
+            format!("outputs of shape {:?} are not {} steps of {levels} quantiles", outputs.shape(), horizon.steps);
+        return Err(Error::new(ErrorCode::Shape, text));
+    };
+    let rows = outputs.as_float32()?.chunks_exact(width).enumerate();
+    rows.map(|(row, outputs)| {
+        let all = horizon.quantiles_of(outputs);
+        if all.iter().any(|value| !value.is_finite()) {
+            return Err(not_finite(row));
+        }
+        let level = |place: usize| all.iter().skip(place).step_by(levels).copied().collect::<Vec<f64>>();
+        let quantiles = horizon.quantiles.iter().enumerate();
+        let quantiles = quantiles.map(|(place, quantile)| (quantile.to_string(), level(place))).collect();
+        Ok(Prediction::Forecast { forecast: level(median), quantiles })
+    })
+    .collect()
 }
 
 fn classes(scores: &Tensor, labels: &[String], activation: Activation) -> Result<Vec<Prediction>> {
@@ -128,6 +151,7 @@ fn not_finite(row: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lepton_core::Transform;
     use proptest::prelude::*;
 
     fn decoder(activation: Activation) -> Decoder {
@@ -179,6 +203,31 @@ mod tests {
         assert_eq!(serde_json::to_value(answers).unwrap(), serde_json::json!([{"value": 11.0}, {"value": 8.0}]));
         let error = decode(&decoder, &rows(&[0.5, f32::NAN])).unwrap_err();
         assert_eq!((error.code(), error.place().row), (ErrorCode::GateFailed, Some(2)));
+        assert_eq!(decode(&decoder, &outputs(&[0.0, 1.0, 2.0])).unwrap_err().code(), ErrorCode::Shape);
+    }
+
+    #[test]
+    fn a_forecast_has_its_quantiles_in_order_and_in_the_unit_of_the_data() {
+        let horizon = Horizon {
+            steps: 2,
+            quantiles: vec![0.1, 0.5, 0.9],
+            season: 1,
+            transform: Transform::None,
+            offset: 10.0,
+            scale: 2.0,
+        };
+        let decoder = Decoder::Forecast { output: "output".into(), horizon };
+        let rows = |values: &[f32]| -> NamedTensors {
+            vec![("output".into(), Tensor::float32([values.len() / 6, 6], values.to_vec()).unwrap())]
+        };
+        let answers = decode(&decoder, &rows(&[0.0, 1.0, 2.0, 1.0, 0.0, -1.0])).unwrap();
+        let quantiles = serde_json::json!({"0.1": [10.0, 8.0], "0.5": [12.0, 10.0], "0.9": [14.0, 12.0]});
+        let wanted = serde_json::json!([{"forecast": [12.0, 10.0], "quantiles": quantiles}]);
+        assert_eq!(serde_json::to_value(&answers).unwrap(), wanted);
+        let read: Vec<Prediction> = serde_json::from_value(wanted).unwrap();
+        assert_eq!(read, answers);
+        let error = decode(&decoder, &rows(&[0.0, f32::NAN, 2.0, 1.0, 0.0, -1.0])).unwrap_err();
+        assert_eq!((error.code(), error.place().row), (ErrorCode::GateFailed, Some(1)));
         assert_eq!(decode(&decoder, &outputs(&[0.0, 1.0, 2.0])).unwrap_err().code(), ErrorCode::Shape);
     }
 

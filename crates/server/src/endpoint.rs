@@ -35,7 +35,7 @@ impl Endpoint {
         let ServedModel { name, version, model, monitor } = served;
         let labels = match &model.manifest().decoder {
             Decoder::Classification { labels, .. } => labels.as_slice(),
-            Decoder::Regression { .. } | Decoder::Raw => &[],
+            Decoder::Regression { .. } | Decoder::Forecast { .. } | Decoder::Raw => &[],
         };
         let metrics = ModelMetrics::new(&name, version, labels);
         let batcher = Batcher::new(Arc::clone(&model), batch.clone())?;

@@ -169,6 +169,10 @@ fn schemas() -> Value {
         "ClassProbability": object(&["label", "probability"], json!({"label": text(), "probability": {"type": "number"}})),
         "Prediction": object(&[], json!({
             "label": text(), "probability": {"type": "number"}, "probabilities": list(reference("ClassProbability")),
+            "value": {"type": "number", "description": "A number that is predicted"},
+            "forecast": {"type": "array", "items": {"type": "number"}, "description": "The median of each step ahead"},
+            "quantiles": {"type": "object", "additionalProperties": list(json!({"type": "number"})),
+                "description": "Each quantile of the steps ahead, by its level"},
             "outputs": {"type": "object", "description": "Raw outputs of a model without a decoder"}})),
         "IngestAnswer": object(&["dataset", "sequence", "rows", "total_rows", "repeated"], json!({
             "dataset": text(), "sequence": {"type": "integer"}, "rows": {"type": "integer"},

@@ -12,7 +12,7 @@ pub struct PredictionSketch {
     pub labels: CategorySketch,
     /// The probability of the predicted label.
     pub probability: NumberSketch,
-    /// Predicted numbers.
+    /// Predicted numbers; of a forecast the mean over its steps.
     #[serde(default)]
     pub values: NumberSketch,
     /// Answers that are output tensors.
@@ -35,6 +35,10 @@ impl PredictionSketch {
                 self.probability.add(Some(*probability));
             }
             Prediction::Regression { value } => self.values.add(Some(*value)),
+            Prediction::Forecast { forecast, .. } => {
+                let mean = forecast.iter().sum::<f64>() / forecast.len() as f64;
+                self.values.add((!forecast.is_empty()).then_some(mean));
+            }
             Prediction::Raw { .. } => self.raw += 1,
         }
     }

@@ -6,6 +6,7 @@ use crate::history::EpochRecord;
 use crate::pace::Interval;
 use crate::settings::ClassWeights;
 use crate::target::{Target, class_weights};
+use crate::task::EvaluationInput;
 use lepton_boost::{BoostSettings, Examples, Forest, Objective};
 use lepton_core::{Error, ErrorCode, Event, Result, Tensor};
 use lepton_nn::{Architecture, InputSpec, Network, Node, Trees};
@@ -31,6 +32,11 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
         Target::Number { .. } => (Objective::SquaredError, 1),
         Target::Classes([_, _]) => (Objective::Logistic, 2),
         Target::Classes(labels) => (Objective::Softmax { classes: labels.len() }, labels.len()),
+        Target::Horizon(_) => {
+            return Err(
+                Error::new(ErrorCode::Unsupported, "boosting does not forecast series").at_key("train.architecture")
+            );
+        }
     };
     let (train, valid) = (job.train.everything()?, job.valid.everything()?);
     let &[rows, columns] = train.0.shape() else {
@@ -39,15 +45,21 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
     };
     let (targets, valid_targets) = (numbers(&train.1)?, numbers(&valid.1)?);
     let weights = match (&job.settings.class_weights, job.target) {
-        (None, _) => None,
+        (None, _) => None::<Vec<f32>>,
         (Some(wanted), Target::Classes(labels)) => Some(row_weights(job, wanted, labels, &targets)?),
         (Some(_), _) => {
             let message = format!("{} has no classes to weigh", job.task.kind());
             return Err(Error::new(ErrorCode::Config, message).at_key("train.class_weights"));
         }
     };
+    let weights = match (weights, job.train.weights()) {
+        (Some(of_class), Some(of_row)) => Some(of_class.iter().zip(of_row).map(|(one, other)| one * other).collect()),
+        (None, of_row) => of_row.map(<[f32]>::to_vec),
+        (of_class, None) => of_class,
+    };
     let training = Examples { features: train.0.as_float32()?, targets: &targets, weights: weights.as_deref() };
-    let validation = Examples { features: valid.0.as_float32()?, targets: &valid_targets, weights: None };
+    let of_valid = job.valid.weights();
+    let validation = Examples { features: valid.0.as_float32()?, targets: &valid_targets, weights: of_valid };
     // What the threads share; the job's checkpoints are not among it.
     let (progress, cancel, seed) = (job.progress, job.cancel, job.seed);
     let clock = Instant::now();
@@ -78,7 +90,9 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
     let kept = forest.trees() / per_round;
     let network = network(&forest, columns, outputs)?;
     let outputs = network.forward(&valid.0)?;
-    let scores = job.task.evaluate(&outputs, &valid.1, job.target)?;
+    let (targets, target, raw) = (&valid.1, job.target, job.valid.part());
+    let given = EvaluationInput { outputs: &outputs, targets, target, rows: raw };
+    let scores = job.task.evaluate(&given)?;
     let mut before = 0.0;
     let history = losses.iter().enumerate().map(|(place, &(train_loss, valid_loss, now))| EpochRecord {
         epoch: place + 1,
@@ -105,6 +119,7 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
         history,
         resumed_from_step: None,
         data_wait_seconds: 0.0,
+        members: Vec::new(),
         backend: "lepton-boost (cpu)".to_owned(),
     })
 }

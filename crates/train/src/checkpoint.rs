@@ -1,16 +1,16 @@
 //! The bytes of a checkpoint: everything that a training needs to go on as if it had never stopped.
 //!
 //! Where checkpoints are kept is the caller's business ([`Checkpoints`]); this module neither opens files nor
-//! knows that there are any. Layout, little-endian: the magic `LEPTCKP1`, then three blocks, each a 64-bit
-//! length and that many bytes: the position as JSON, the trainer's state, the best weights (empty before the
-//! first epoch has ended).
+//! knows that there are any. Layout, little-endian: the magic `LEPTCKP2`, then four blocks, each a 64-bit
+//! length and that many bytes: the position as JSON, the trainer's state, what aligns domains (empty where
+//! nothing does), the best weights (empty before the first epoch has ended).
 
 use crate::early_stopping::BestSoFar;
 use crate::history::EpochRecord;
 use lepton_core::{Digest, Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 8] = b"LEPTCKP1";
+const MAGIC: &[u8; 8] = b"LEPTCKP2";
 
 /// Where checkpoints of one training are kept. Whole or not at all: after [`Checkpoints::save`] has returned,
 /// a killed process finds these bytes again.
@@ -90,6 +90,7 @@ pub(crate) struct Position {
 pub(crate) struct Checkpoint {
     pub(crate) position: Position,
     pub(crate) trainer: Vec<u8>,
+    pub(crate) alignment: Vec<u8>,
     pub(crate) best_weights: Vec<u8>,
 }
 
@@ -97,36 +98,47 @@ impl Checkpoint {
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let position = serde_json::to_vec(&self.position)
             .map_err(|source| Error::internal(format!("a training position cannot be written: {source}")))?;
-        let blocks = [&position, &self.trainer, &self.best_weights];
-        let mut bytes = Vec::with_capacity(32 + blocks.iter().map(|block| block.len()).sum::<usize>());
-        bytes.extend_from_slice(MAGIC);
-        for block in blocks {
-            bytes.extend_from_slice(&(block.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(block);
-        }
-        Ok(bytes)
+        let blocks = [position.as_slice(), &self.trainer, &self.alignment, &self.best_weights];
+        Ok(write_blocks(MAGIC, blocks.into_iter()))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint> {
-        let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(|| broken("it does not start as one of this version"))?;
-        let mut block = || -> Result<&[u8]> {
-            let (length, after) = rest.split_first_chunk::<8>().ok_or_else(|| broken("it ends too early"))?;
-            let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| broken("a length is too large"))?;
-            let (block, after) = after.split_at_checked(length).ok_or_else(|| broken("it ends too early"))?;
-            rest = after;
-            Ok(block)
+        let [position, trainer, alignment, best_weights] = read_blocks(MAGIC, bytes)?[..] else {
+            return Err(broken("it has other parts than it should"));
         };
-        let (position, trainer, best_weights) = (block()?, block()?.to_vec(), block()?.to_vec());
-        if !rest.is_empty() {
-            return Err(broken("it has bytes past its end"));
-        }
+        let (trainer, alignment, best_weights) = (trainer.to_vec(), alignment.to_vec(), best_weights.to_vec());
         let position = serde_json::from_slice(position)
             .map_err(|source| broken("its position is unreadable").caused_by(source))?;
-        Ok(Checkpoint { position, trainer, best_weights })
+        Ok(Checkpoint { position, trainer, alignment, best_weights })
     }
 }
 
-fn broken(why: &str) -> Error {
+/// A magic word and blocks, each behind its length.
+pub(crate) fn write_blocks<'a>(magic: &[u8; 8], blocks: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    for block in blocks {
+        bytes.extend_from_slice(&(block.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(block);
+    }
+    bytes
+}
+
+/// The blocks that [`write_blocks`] wrote.
+pub(crate) fn read_blocks<'a>(magic: &[u8; 8], bytes: &'a [u8]) -> Result<Vec<&'a [u8]>> {
+    let mut rest = bytes.strip_prefix(magic).ok_or_else(|| broken("it does not start as one of this version"))?;
+    let mut blocks = Vec::new();
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<8>().ok_or_else(|| broken("it ends too early"))?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| broken("a length is too large"))?;
+        let (block, after) = after.split_at_checked(length).ok_or_else(|| broken("it ends too early"))?;
+        blocks.push(block);
+        rest = after;
+    }
+    Ok(blocks)
+}
+
+/// The error for a checkpoint that cannot be read.
+pub(crate) fn broken(why: &str) -> Error {
     Error::new(ErrorCode::Integrity, format!("the training checkpoint cannot be used: {why}"))
         .fix("run again with --from train to train this stage anew")
 }
@@ -157,6 +169,7 @@ mod tests {
                 stopped_early: false,
             },
             trainer: vec![1, 2, 3],
+            alignment: vec![5; 7],
             best_weights: vec![4; 40],
         }
     }

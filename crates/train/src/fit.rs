@@ -5,19 +5,22 @@
 //! step sees depends on seed, epoch and step only, never on the clock, so a training that was stopped and
 //! resumed ends with the same bytes as one that was not.
 
+use crate::adapt::Alignment;
 use crate::boosting;
 use crate::checkpoint::{Checkpoint, Checkpoints, EpochSums, Position};
 use crate::early_stopping::BestSoFar;
+use crate::ensemble::{self, MemberScore};
 use crate::history::EpochRecord;
 use crate::metrics::argmax;
 use crate::outputs::outputs_over;
 use crate::pace::{Interval, Speed};
 use crate::settings::TrainSettings;
 use crate::target::{self, Target};
-use crate::task::{Learner, Task};
+use crate::task::{EvaluationInput, Learner, Task};
+use crate::transfer::FixedBody;
 use lepton_core::{Cancel, DType, Digest, Error, ErrorCode, Event, Progress, Result, Seed, Tensor};
 use lepton_data::{Batch, Epoch, Loader};
-use lepton_nn::{Architecture, Loss, Network, Trainer};
+use lepton_nn::{Architecture, HiddenLoss, Loss, Network, StepRows, Trainer};
 use std::time::Instant;
 
 /// Seconds between two [`Event::Step`]s, at least.
@@ -63,6 +66,8 @@ pub struct Fit {
     pub samples_per_second: f64,
     /// Seconds in which steps waited for their batch, over all epochs.
     pub data_wait_seconds: f64,
+    /// Of an ensemble its members.
+    pub members: Vec<MemberScore>,
     /// What computed, for example `burn 0.22.1 flex (cpu)`.
     pub backend: String,
 }
@@ -77,6 +82,11 @@ pub struct Fit {
 /// not of this job; [`ErrorCode::Config`] for settings that make no sense; and what the data, the network
 /// and the checkpoints report.
 pub fn fit(job: FitJob<'_>) -> Result<Fit> {
+    fit_aligned(job, None)
+}
+
+/// As [`fit`], with the domains of rows aligned at a hidden layer.
+pub(crate) fn fit_aligned<'a>(job: FitJob<'a>, alignment: Option<Alignment<'a>>) -> Result<Fit> {
     job.settings.validate()?;
     for (loader, split) in [(job.train, "training"), (job.valid, "validation")] {
         if loader.rows() == 0 {
@@ -84,13 +94,36 @@ pub fn fit(job: FitJob<'_>) -> Result<Fit> {
                 .fix("give more rows, or change prepare.valid_fraction"));
         }
     }
-    let learner = job.learner;
-    let architecture = match learner {
-        Learner::Network(architecture) => architecture,
-        Learner::Trained(start) => start.network().architecture(),
+    let (learner, settings) = (job.learner, job.settings);
+    let network = match learner {
+        Learner::Network(architecture) => Network::new(architecture, job.seed)?,
+        Learner::Trained(start) => start.network().clone().with_seed(job.seed),
         Learner::Boosting(settings) => return boosting::fit(&job, settings),
+        Learner::Ensemble(members) => return ensemble::fit(job, members),
     };
-    let mut training = Training::start(job, architecture)?;
+    let network = on_threads(network, settings)?;
+    if let (Learner::Trained(start), None) = (learner, &alignment)
+        && let Some(body) = FixedBody::of(&job, start, &network)?
+    {
+        let [train, valid] = body.rows(&job)?;
+        let FitJob { task, learner, target, settings, seed, checkpoints, progress, cancel, .. } = job;
+        let (train, valid) = (&train, &valid);
+        let job = FitJob { task, learner, target, train, valid, settings, seed, checkpoints, progress, cancel };
+        let fit = fit_network(job, body.rest, Some(body.layers), None)?;
+        let whole = network.with_numbers_of(&fit.network);
+        return Ok(Fit { network: whole, ..fit });
+    }
+    fit_network(job, network, None, alignment)
+}
+
+/// Trains `network`, whose rows have run through that many layers before it.
+fn fit_network<'a>(
+    job: FitJob<'a>,
+    network: Network,
+    layers_before: Option<usize>,
+    alignment: Option<Alignment<'a>>,
+) -> Result<Fit> {
+    let mut training = Training::start(job, network, layers_before, alignment)?;
     while !training.position.finished {
         training.steps_of_epoch()?;
         training.end_of_epoch()?;
@@ -101,8 +134,9 @@ pub fn fit(job: FitJob<'_>) -> Result<Fit> {
 /// A training in progress.
 struct Training<'a> {
     job: FitJob<'a>,
-    architecture: &'a Architecture,
+    architecture: Architecture,
     trainer: Trainer,
+    alignment: Option<Alignment<'a>>,
     loss: Loss,
     position: Position,
     /// The next epoch's batches, which are prepared while this one is validated.
@@ -118,20 +152,21 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn start(job: FitJob<'a>, architecture: &'a Architecture) -> Result<Training<'a>> {
-        let fingerprint = fingerprint(&job)?;
-        let network = match job.learner {
-            Learner::Trained(start) => start.network().clone().with_seed(job.seed),
-            _ => Network::new(architecture, job.seed)?,
-        };
-        let network = on_threads(network, job.settings)?;
+    fn start(
+        job: FitJob<'a>,
+        network: Network,
+        layers_before: Option<usize>,
+        alignment: Option<Alignment<'a>>,
+    ) -> Result<Training<'a>> {
+        let fingerprint = fingerprint(&job, layers_before, alignment.as_ref())?;
         let counts = job.train.class_counts();
         let loss = target::loss(job.task, job.settings, job.target, counts.as_deref())?;
         let trainer =
             Trainer::new(network, loss.clone(), job.settings.optimizer.clone())?.with_update(job.settings.update())?;
         let mut training = Training {
-            architecture,
+            architecture: trainer.network().architecture().clone(),
             trainer,
+            alignment,
             loss,
             position: Position {
                 fingerprint,
@@ -162,10 +197,12 @@ impl<'a> Training<'a> {
         let Some((step, bytes)) = self.job.checkpoints.latest()? else { return Ok(()) };
         let checkpoint = Checkpoint::decode(&bytes)?;
         if checkpoint.position.fingerprint != self.position.fingerprint {
-            return Err(Error::new(ErrorCode::Integrity, "the newest checkpoint belongs to another training")
-                .fix("run again with --from train to train this stage anew"));
+            return Err(other_training());
         }
         self.trainer.restore(&checkpoint.trainer)?;
+        if let Some(alignment) = &mut self.alignment {
+            alignment.restore(&checkpoint.alignment)?;
+        }
         self.position = checkpoint.position;
         self.best_weights = checkpoint.best_weights;
         self.resumed_from_step = Some(step);
@@ -220,7 +257,20 @@ impl<'a> Training<'a> {
         let losses: Vec<f64> = self.position.history.iter().map(|record| record.valid_loss).collect();
         let factor = settings.schedule.factor(self.global_step(), self.job.train.steps(), settings.epochs, &losses);
         let learning_rate = settings.learning_rate * factor;
-        let outcome = match self.trainer.step(&batch.input, &batch.target, learning_rate) {
+        let step = self.global_step();
+        let steps = (settings.epochs * self.job.train.steps()) as u64;
+        let more = match &mut self.alignment {
+            Some(alignment) => Some(alignment.begin(batch, step, steps, settings.batch_size, learning_rate)?),
+            None => None,
+        };
+        let rows = StepRows {
+            input: &batch.input,
+            target: &batch.target,
+            weights: batch.weights.as_deref(),
+            unlabelled: more.as_ref(),
+        };
+        let hidden = self.alignment.as_mut().map(|alignment| alignment as &mut (dyn HiddenLoss + Send));
+        let outcome = match self.trainer.step_over(&rows, hidden, learning_rate) {
             Ok(outcome) => outcome,
             Err(error) if error.code() == ErrorCode::Diverged => {
                 // The step was not taken, so what stands before it is good.
@@ -229,6 +279,9 @@ impl<'a> Training<'a> {
             }
             Err(error) => return Err(error),
         };
+        if let Some(alignment) = &mut self.alignment {
+            alignment.commit();
+        }
         let rows = batch.target.rows();
         let sums = &mut self.position.sums;
         sums.loss += outcome.loss * rows as f64;
@@ -253,7 +306,9 @@ impl<'a> Training<'a> {
             Err(error) if error.code() == ErrorCode::Cancelled => return self.stop(),
             other => other?,
         };
-        let valid = match self.job.task.evaluate(&outputs, &targets, self.job.target) {
+        let rows = self.job.valid.part();
+        let given = EvaluationInput { outputs: &outputs, targets: &targets, target: self.job.target, rows };
+        let valid = match self.job.task.evaluate(&given) {
             Err(error) if error.code() == ErrorCode::Diverged => return Err(self.diverged(&error)),
             other => other?,
         };
@@ -263,7 +318,14 @@ impl<'a> Training<'a> {
             let message = format!("{} does not compute {metric} on these rows", self.job.task.kind());
             Error::new(ErrorCode::Config, message).at_key("train.early_stopping.monitor")
         })?;
-        let valid_loss = self.loss.value(&outputs, &targets)?;
+        let valid_loss = match self.job.valid.weights() {
+            None => self.loss.value(&outputs, &targets)?,
+            Some(weights) => self.loss.weighted_value(&outputs, &targets, weights)?,
+        };
+        // Metrics know no weights, so that weighted rows choose by their loss unless a person names a metric.
+        let is_weighted =
+            self.job.valid.weights().is_some() && stopping.is_none_or(|stopping| stopping.monitor.is_none());
+        let watched = if is_weighted && !metric.higher_is_better() { valid_loss } else { watched };
         let Position { epoch, sums, .. } = self.position;
         let record = EpochRecord {
             epoch,
@@ -300,7 +362,7 @@ impl<'a> Training<'a> {
             let text = format!("stopped early after epoch {epoch}: epoch {} stays the best", best.epoch);
             self.job.progress.event(Event::Note { text });
         }
-        let best = Network::from_weights(self.architecture, &self.best_weights)?;
+        let best = Network::from_weights(&self.architecture, &self.best_weights)?;
         Ok(Fit {
             network: on_threads(best, self.job.settings)?,
             best_epoch: self.position.best.epoch,
@@ -309,6 +371,7 @@ impl<'a> Training<'a> {
             resumed_from_step: self.resumed_from_step,
             stopped_early: self.position.stopped_early,
             samples_per_second: self.speed.rows_per_second(self.clock.elapsed().as_secs_f64()),
+            members: Vec::new(),
             backend: self.trainer.backend(),
         })
     }
@@ -339,6 +402,7 @@ impl<'a> Training<'a> {
         let checkpoint = Checkpoint {
             position: self.position.clone(),
             trainer: self.trainer.state()?,
+            alignment: self.alignment.as_ref().map(Alignment::state).transpose()?.unwrap_or_default(),
             best_weights: self.best_weights.clone(),
         };
         let step = self.global_step();
@@ -409,15 +473,26 @@ fn on_threads(network: Network, settings: &TrainSettings) -> Result<Network> {
     }
 }
 
+/// The error for a checkpoint that is not of this job.
+pub(crate) fn other_training() -> Error {
+    Error::new(ErrorCode::Integrity, "the newest checkpoint belongs to another training")
+        .fix("run again with --from train to train this stage anew")
+}
+
 /// A hash of what the result depends on besides the data, whose hash is in the caller's key.
-fn fingerprint(job: &FitJob<'_>) -> Result<Digest> {
+pub(crate) fn fingerprint(
+    job: &FitJob<'_>,
+    layers_before: Option<usize>,
+    alignment: Option<&Alignment<'_>>,
+) -> Result<Digest> {
     let TrainSettings { epochs, batch_size, optimizer, learning_rate, schedule, early_stopping, .. } = job.settings;
     let TrainSettings { loss, class_weights, .. } = job.settings;
     Digest::of_json(&(
         (job.learner, job.seed, job.target),
         (job.train.rows(), job.train.steps(), job.valid.rows()),
         (epochs, batch_size, optimizer, learning_rate, schedule, early_stopping),
-        (loss, class_weights, job.settings.update(), &job.settings.transfer),
+        (loss, class_weights, job.settings.update(), &job.settings.transfer, layers_before),
+        (job.train.weights(), alignment.map(Alignment::identity)),
     ))
 }
 

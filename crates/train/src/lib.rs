@@ -4,11 +4,15 @@
 //! No tensor is computed here: the arithmetic of a step lives in lepton-nn, batches come from lepton-data,
 //! and checkpoints are handed to whoever keeps them.
 
+mod adapt;
 mod boosting;
+mod bootstrap;
 mod checkpoint;
 mod early_stopping;
+mod ensemble;
 mod figures;
 mod fit;
+mod forecast;
 mod history;
 mod metrics;
 mod outputs;
@@ -21,11 +25,15 @@ mod target;
 mod task;
 mod transfer;
 
+pub use adapt::{AdaptMethod, AdaptSettings, Adapted, TargetRows, fit_adapted};
 pub use boosting::BOOSTING;
+pub use bootstrap::confidence;
 pub use checkpoint::{Checkpoints, InMemory};
 pub use early_stopping::EarlyStopping;
+pub use ensemble::{ENSEMBLE, Ensemble, EnsembleSettings, MemberScore, ensemble_figure};
 pub use figures::{calibration, class_table, confusion_matrix};
 pub use fit::{Fit, FitJob, fit};
+pub use forecast::{Baseline, Forecasted, columns};
 pub use history::EpochRecord;
 pub use metrics::{ClassScores, Classified, argmax, class_scores};
 pub use outputs::outputs_over;
@@ -34,5 +42,7 @@ pub use regression::{Regressed, regression_figures};
 pub use schedule::Schedule;
 pub use settings::{ClassWeights, TrainSettings};
 pub use target::Target;
-pub use task::{EvaluationInput, Learner, Task, ZooEntry, architecture, learner, unknown_architecture};
+pub use task::{
+    Cut, EvaluationInput, Learner, Task, ZooEntry, architecture, learner, learner_over_codes, unknown_architecture,
+};
 pub use transfer::{Start, TransferSettings};

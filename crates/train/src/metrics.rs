@@ -155,7 +155,8 @@ impl Classified {
             Metric::MacroF1 => self.macro_f1(),
             Metric::BalancedAccuracy => self.balanced_accuracy(),
             Metric::RocAuc => self.roc_auc().unwrap_or(f64::NAN),
-            Metric::R2 | Metric::Rmse | Metric::Mae => f64::NAN,
+            // Those of numbers and of forecasts.
+            _ => f64::NAN,
         }
     }
 

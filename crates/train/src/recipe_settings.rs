@@ -2,15 +2,17 @@
 //! A setting that the column's step does not have is an error that names both.
 
 use lepton_core::{Column, ColumnKind, Error, ErrorCode, Result, Schema, nearest};
+use lepton_data::catalogue::find_model;
 use lepton_recipe::audio::AudioPlan;
 use lepton_recipe::series::SeriesPlan;
 use lepton_recipe::{
     CategoryEncode, CategoryMissing, CategoryPlan, DatePart, DatePlan, ImageFit, ImageNormalize, ImagePlan,
     NumberMissing, NumberNormalize, NumberPlan, SeriesStandardize, StepPlan, TextCleaning, TextPlan, TextWeight,
-    Unknown, WholeSeriesPlan,
+    TokenizerPlan, TokensPlan, Unknown, WholeSeriesPlan,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// `[recipe]`. `None` takes the task's default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,8 +48,18 @@ pub struct RecipeSettings {
     pub unknown_categories: Option<Unknown>,
     /// How many categories of one column are told apart.
     pub max_categories: Option<usize>,
-    /// A category with fewer training rows than this is a rare one.
+    /// A category with fewer training rows than this is a rare one. Of texts that become codes: a word with fewer
+    /// occurrences is not known.
     pub min_count: Option<u64>,
+    /// How texts that become codes are cut: `words`, `wordpiece` or `bpe`, learned from the training rows, or the path
+    /// of a `tokenizer.json` or of a folder that holds one.
+    pub tokenizer: Option<String>,
+    /// Most codes of a vocabulary that is learned.
+    pub vocabulary: Option<usize>,
+    /// Most codes of one text; longer texts are cut at their end.
+    pub max_length: Option<usize>,
+    /// Whether capital letters count as small ones in a vocabulary that is learned.
+    pub lowercase: Option<bool>,
     /// What is done to texts before their words are taken.
     pub clean: Option<TextCleaning>,
     /// Features that the words of one text column are hashed into.
@@ -163,6 +175,7 @@ impl RecipeSettings {
     pub fn table_steps(&self, schema: &Schema, target: &str) -> Result<Vec<StepPlan>> {
         self.refuse("a table has no pictures", &self.picture_keys())?;
         self.refuse("a table has no series", &self.series_keys())?;
+        self.refuse("a table's texts become no codes", &self.code_keys())?;
         self.refuse_unread()?;
         for name in self.columns.keys() {
             let key = format!("recipe.columns.{name}");
@@ -191,6 +204,7 @@ impl RecipeSettings {
     pub fn picture_step(&self, column: &str) -> Result<StepPlan> {
         self.refuse("pictures have no such setting", &self.table_keys())?;
         self.refuse("pictures have no such setting", &self.series_keys())?;
+        self.refuse("pictures have no such setting", &self.code_keys())?;
         self.refuse_unread()?;
         let fit = match self.fit.unwrap_or(PictureFit::Stretch) {
             PictureFit::Stretch => ImageFit::Stretch,
@@ -220,6 +234,7 @@ impl RecipeSettings {
     pub fn series_step(&self, column: &str) -> Result<StepPlan> {
         self.refuse("series have no such setting", &self.table_keys())?;
         self.refuse("series have no such setting", &self.picture_keys())?;
+        self.refuse("series have no such setting", &self.code_keys())?;
         self.refuse_unread()?;
         if self.series_length == Some(0) {
             let message = "a series has at least one step";
@@ -229,6 +244,52 @@ impl RecipeSettings {
             length: self.series_length,
             standardize: self.standardize.unwrap_or_default(),
             ..WholeSeriesPlan::new(column)
+        }))
+    }
+
+    /// The path, or the name of a model of the catalogue, that `tokenizer` is, where it is one.
+    pub fn tokenizer_path(&self) -> Option<PathBuf> {
+        match self.tokenizer.as_deref().map(tokenizer_plan) {
+            Some(Ok(TokenizerPlan::File(path))) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The step of a column of texts that become codes.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] for settings that such texts do not have, for an unknown tokenizer with the nearest one,
+    /// and for settings of learning beside a tokenizer that is read from a file.
+    pub fn tokens_step(&self, column: &str) -> Result<StepPlan> {
+        let message = "texts that become codes have no such setting";
+        let of_both = ["min_count", "missing_categories"];
+        let of_tables = self.table_keys().into_iter().filter(|(key, _)| !of_both.contains(key)).collect::<Vec<_>>();
+        self.refuse(message, &of_tables)?;
+        self.refuse(message, &self.picture_keys())?;
+        self.refuse(message, &self.series_keys())?;
+        self.refuse_unread()?;
+        let default = TokensPlan::new(column);
+        let tokenizer = self.tokenizer.as_deref().map(tokenizer_plan).transpose()?.unwrap_or(default.tokenizer);
+        if matches!(tokenizer, TokenizerPlan::File(_)) {
+            let of_learning = [
+                ("vocabulary", self.vocabulary.is_some()),
+                ("lowercase", self.lowercase.is_some()),
+                ("min_count", self.min_count.is_some()),
+            ];
+            self.refuse("a tokenizer that is read from a file says this itself", &of_learning)?;
+        }
+        if self.max_length == Some(0) {
+            let message = "a text has at least one code";
+            return Err(Error::new(ErrorCode::Config, message).at_key("recipe.max_length"));
+        }
+        Ok(StepPlan::Tokens(TokensPlan {
+            tokenizer,
+            vocabulary: self.vocabulary.unwrap_or(default.vocabulary),
+            min_count: self.min_count.unwrap_or(default.min_count),
+            lowercase: self.lowercase.unwrap_or(default.lowercase),
+            max_length: self.max_length.unwrap_or(default.max_length),
+            missing: self.missing_categories.unwrap_or(default.missing),
+            ..TokensPlan::new(column)
         }))
     }
 
@@ -380,6 +441,15 @@ impl RecipeSettings {
         [("series_length", self.series_length.is_some()), ("standardize", self.standardize.is_some())]
     }
 
+    fn code_keys(&self) -> [(&'static str, bool); 4] {
+        [
+            ("tokenizer", self.tokenizer.is_some()),
+            ("vocabulary", self.vocabulary.is_some()),
+            ("max_length", self.max_length.is_some()),
+            ("lowercase", self.lowercase.is_some()),
+        ]
+    }
+
     fn table_keys(&self) -> [(&'static str, bool); 13] {
         [
             ("numbers", self.numbers.is_some()),
@@ -397,4 +467,29 @@ impl RecipeSettings {
             ("columns", !self.columns.is_empty()),
         ]
     }
+}
+
+/// A tokenizer by its name, or the path of one.
+fn tokenizer_plan(written: &str) -> Result<TokenizerPlan> {
+    Ok(match written {
+        "words" => TokenizerPlan::Words,
+        "wordpiece" => TokenizerPlan::WordPiece,
+        "bpe" => TokenizerPlan::Bpe,
+        path if path.contains(['.', '/', '\\']) => TokenizerPlan::File(PathBuf::from(path)),
+        model if find_model(model).is_ok() => TokenizerPlan::File(PathBuf::from(model)),
+        "unigram" => {
+            let message = "a unigram vocabulary is read from a file, and not learned by this build";
+            return Err(Error::new(ErrorCode::Unsupported, message)
+                .at_key("recipe.tokenizer")
+                .fix("name a tokenizer.json, or use \"wordpiece\" or \"bpe\""));
+        }
+        unknown => {
+            let error = Error::new(ErrorCode::Config, format!("there is no tokenizer \"{unknown}\""))
+                .at_key("recipe.tokenizer");
+            return Err(match nearest(unknown, ["words", "wordpiece", "bpe", "minilm"]) {
+                Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+                None => error.fix("use words, wordpiece, bpe, minilm, or a path such as ./tokenizer.json"),
+            });
+        }
+    })
 }

@@ -1,6 +1,7 @@
 //! `[train]` of `lepton.toml`: what a person may say about training, its defaults and its checks.
 
 use crate::early_stopping::EarlyStopping;
+use crate::ensemble::EnsembleSettings;
 use crate::schedule::Schedule;
 use crate::transfer::TransferSettings;
 use lepton_boost::BoostSettings;
@@ -19,8 +20,11 @@ pub struct TrainSettings {
     pub layers: Option<Vec<Node>>,
     /// How trees are grown, `[train.boosting]`, where `architecture = "boosting"`.
     pub boosting: Option<BoostSettings>,
+    /// What an ensemble is made of, `[train.ensemble]`, where `architecture = "ensemble"`.
+    pub ensemble: Option<EnsembleSettings>,
     /// What to go on from: a model of this machine (`mnist`, `mnist@2`), the folder of a package or of a project (which is
-    /// run first), or an ONNX file. Its last dense layer is replaced.
+    /// run first), an ONNX file, or an encoder of texts (`minilm`, or a folder with `config.json`). Its last dense layer is
+    /// replaced, or a new one is added.
     pub from: Option<String>,
     /// How what was learned before goes on learning, `[train.transfer]`.
     pub transfer: TransferSettings,
@@ -63,6 +67,7 @@ impl Default for TrainSettings {
             architecture: None,
             layers: None,
             boosting: None,
+            ensemble: None,
             from: None,
             transfer: TransferSettings::default(),
             epochs: 5,
@@ -130,6 +135,9 @@ impl TrainSettings {
         }
         if let Some(boosting) = &self.boosting {
             boosting.validate()?;
+        }
+        if let Some(ensemble) = &self.ensemble {
+            ensemble.validate()?;
         }
         self.transfer.validate()?;
         if self.from.is_some() && (self.architecture.is_some() || self.layers.is_some()) {

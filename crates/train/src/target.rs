@@ -1,8 +1,8 @@
-//! What is predicted: one of several classes, or a number.
+//! What is predicted: one of several classes, a number, or the next steps of a series.
 
 use crate::settings::{ClassWeights, TrainSettings};
 use crate::task::Task;
-use lepton_core::{Activation, ColumnKind, Decoder, Error, ErrorCode, Result, nearest};
+use lepton_core::{Activation, ColumnKind, Decoder, Error, ErrorCode, Horizon, Result, nearest};
 use lepton_nn::Loss;
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ pub enum Target<'a> {
         /// What it was divided by.
         deviation: f64,
     },
+    /// Quantiles of the next steps of a series.
+    Horizon(&'a Horizon),
 }
 
 impl Target<'_> {
@@ -35,6 +37,7 @@ impl Target<'_> {
         match self {
             Target::Classes(labels) => labels.len(),
             Target::Number { .. } => 1,
+            Target::Horizon(horizon) => horizon.outputs(),
         }
     }
 
@@ -42,7 +45,7 @@ impl Target<'_> {
     pub fn labels(&self) -> &[String] {
         match self {
             Target::Classes(labels) => labels,
-            Target::Number { .. } => &[],
+            Target::Number { .. } | Target::Horizon(_) => &[],
         }
     }
 
@@ -54,6 +57,7 @@ impl Target<'_> {
                 Decoder::Classification { output, labels: labels.to_vec(), activation: Activation::Softmax }
             }
             Target::Number { mean, deviation } => Decoder::Regression { output, scale: deviation, offset: mean },
+            Target::Horizon(horizon) => Decoder::Forecast { output, horizon: horizon.clone() },
         }
     }
 }
@@ -68,23 +72,39 @@ pub(crate) fn loss(
     target: Target<'_>,
     counts: Option<&[u64]>,
 ) -> Result<Loss> {
+    if let Target::Horizon(horizon) = target {
+        return quantile_loss(settings, horizon);
+    }
     let mut loss = settings.loss.clone().unwrap_or_else(|| task.default_loss());
     loss.validate().map_err(|error| match error.place().key.clone() {
         Some(key) => error.at_key(format!("train.loss.{key}")),
         None => error.at_key("train.loss"),
     })?;
-    let of_classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::Focal { .. });
+    let of_classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::Focal { .. } | Loss::Ordinal);
     let of_numbers = matches!(loss, Loss::Squared | Loss::Absolute | Loss::Huber { .. });
     let (fits, wanted) = match task.target_kind() {
         ColumnKind::Number => (of_numbers, "squared, absolute, huber"),
-        _ => (of_classes, "cross_entropy, focal"),
+        _ => (of_classes, "cross_entropy, focal, ordinal"),
     };
     if !fits {
         return Err(Error::new(ErrorCode::Config, format!("{} does not train with {}", task.kind(), loss.kind()))
             .at_key("train.loss")
             .fix(format!("the losses of this task are: {wanted}")));
     }
+    if let (Loss::Ordinal, Target::Classes(labels)) = (&loss, target)
+        && let Some(label) = labels.iter().find(|label| label.parse::<i64>().is_err())
+    {
+        let message = format!("the ordinal loss needs classes in an order, and \"{label}\" is no whole number");
+        return Err(Error::new(ErrorCode::Config, message)
+            .at_key("train.loss")
+            .fix("number the classes in their order, or use cross_entropy"));
+    }
     let Some(wanted) = &settings.class_weights else { return Ok(loss) };
+    if matches!(loss, Loss::Ordinal) {
+        return Err(
+            Error::new(ErrorCode::Config, "the ordinal loss takes no weights of classes").at_key("train.class_weights")
+        );
+    }
     let (Target::Classes(labels), Some(counts)) = (target, counts) else {
         let message = format!("{} has no classes to weigh", task.kind());
         return Err(Error::new(ErrorCode::Config, message).at_key("train.class_weights"));
@@ -94,6 +114,24 @@ pub(crate) fn loss(
         *class_weights = weights;
     }
     Ok(loss)
+}
+
+/// The loss of a forecast: that of its quantiles, whatever else is asked for is refused.
+fn quantile_loss(settings: &TrainSettings, horizon: &Horizon) -> Result<Loss> {
+    let loss = Loss::Quantile { levels: horizon.quantiles.clone() };
+    if settings.class_weights.is_some() {
+        let message = "a forecast has no classes to weigh";
+        return Err(Error::new(ErrorCode::Config, message).at_key("train.class_weights"));
+    }
+    match &settings.loss {
+        Some(wanted) if *wanted != loss => {
+            let message = format!("a forecast trains with the loss of its quantiles, {:?}", horizon.quantiles);
+            Err(Error::new(ErrorCode::Config, message)
+                .at_key("train.loss")
+                .fix("remove it, and set forecast.quantiles where others are wanted"))
+        }
+        _ => Ok(loss),
+    }
 }
 
 /// A weight for each class.
@@ -122,6 +160,19 @@ pub(crate) fn class_weights(wanted: &ClassWeights, labels: &[String], counts: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lepton_core::Transform;
+
+    #[test]
+    fn a_forecast_trains_with_its_own_quantiles() {
+        let quantiles = vec![0.25, 0.5];
+        let horizon = Horizon { steps: 3, quantiles, season: 1, transform: Transform::None, offset: 0.0, scale: 1.0 };
+        let own = Loss::Quantile { levels: vec![0.25, 0.5] };
+        let asked = |loss| quantile_loss(&TrainSettings { loss, ..TrainSettings::default() }, &horizon);
+        assert_eq!(asked(None).unwrap(), own);
+        assert_eq!(asked(Some(own.clone())).unwrap(), own);
+        assert_eq!(asked(Some(Loss::Squared)).unwrap_err().place().key.as_deref(), Some("train.loss"));
+        assert_eq!(Target::Horizon(&horizon).outputs(), 6);
+    }
 
     #[test]
     fn weights_are_balanced_or_given_by_name() {

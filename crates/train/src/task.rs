@@ -2,6 +2,8 @@
 //! each; the table of all of them lives in lepton-pipeline.
 
 use crate::boosting::BOOSTING;
+use crate::ensemble::{ENSEMBLE, Ensemble, EnsembleSettings};
+use crate::forecast::Forecasted;
 use crate::metrics::Classified;
 use crate::recipe_settings::RecipeSettings;
 use crate::regression::Regressed;
@@ -13,9 +15,10 @@ use lepton_boost::BoostSettings;
 use lepton_core::{
     ColumnKind, Digest, Error, ErrorCode, Figure, Metric, Metrics, Result, Schema, TaskKind, Tensor, nearest,
 };
-use lepton_data::AugmentSettings;
-use lepton_nn::{Architecture, InputSpec, Loss};
-use lepton_recipe::RecipePlan;
+use lepton_data::{AugmentSettings, Dataset, PrepareReport};
+use lepton_forecast::ForecastSettings;
+use lepton_nn::{Architecture, InputSpec, Layer, Loss};
+use lepton_recipe::{Codes, RecipePlan};
 use serde::Serialize;
 
 /// A network that a task offers by name.
@@ -27,7 +30,18 @@ pub struct ZooEntry {
     pub about: &'static str,
 }
 
-/// What the figures of a report are drawn from.
+/// Rows that a task cut from longer data.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The rows by part.
+    pub dataset: Dataset,
+    /// What was found and done.
+    pub report: PrepareReport,
+    /// The preprocessing of these rows.
+    pub plan: RecipePlan,
+}
+
+/// What metrics and figures are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct EvaluationInput<'a> {
     /// The network's raw outputs, one row per row of data.
@@ -75,12 +89,25 @@ pub trait Task: Send + Sync {
     /// the network cannot take.
     fn architecture(&self, name: Option<&str>, input_shape: &[usize], outputs: usize) -> Result<Architecture>;
 
+    /// As [`Task::architecture`], for rows that are the codes of texts.
+    ///
+    /// # Errors
+    /// Those of [`Task::architecture`]; [`ErrorCode::Unsupported`] where the task has no such rows.
+    fn architecture_over_codes(&self, _name: Option<&str>, _codes: Codes, _outputs: usize) -> Result<Architecture> {
+        Err(Error::new(ErrorCode::Unsupported, format!("{} has no networks for the codes of texts", self.kind())))
+    }
+
     /// What training makes small unless a person says otherwise.
     fn default_loss(&self) -> Loss {
         match self.target_kind() {
             ColumnKind::Number => Loss::Squared,
             _ => Loss::default(),
         }
+    }
+
+    /// What an ensemble is made of unless a person says otherwise; empty where the task has none.
+    fn ensemble(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// What is computed on each split.
@@ -107,15 +134,26 @@ pub trait Task: Send + Sync {
         }
     }
 
-    /// The metrics of `outputs` against `targets`.
+    /// The metrics of what a network gave.
     ///
     /// # Errors
-    /// See [`Classified::from_logits`] and [`Regressed::new`].
-    fn evaluate(&self, outputs: &Tensor, targets: &Tensor, target: Target<'_>) -> Result<Metrics> {
-        match target {
+    /// See [`Classified::from_logits`], [`Regressed::new`] and [`Forecasted::new`].
+    fn evaluate(&self, input: &EvaluationInput<'_>) -> Result<Metrics> {
+        let (outputs, targets) = (input.outputs, input.targets);
+        match input.target {
             Target::Classes(_) => Ok(Classified::from_logits(outputs, targets)?.metrics(self.metrics())),
             Target::Number { mean, deviation } => Ok(Regressed::new(outputs, targets, (mean, deviation))?.metrics()),
+            Target::Horizon(horizon) => Ok(Forecasted::new(outputs, input.rows, horizon)?.metrics()),
         }
+    }
+
+    /// For tasks whose rows are cut from longer data: the rows of each part, and what is done with them. `None` where the
+    /// rows of a source are split as they are.
+    ///
+    /// # Errors
+    /// What is wrong with the data or the settings, with row, column or key.
+    fn cut(&self, _dataset: &Dataset, _forecast: &ForecastSettings, _recipe: &RecipeSettings) -> Result<Option<Cut>> {
+        Ok(None)
     }
 
     /// The figures of the report.
@@ -133,6 +171,8 @@ pub enum Learner {
     Network(Architecture),
     /// Trees, by boosting.
     Boosting(BoostSettings),
+    /// Several of them, added up.
+    Ensemble(Ensemble),
     /// A network that was trained before.
     Trained(#[serde(serialize_with = "start_digest")] Box<Start>),
 }
@@ -146,19 +186,76 @@ fn start_digest<S: serde::Serializer>(start: &Start, serializer: S) -> Result<S:
 /// What `settings` ask to learn with: the task's default, a network or boosting by name, or a person's own layers.
 ///
 /// # Errors
-/// Those of [`architecture`]; [`ErrorCode::Config`] for settings of boosting where something else learns.
+/// Those of [`architecture`]; [`ErrorCode::Config`] for settings of boosting or of an ensemble where something else learns.
 pub fn learner(task: &dyn Task, settings: &TrainSettings, input_shape: &[usize], outputs: usize) -> Result<Learner> {
     let name = settings.architecture.as_deref();
     let offers = task.zoo().iter().any(|entry| entry.name == BOOSTING);
     if name == Some(BOOSTING) && offers && settings.layers.is_none() {
         return Ok(Learner::Boosting(settings.boosting.clone().unwrap_or_default()));
     }
+    if name == Some(ENSEMBLE) && !task.ensemble().is_empty() && settings.layers.is_none() {
+        return ensemble(task, settings, input_shape, outputs).map(Learner::Ensemble);
+    }
+    if settings.ensemble.is_some() {
+        return Err(ensemble_refused());
+    }
     if settings.boosting.is_some() {
-        return Err(Error::new(ErrorCode::Config, "there are settings of boosting, but something else learns")
-            .at_key("train.boosting")
-            .fix("set train.architecture = \"boosting\", or remove them"));
+        return Err(boosting_refused());
     }
     architecture(task, settings, input_shape, outputs).map(Learner::Network)
+}
+
+/// The members of an ensemble. Each is trained as `settings` say.
+fn ensemble(task: &dyn Task, settings: &TrainSettings, input_shape: &[usize], outputs: usize) -> Result<Ensemble> {
+    let EnsembleSettings { members, folds } = settings.ensemble.clone().unwrap_or_default();
+    let members = members.unwrap_or_else(|| task.ensemble().iter().map(|&name| name.to_owned()).collect());
+    if settings.boosting.is_some() && !members.iter().any(|name| name == BOOSTING) {
+        return Err(Error::new(
+            ErrorCode::Config,
+            "there are settings of boosting, but no member of the ensemble is boosted",
+        )
+        .at_key("train.boosting")
+        .fix("name \"boosting\" in train.ensemble.members, or remove them"));
+    }
+    let member = |name: String| {
+        let boosting = settings.boosting.clone().filter(|_| name == BOOSTING);
+        let alone = TrainSettings { architecture: Some(name.clone()), boosting, ensemble: None, ..settings.clone() };
+        let learner =
+            learner(task, &alone, input_shape, outputs).map_err(|error| error.at_key("train.ensemble.members"))?;
+        Ok((name, learner))
+    };
+    Ok(Ensemble { members: members.into_iter().map(member).collect::<Result<_>>()?, folds })
+}
+
+/// As [`learner`], for rows that are the codes of texts. A person's own layers begin with an embedding of all codes.
+///
+/// # Errors
+/// Those of [`learner`]; [`ErrorCode::Config`] for layers whose embedding has too few codes.
+pub fn learner_over_codes(task: &dyn Task, settings: &TrainSettings, codes: Codes, outputs: usize) -> Result<Learner> {
+    if settings.boosting.is_some() {
+        return Err(boosting_refused());
+    }
+    if settings.ensemble.is_some() {
+        return Err(ensemble_refused());
+    }
+    let Some(layers) = &settings.layers else {
+        let name = settings.architecture.as_deref();
+        return task.architecture_over_codes(name, codes, outputs).map(Learner::Network);
+    };
+    let network = Architecture::new("custom", InputSpec::codes(codes.length, false), layers.clone());
+    for node in &network.layers {
+        if let Layer::Embedding(embedding) = &node.layer
+            && embedding.vocabulary < codes.vocabulary
+        {
+            let message = format!("{} codes, the recipe makes {}", embedding.vocabulary, codes.vocabulary);
+            return Err(Error::new(ErrorCode::Config, message)
+                .at_key("train.layers")
+                .at_node(&node.name)
+                .fix("give the embedding as many codes, or set recipe.vocabulary"));
+        }
+    }
+    check_output(task, &network, outputs)?;
+    Ok(Learner::Network(network))
 }
 
 /// The network that `settings` ask for: the zoo's or a person's own layers, checked to give `outputs` numbers a row.
@@ -175,17 +272,35 @@ pub fn architecture(
         return task.architecture(settings.architecture.as_deref(), input_shape, outputs);
     };
     let network = Architecture::new("custom", InputSpec::float32(input_shape), layers.clone());
+    check_output(task, &network, outputs)?;
+    Ok(network)
+}
+
+fn ensemble_refused() -> Error {
+    Error::new(ErrorCode::Config, "there are settings of an ensemble, but something else learns")
+        .at_key("train.ensemble")
+        .fix("set train.architecture = \"ensemble\", or remove them")
+}
+
+fn boosting_refused() -> Error {
+    Error::new(ErrorCode::Config, "there are settings of boosting, but something else learns")
+        .at_key("train.boosting")
+        .fix("set train.architecture = \"boosting\", or remove them")
+}
+
+/// A person's own layers must give as many numbers as are predicted.
+fn check_output(task: &dyn Task, network: &Architecture, outputs: usize) -> Result<()> {
     let output = network.output_shape().map_err(|error| error.at_key("train.layers"))?;
     if output != [outputs] {
         let message = match task.target_kind() {
-            ColumnKind::Number => format!("the last layer gives {output:?} numbers a row, one is predicted"),
+            ColumnKind::Number => format!("the last layer gives {output:?} numbers a row, {outputs} are predicted"),
             _ => format!("the last layer gives {output:?} numbers a row, the data has {outputs} classes"),
         };
         return Err(Error::new(ErrorCode::Config, message)
             .at_key("train.layers")
             .fix(format!("end with a linear layer of {outputs} units")));
     }
-    Ok(network)
+    Ok(())
 }
 
 /// The error for a name that a zoo does not have.

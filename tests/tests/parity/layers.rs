@@ -1,7 +1,7 @@
-//! Every kind of layer through both engines: what is exported computes what PyTorch computes.
+//! Every kind of layer, and an encoder of texts, through both engines: what is exported computes what PyTorch computes.
 
-use lepton_core::Tensor;
-use lepton_nn::{Architecture, Network};
+use lepton_core::{Limits, Tensor};
+use lepton_nn::{Architecture, Network, import_encoder};
 use lepton_runtime::{Engine, Engines, SessionOptions};
 use lepton_tests::workspace_root;
 use safetensors::tensor::{Dtype, TensorView};
@@ -33,30 +33,54 @@ fn network(case: &Value) -> Network {
     Network::from_weights(&architecture, &safetensors::serialize(views, None).expect("a file")).expect("a network")
 }
 
-fn agree(engine: &Arc<dyn Engine>) {
+/// A network with an input and PyTorch's output.
+struct Case {
+    name: String,
+    network: Network,
+    input: Tensor,
+    output: Tensor,
+}
+
+fn cases() -> Vec<Case> {
     let folder = workspace_root().join("crates/nn/tests/data");
-    let mut wrong = Vec::new();
-    for file in ["reference.json", "layers.json"] {
+    let read = |file: &str| {
         let text = std::fs::read_to_string(folder.join(file)).expect("the reference values");
-        for case in serde_json::from_str::<Vec<Value>>(&text).expect("JSON") {
-            let name = case["architecture"]["name"].as_str().expect("a name");
-            let onnx = network(&case).to_onnx().expect("an export");
-            let ran = engine
-                .load(&onnx, &SessionOptions::default())
-                .and_then(|session| session.run(&vec![("input".to_owned(), tensor(&case["input"]))]));
-            let outputs = match ran {
-                Ok(outputs) => outputs,
-                Err(error) => {
-                    wrong.push(format!("{name}: {error}"));
-                    continue;
-                }
-            };
-            let (ours, theirs) = (&outputs[0].1, tensor(&case["output"]));
-            let pairs = ours.as_float32().expect("floats").iter().zip(theirs.as_float32().expect("floats"));
-            let far = pairs.map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max);
-            if ours.shape() != theirs.shape() || far > 1e-4 {
-                wrong.push(format!("{name}: {:?} by {far}", ours.shape()));
+        serde_json::from_str::<Vec<Value>>(&text).expect("JSON")
+    };
+    let case = |name: &Value, network: Network, case: &Value| {
+        let name = name.as_str().expect("a name").to_owned();
+        Case { name, network, input: tensor(&case["input"]), output: tensor(&case["output"]) }
+    };
+    let mut cases = Vec::new();
+    for file in ["reference.json", "layers.json", "reversible.json"] {
+        cases.extend(read(file).iter().map(|value| case(&value["architecture"]["name"], network(value), value)));
+    }
+    let bytes = |file: &str| std::fs::read(folder.join("bert").join(file)).expect("a file of the encoder");
+    let (config, weights) = (bytes("config.json"), bytes("model.safetensors"));
+    let encoder = import_encoder(&config, &weights, &Limits::default()).expect("an encoder").network;
+    cases.extend(read("bert.json").iter().map(|value| case(&value["name"], encoder.clone(), value)));
+    cases
+}
+
+fn agree(engine: &Arc<dyn Engine>) {
+    let mut wrong = Vec::new();
+    for Case { name, network, input, output } in cases() {
+        let onnx = network.to_onnx().expect("an export");
+        let ran = engine
+            .load(&onnx, &SessionOptions::default())
+            .and_then(|session| session.run(&vec![("input".to_owned(), input)]));
+        let outputs = match ran {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
             }
+        };
+        let ours = &outputs[0].1;
+        let pairs = ours.as_float32().expect("floats").iter().zip(output.as_float32().expect("floats"));
+        let far = pairs.map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max);
+        if ours.shape() != output.shape() || far > 1e-4 {
+            wrong.push(format!("{name}: {:?} by {far}", ours.shape()));
         }
     }
     assert!(wrong.is_empty(), "{}:\n{}", engine.name(), wrong.join("\n"));

@@ -1,5 +1,6 @@
 //! One file per noun: flags to one library call to a printed answer.
 
+mod advise;
 mod check;
 mod data;
 mod doctor;
@@ -70,6 +71,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
     };
     let session = Session { store: Store::open(&home)?, json, onnxruntime: global.onnxruntime };
     match arguments.command {
+        Command::Advise(arguments) => advise::advise(&session, &arguments),
+        Command::AdvisePilot => advise::pilot(&session),
         Command::Run(arguments) => run::run(&session, &arguments),
         Command::Tune(arguments) => tune::tune(&session, &arguments),
         Command::TuneTrial(arguments) => tune::trial(&session, &arguments),

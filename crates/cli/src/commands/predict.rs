@@ -59,6 +59,14 @@ fn table(answers: &[(String, Prediction)]) -> String {
             Prediction::Regression { value } => {
                 table.row([origin.clone(), value.to_string(), String::new(), String::new()]);
             }
+            Prediction::Forecast { forecast, quantiles } => {
+                let listed =
+                    |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
+                table.row([origin.clone(), listed(forecast), String::new(), String::new()]);
+                for (level, values) in quantiles.iter().filter(|(level, _)| *level != "0.5") {
+                    table.row([format!("quantile {level}"), listed(values), String::new(), String::new()]);
+                }
+            }
             Prediction::Raw { outputs } => {
                 let text = serde_json::to_string(outputs).unwrap_or_default();
                 table.row([origin.clone(), text, String::new(), String::new()]);
@@ -73,9 +81,11 @@ pub(super) fn evaluate(session: &Session, model: &ModelRef, data: &str, engine: 
     let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &limits)?;
     let result = lepton_pipeline::evaluate(&session.store, &loaded, data, &limits, &Bars::new(), &cancel_on_signal()?)?;
     session.show(&result, || {
-        let mut table = Table::new(&["metric", "value"]);
+        let mut table = Table::new(&["metric", "value", "95 % interval"]);
         for (name, value) in &result.metrics {
-            table.row([name.clone(), format!("{value:.4}")]);
+            let interval = result.confidence.as_ref().and_then(|confidence| confidence.intervals.get(name));
+            let interval = interval.map_or_else(|| "-".to_owned(), |[low, high]| format!("{low:.4} to {high:.4}"));
+            table.row([name.clone(), format!("{value:.4}"), interval]);
         }
         format!(
             "{} on {} ({}, {} rows, sha256:{}), engine {}\n\n{}",

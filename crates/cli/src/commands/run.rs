@@ -84,6 +84,13 @@ fn table(result: &RunResult) -> String {
                 .map(|name| values.get(*name).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")));
             metrics.row(std::iter::once(split.to_string()).chain(cells));
         }
+        if let Some(confidence) = &result.confidence {
+            let interval = |name: &&String| match confidence.intervals.get(*name) {
+                Some([low, high]) => format!("{low:.4} to {high:.4}"),
+                None => "-".to_owned(),
+            };
+            metrics.row(std::iter::once("95 % of test".to_owned()).chain(names.iter().map(interval)));
+        }
         text.push_str(&format!("\n{}", metrics.text()));
     }
     let mut facts = Vec::new();
@@ -93,6 +100,7 @@ fn table(result: &RunResult) -> String {
     fact("size", result.package_bytes.map(terminal::bytes));
     fact("INT8", result.int8.clone());
     fact("transfer", result.transfer.as_ref().map(lepton_pipeline::TransferReport::sentence));
+    fact("adapt", result.adapt.as_ref().map(lepton_pipeline::AdaptReport::sentence));
     fact("dataset", result.dataset.map(|digest| format!("sha256:{digest}")));
     fact("seed", Some(result.seed.0.to_string()));
     fact("engine", result.engine.clone());

@@ -7,7 +7,7 @@ use crate::terminal::{self, Bars, Table};
 use lepton_core::{Cancel, Error, ErrorCode, Event, Progress, Result};
 use lepton_pipeline::report::study_html;
 use lepton_pipeline::{
-    Project, RunOptions, StudyReport, TrialFailure, TrialJob, TrialLine, TuneOptions, check_best_place, run_trial,
+    Project, RunOptions, StudyReport, TrialJob, TrialLine, TuneOptions, WorkerFailure, check_best_place, run_trial,
     write_about, write_best,
 };
 use std::ffi::OsString;
@@ -130,7 +130,7 @@ pub(super) fn trial(session: &Session, arguments: &TrialArguments) -> Result<u8>
     let outcome = work(session, arguments);
     let (line, code) = match outcome {
         Ok(result) => (TrialLine::Result(result), 0),
-        Err(error) => (TrialLine::Failed(TrialFailure::of(&error)), error.code().exit_code()),
+        Err(error) => (TrialLine::Failed(WorkerFailure::of(&error)), error.code().exit_code()),
     };
     tell(&line);
     Ok(code)

@@ -1,8 +1,8 @@
 //! Seeded changes to training rows, with labels that follow. What a row becomes depends on the seed, the row and the
 //! epoch alone, never on threads or batches. `[augment]` is read here; each family of changes is a module of its own.
 //!
-//! Pictures and tables are what a training can use so far ([`Augmenter`], [`table`]); [`sound`], [`text`] and
-//! [`series`] are functions with the same draws, which the preview shows.
+//! A training uses pictures ([`Augmenter`]), [`table`]s, [`series`] and [`text`]s; [`sound`] has functions with the
+//! same draws, which the preview shows.
 
 pub mod draws;
 pub mod picture;

@@ -6,6 +6,7 @@ use super::picture::geometry::Homography;
 use super::steps::{Domain, Step, StepSettings};
 use lepton_core::{Error, ErrorCode, Result, Seed};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// How training rows may be changed. The first three are bounds for pictures: amounts are drawn evenly from minus to
 /// plus that much, for every row. The steps follow, in their order, each with its probability. Nothing set is off.
@@ -80,6 +81,23 @@ impl AugmentSettings {
                     .fix("remove the step"))
             }
             None => Ok(()),
+        }
+    }
+
+    /// The files that its steps read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.steps.iter().filter_map(|settings| match &settings.step {
+            Step::InsertWords { lexicon, .. } | Step::Synonyms { lexicon, .. } => Some(lexicon.as_path()),
+            _ => None,
+        })
+    }
+
+    /// Makes relative paths of these files start at `folder`.
+    pub fn start_files_at(&mut self, folder: &Path) {
+        for settings in &mut self.steps {
+            if let Step::InsertWords { lexicon, .. } | Step::Synonyms { lexicon, .. } = &mut settings.step {
+                *lexicon = folder.join(&*lexicon);
+            }
         }
     }
 

@@ -334,13 +334,15 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// What the input columns of a model hold.
-    pub fn of(inputs: &Schema) -> Domain {
-        let holds = |kind| inputs.of_kind(kind).next().is_some();
-        match () {
-            () if holds(ColumnKind::Image) => Domain::Pictures,
-            () if holds(ColumnKind::Series) => Domain::Series,
-            () => Domain::Tables,
+    /// What the columns besides `target` hold. Texts are one column of free text alone.
+    pub fn of(schema: &Schema, target: &str) -> Domain {
+        let inputs: Vec<ColumnKind> =
+            schema.columns.iter().filter(|column| column.name != target).map(|column| column.kind).collect();
+        match inputs.as_slice() {
+            kinds if kinds.contains(&ColumnKind::Image) => Domain::Pictures,
+            kinds if kinds.contains(&ColumnKind::Series) => Domain::Series,
+            [ColumnKind::Text] => Domain::Texts,
+            _ => Domain::Tables,
         }
     }
 }

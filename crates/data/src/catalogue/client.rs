@@ -1,6 +1,6 @@
 //! Running a package client as a child process: its arguments, its end, and stopping it on request.
 
-use super::{Client, Entry};
+use super::{Client, Download};
 use lepton_core::{Cancel, Error, ErrorCode, Event, Progress, Result};
 use std::ffi::OsString;
 use std::io::Read;
@@ -28,7 +28,7 @@ pub(super) fn programs(client: Client) -> Vec<Program> {
 
 /// Downloads the entry's package into `folder` and waits until it is there.
 pub(super) fn download(
-    entry: &Entry,
+    entry: &Download,
     programs: &[Program],
     folder: &Path,
     progress: &dyn Progress,
@@ -76,7 +76,7 @@ pub(super) fn download(
     Ok(())
 }
 
-fn start(entry: &Entry, programs: &[Program], folder: &Path) -> Result<Child> {
+fn start(entry: &Download, programs: &[Program], folder: &Path) -> Result<Child> {
     for program in programs {
         let Some((name, first)) = program.split_first() else { continue };
         let mut command = Command::new(name);
@@ -110,7 +110,7 @@ fn start(entry: &Entry, programs: &[Program], folder: &Path) -> Result<Child> {
     };
     Err(Error::new(
         ErrorCode::Fetch,
-        format!("dataset \"{}\" is fetched by {name}, which is not installed", entry.name),
+        format!("{} \"{}\" is fetched by {name}, which is not installed", entry.what, entry.name),
     )
     .fix(format!("install {name} ({from}), then run the same command again")))
 }

@@ -1,7 +1,7 @@
-//! Fetching a dataset: download, unpack, check; all files or none.
+//! Fetching a dataset or a model: download, unpack, check; all files or none.
 
 use super::client::{self, Program};
-use super::{Entry, FetchedFile, unpack};
+use super::{Download, FetchedFile, unpack};
 use lepton_core::{Cancel, Error, Limits, Progress, Result};
 use std::fs;
 use std::path::Path;
@@ -16,17 +16,18 @@ use std::path::Path;
 /// [`lepton_core::ErrorCode::TooLarge`] when the package goes past a limit on archives,
 /// [`lepton_core::ErrorCode::Cancelled`], [`lepton_core::ErrorCode::StorageFull`].
 pub fn fetch(
-    entry: &Entry,
+    entry: impl Into<Download>,
     scratch: &Path,
     limits: &Limits,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<FetchedFile>> {
-    fetch_with(entry, &client::programs(entry.client), scratch, limits, progress, cancel)
+    let entry = entry.into();
+    fetch_with(&entry, &client::programs(entry.client), scratch, limits, progress, cancel)
 }
 
 pub(super) fn fetch_with(
-    entry: &Entry,
+    entry: &Download,
     programs: &[Program],
     scratch: &Path,
     limits: &Limits,
@@ -52,7 +53,7 @@ pub(super) fn fetch_with(
 #[cfg(test)]
 mod tests {
     use super::super::sample::{TABLE, entry};
-    use super::super::{Client, ENTRIES, find};
+    use super::super::{Client, Download, ENTRIES, Entry, find};
     use super::*;
     use lepton_core::{Digest, Error, ErrorCode, Silent};
     use std::io::Write;
@@ -103,7 +104,7 @@ mod tests {
         }
 
         fn fetch(&self, entry: &Entry, programs: &[Program]) -> Result<Vec<FetchedFile>> {
-            fetch_with(entry, programs, &self.scratch, &Limits::default(), &Silent, &Cancel::default())
+            fetch_with(&Download::from(entry), programs, &self.scratch, &Limits::default(), &Silent, &Cancel::default())
         }
 
         /// The fetch fails with this code and says this, and nothing is left.
@@ -177,7 +178,9 @@ mod tests {
         });
         let started = Instant::now();
         let entry = entry(Client::Npm, 8, Digest::of(TABLE));
-        let error = fetch_with(&entry, &programs, &place.scratch, &Limits::default(), &Silent, &cancel).unwrap_err();
+        let error =
+            fetch_with(&Download::from(&entry), &programs, &place.scratch, &Limits::default(), &Silent, &cancel)
+                .unwrap_err();
         thread.join().unwrap();
         assert_eq!(error.code(), ErrorCode::Cancelled);
         assert!(started.elapsed() < Duration::from_secs(10));

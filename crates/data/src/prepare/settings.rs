@@ -1,7 +1,11 @@
 //! The `[prepare]` settings: how rows are split into parts, what is removed, and what a leak does.
 
+use super::DomainSettings;
 use lepton_core::{ColumnKind, Error, ErrorCode, Result, Schema};
+use lepton_recipe::raw::number_text;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The `[prepare]` settings.
@@ -25,6 +29,9 @@ pub struct PrepareSettings {
     pub time: Option<String>,
     /// A column that says `train`, `valid` or `test` for each row. A part that it never names is cut. It is no feature.
     pub split_column: Option<String>,
+    /// Rows with these values, column by column, are the test part, and all others are not: `{ source = "imdb" }` tests
+    /// on a source that training never saw. The columns are no features.
+    pub test_where: BTreeMap<String, CellText>,
     /// Whether training rows that repeat an earlier one (same input, same label) are removed.
     pub remove_duplicates: bool,
     /// Whether pictures outside training that look nearly like a training picture are reported. It takes a pass over
@@ -35,6 +42,28 @@ pub struct PrepareSettings {
     pub repair: Option<PathBuf>,
     /// What a leak of the target or of groups or times across parts does.
     pub leaks: LeakPolicy,
+    /// Which rows are of which domain. Never written under `[prepare]`: it is what `[adapt]` says, for this stage.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub domains: Option<DomainSettings>,
+}
+
+/// A value of a table as it is written: a text, or a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CellText {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
+}
+
+impl fmt::Display for CellText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CellText::Number(number) => f.write_str(&number_text(*number)),
+            CellText::Text(text) => f.write_str(text),
+        }
+    }
 }
 
 /// One fold of a cross-validation.
@@ -80,10 +109,12 @@ impl Default for PrepareSettings {
             group: None,
             time: None,
             split_column: None,
+            test_where: BTreeMap::new(),
             remove_duplicates: true,
             near_duplicates: false,
             repair: None,
             leaks: LeakPolicy::default(),
+            domains: None,
         }
     }
 }
@@ -91,17 +122,20 @@ impl Default for PrepareSettings {
 impl PrepareSettings {
     /// The columns that say how rows are split, by their keys.
     fn steering(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let of_test = self.test_where.keys().map(|name| ("prepare.test_where", name.as_str()));
         [
             ("prepare.group", self.group.as_deref()),
             ("prepare.time", self.time.as_deref()),
             ("prepare.split_column", self.split_column.as_deref()),
+            ("adapt.column", self.domains.as_ref().map(|domains| domains.column.as_str())),
         ]
         .into_iter()
         .filter_map(|(key, name)| Some((key, name?)))
+        .chain(of_test)
     }
 
     /// Whether a column says how rows are split.
-    pub(crate) fn steers(&self, column: &str) -> bool {
+    pub fn steers(&self, column: &str) -> bool {
         self.steering().any(|(_, name)| name == column)
     }
 
@@ -134,10 +168,25 @@ impl PrepareSettings {
                 .at_key("prepare.time")
                 .fix("remove one of the two"));
         }
+        if self.split_column.is_some() && !self.test_where.is_empty() {
+            return Err(Error::new(
+                ErrorCode::Config,
+                "`split_column` and `test_where` both say which rows are the test part",
+            )
+            .at_key("prepare.test_where")
+            .fix("remove one of the two"));
+        }
         if self.time.is_some() && self.split.is_some() {
             return Err(Error::new(ErrorCode::Config, "`split` draws rows, where `time` takes them in order")
                 .at_key("prepare.split")
                 .fix("remove `split`"));
+        }
+        let drawn = [(self.fold.is_some(), "fold"), (self.group.is_some(), "group"), (self.time.is_some(), "time")];
+        if let Some((_, key)) = drawn.iter().find(|(is_set, _)| self.domains.is_some() && *is_set) {
+            let message = format!("rows of domains are drawn by class or by chance, not by `{key}`");
+            return Err(Error::new(ErrorCode::Unsupported, message)
+                .at_key(format!("prepare.{key}"))
+                .fix(format!("remove prepare.{key} or [adapt]")));
         }
         for (key, name) in self.steering() {
             let column = schema.column(name).map_err(|error| error.at_key(key))?;
@@ -148,7 +197,7 @@ impl PrepareSettings {
             } else if !column.kind.is_cell() {
                 "pictures cannot say how rows are split"
             } else if self.steering().filter(|(_, other)| *other == name).count() > 1 {
-                "one column cannot have two of the tasks `group`, `time` and `split_column`"
+                "one column cannot have two of the tasks `group`, `time`, `split_column`, `test_where` and `adapt.column`"
             } else {
                 continue;
             };

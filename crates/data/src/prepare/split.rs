@@ -46,7 +46,7 @@ pub(super) fn parts(
     Ok(parts)
 }
 
-fn cut(
+pub(super) fn cut(
     train: &[usize],
     labels: &[String],
     steering: &Steering,
@@ -130,7 +130,7 @@ fn last_rows(rows: &[usize], times: &[f64], fraction: f64) -> Option<BTreeSet<us
 }
 
 /// A class needs two rows: one to learn from and one to be told apart by.
-fn check_classes(rows: &[usize], labels: &[String], target: &str) -> Result<()> {
+pub(super) fn check_classes(rows: &[usize], labels: &[String], target: &str) -> Result<()> {
     for (label, members) in by_class(rows, labels) {
         if let [row] = members.as_slice() {
             return Err(Error::new(ErrorCode::BadData, format!("class \"{label}\" has a single training row"))
@@ -152,7 +152,13 @@ fn by_class<'a>(rows: &[usize], labels: &'a [String]) -> BTreeMap<&'a str, Vec<u
 
 /// `fraction` of the rows, rounded: each class gives its share rounded down, and the classes with the largest
 /// remainders (ties by label) give one more until the total is reached. Every class keeps at least one row.
-fn stratified(rows: &[usize], labels: &[String], fraction: f64, split: Split, seed: Seed) -> BTreeSet<usize> {
+pub(super) fn stratified(
+    rows: &[usize],
+    labels: &[String],
+    fraction: f64,
+    split: Split,
+    seed: Seed,
+) -> BTreeSet<usize> {
     let wanted = ((rows.len() as f64 * fraction).round() as usize).max(1);
     let classes: Vec<(&str, Vec<usize>)> = by_class(rows, labels).into_iter().collect();
     let exact = |members: &[usize]| members.len() as f64 * fraction;

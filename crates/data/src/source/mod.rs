@@ -6,6 +6,7 @@ mod idx_rows;
 pub(crate) mod image_folder;
 mod infer;
 pub(crate) mod labels;
+pub(crate) mod sentences;
 pub(crate) mod series;
 pub(crate) mod table;
 

@@ -1,11 +1,13 @@
-//! ONNX files as networks that train: an Architecture and its weights from what PyTorch, Keras or Lepton exported.
+//! Files of other programs as networks that train: an Architecture and its weights from the ONNX files of PyTorch, Keras
+//! or Lepton, and from encoders in the layout of Hugging Face (`bert`).
 //!
-//! The graph is walked once, node by node, each value being a constant, a shape that is computed, or the output of one of
+//! An ONNX graph is walked once, node by node, each value being a constant, a shape that is computed, or the output of one of
 //! our layers ([`axes`] says how its numbers lie). Patterns that stand for one layer (`fuse`) are found before. Nothing is
 //! guessed: what has no layer is an error that names the operator and the node.
 
 mod activation;
 mod axes;
+mod bert;
 mod builder;
 mod constants;
 mod convolution;
@@ -17,6 +19,8 @@ mod normalization;
 mod pooling;
 mod recurrent;
 mod shapes;
+
+pub use bert::import_encoder;
 
 use crate::{Architecture, InputSpec, Layer, Network};
 use axes::{Activation, Axis, Length, Side};

@@ -105,6 +105,10 @@ impl Kind for Function {
         node.push(last);
         Ok(())
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// max(x, 0) + slope · min(x, 0).
@@ -136,6 +140,10 @@ impl Kind for LeakyRelu {
         let last = node.last("LeakyRelu", inputs).float("alpha", self.slope as f32);
         node.push(last);
         Ok(())
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 }
 
@@ -169,6 +177,10 @@ impl Kind for Elu {
         node.push(last);
         Ok(())
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// Probabilities over the last side.
@@ -188,6 +200,10 @@ impl Kind for Softmax {
         let last = node.last("Softmax", inputs).int("axis", -1);
         node.push(last);
         Ok(())
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 }
 

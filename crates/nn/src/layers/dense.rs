@@ -138,6 +138,10 @@ impl Kind for Linear {
         }
         Ok(())
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 impl Adapter {

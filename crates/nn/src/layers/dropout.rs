@@ -47,6 +47,10 @@ impl Kind for Dropout {
         }
         Ok(())
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// Refuses what is no probability.

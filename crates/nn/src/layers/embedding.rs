@@ -300,4 +300,8 @@ impl Kind for Positions {
         node.push(last);
         Ok(())
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }

@@ -43,6 +43,10 @@ impl Kind for Add {
     fn inputs(&self) -> (usize, usize) {
         (2, usize::MAX)
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// The product of two inputs of one shape, or of a picture and a row with a number for each channel.

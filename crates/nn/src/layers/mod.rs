@@ -16,8 +16,10 @@ mod join;
 mod normalization;
 mod padding;
 mod pooling;
+mod random_convolution;
 mod recurrent;
 mod reshape;
+mod reversible;
 mod transformer;
 mod trees;
 mod window;
@@ -33,8 +35,10 @@ pub use join::Concat;
 pub use normalization::{BatchNorm, GroupNorm, LayerNorm};
 pub use padding::{Padding, TimePadding};
 pub use pooling::{AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
+pub use random_convolution::RandomConv1d;
 pub use recurrent::{Gru, Lstm, Rnn};
 pub use reshape::{Reshape, Upsample, UpsampleMode};
+pub use reversible::{Centre, ReverseNorm, ReversibleNorm};
 pub use transformer::{FeedForwardActivation, TransformerDecoder, TransformerEncoder};
 pub use trees::Trees;
 
@@ -80,6 +84,11 @@ pub(crate) trait Kind {
 
     /// Whether it tells where sequences end.
     fn gives_lengths(&self) -> bool {
+        false
+    }
+
+    /// Whether each place of a sequence that it gives follows from that place of its inputs alone.
+    fn is_local(&self) -> bool {
         false
     }
 }
@@ -150,6 +159,10 @@ layers! {
     LayerNorm = "layer_norm",
     /// Normalisation over groups of channels.
     GroupNorm = "group_norm",
+    /// A window less its centre, over its deviation.
+    ReversibleNorm = "reversible_norm",
+    /// What was made of such a window, back in its unit.
+    ReverseNorm = "reverse_norm",
     /// The largest value of each window of time.
     MaxPool1d = "max_pool1d",
     /// The mean of each window of time.
@@ -202,6 +215,8 @@ layers! {
     Reshape = "reshape",
     /// A picture enlarged by a whole number.
     Upsample = "upsample",
+    /// Random kernels over a series that are never learned.
+    RandomConv1d = "random_conv1d",
     /// Decision trees, summed.
     Trees = "trees",
     }

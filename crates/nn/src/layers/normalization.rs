@@ -142,6 +142,10 @@ impl Kind for LayerNorm {
         node.push(last);
         Ok(())
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// Group normalisation: `[channels, height, width]`, normalised over each of `groups` groups of channels and all places.
@@ -217,10 +221,10 @@ fn tenth() -> f64 {
     0.1
 }
 
-fn small() -> f64 {
+pub(super) fn small() -> f64 {
     1e-5
 }
 
-fn is_small(epsilon: f64) -> bool {
+pub(super) fn is_small(epsilon: f64) -> bool {
     epsilon > 0.0 && epsilon < 1.0
 }

@@ -1,6 +1,7 @@
 //! Transformer blocks, made of attention, dense layers and layer norms. Parts and parameters have the names of PyTorch's
 //! `TransformerEncoderLayer` and `TransformerDecoderLayer`.
 
+use super::normalization::{is_small, small};
 use super::{Dropout, Kind, Layer, LayerNorm, MultiHeadAttention, Settings, yes};
 use crate::Node;
 use crate::plan::{config, shape_error};
@@ -46,16 +47,19 @@ pub struct TransformerEncoder {
     /// Whether a place sees only itself and what comes before it.
     #[serde(default)]
     pub causal: bool,
+    /// Added to the variance by both layer norms.
+    #[serde(default = "small", skip_serializing_if = "is_usual")]
+    pub epsilon: f64,
 }
 
 impl Settings for TransformerEncoder {
     const SETTINGS: &'static [&'static str] =
-        &["heads", "feed_forward", "dropout", "activation", "norm_first", "causal"];
+        &["heads", "feed_forward", "dropout", "activation", "norm_first", "causal", "epsilon"];
 }
 
 impl Kind for TransformerEncoder {
     fn expand(&self, inputs: &[&[usize]]) -> Result<Option<Vec<Node>>> {
-        let mut parts = Parts::new(inputs[0], self.dropout, self.norm_first)?;
+        let mut parts = Parts::new(inputs[0], self.dropout, self.norm_first, self.epsilon)?;
         let attention = MultiHeadAttention { heads: self.heads, causal: self.causal, dropout: self.dropout };
         parts
             .branch("norm1", "dropout1", "sum1", |from| vec![Node::with_inputs("self_attn", attention.into(), [from])]);
@@ -93,7 +97,7 @@ impl Settings for TransformerDecoder {
 
 impl Kind for TransformerDecoder {
     fn expand(&self, inputs: &[&[usize]]) -> Result<Option<Vec<Node>>> {
-        let mut parts = Parts::new(inputs[0], self.dropout, self.norm_first)?;
+        let mut parts = Parts::new(inputs[0], self.dropout, self.norm_first, small())?;
         let attention = |causal| MultiHeadAttention { heads: self.heads, causal, dropout: self.dropout };
         parts.branch("norm1", "dropout1", "sum1", |from| {
             vec![Node::with_inputs("self_attn", attention(self.causal).into(), [from])]
@@ -118,19 +122,24 @@ struct Parts {
     features: usize,
     dropout: f64,
     norm_first: bool,
+    epsilon: f64,
 }
 
 impl Parts {
-    fn new(input: &[usize], dropout: f64, norm_first: bool) -> Result<Parts> {
+    fn new(input: &[usize], dropout: f64, norm_first: bool, epsilon: f64) -> Result<Parts> {
         let [_, features] = *input else {
             return Err(shape_error(format!("it takes [time, features], not {input:?}")));
         };
-        Ok(Parts { nodes: Vec::new(), stream: "@0".to_owned(), features, dropout, norm_first })
+        if !is_small(epsilon) {
+            return Err(config(format!("epsilon {epsilon} is outside 0 to 1")));
+        }
+        Ok(Parts { nodes: Vec::new(), stream: "@0".to_owned(), features, dropout, norm_first, epsilon })
     }
 
     /// A residual path with what `inner` makes of the stream, its norm in front of it or behind the sum.
     fn branch(&mut self, norm: &str, dropout: &str, sum: &str, inner: impl FnOnce(&str) -> Vec<Node>) {
-        let normal = |from: &str| Node::with_inputs(norm, LayerNorm::default().into(), [from]);
+        let layer_norm = LayerNorm { epsilon: self.epsilon };
+        let normal = |from: &str| Node::with_inputs(norm, layer_norm.clone().into(), [from]);
         let mut from = self.stream.clone();
         if self.norm_first {
             self.nodes.push(normal(&from));
@@ -172,4 +181,9 @@ impl Parts {
         });
         Ok(())
     }
+}
+
+/// Whether an epsilon is the default, which files leave out.
+fn is_usual(epsilon: &f64) -> bool {
+    *epsilon == small()
 }

@@ -1,6 +1,6 @@
 //! Losses over classes.
 
-use super::Evaluated;
+use super::{Evaluated, RowWeights};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
 
 /// The settings of cross entropy.
@@ -14,8 +14,14 @@ pub(super) struct CrossEntropy<'a> {
 }
 
 impl CrossEntropy<'_> {
-    /// The loss of a batch: `sum(w(row) * l(row)) / sum(w(row))`, where a row's weight is that of its classes.
-    pub(super) fn evaluate(&self, outputs: &Tensor, targets: &Tensor) -> Result<Evaluated> {
+    /// The loss of a batch: `sum(w(row) * l(row)) / sum(w(row))`, where a row's weight is its own times that of its
+    /// classes.
+    pub(super) fn evaluate(
+        &self,
+        outputs: &Tensor,
+        targets: &Tensor,
+        row_weights: RowWeights<'_>,
+    ) -> Result<Evaluated> {
         let &[rows, classes] = outputs.shape() else {
             return Err(Error::new(
                 ErrorCode::Shape,
@@ -46,14 +52,18 @@ impl CrossEntropy<'_> {
                 shares.fill(0.0);
                 shares[class] = 1.0;
             }
-            let weight = match self.class_weights {
+            let of_classes = match self.class_weights {
                 [] => 1.0,
-                weights => shares.iter().zip(weights).map(|(share, weight)| share * weight).sum(),
+                weights => shares.iter().zip(weights).map(|(share, weight)| share * weight).sum::<f64>(),
             };
+            let weight = row_weights.of(index) * of_classes;
             let even = self.label_smoothing / classes as f64;
             shares.iter_mut().for_each(|share| *share = (1.0 - self.label_smoothing) * *share + even);
             weights += weight;
             loss += weight * self.row(row, &shares, weight, &mut gradient);
+        }
+        if weights <= 0.0 && row_weights.sum(rows) <= 0.0 {
+            return Ok(Evaluated { loss: 0.0, gradient: vec![0.0; logits.len()] });
         }
         if weights <= 0.0 {
             return Err(Error::new(ErrorCode::BadData, "every row of the batch has a class of weight 0")
@@ -98,6 +108,56 @@ impl CrossEntropy<'_> {
     }
 }
 
+/// The squared distance between cumulated probabilities and cumulated shares: the weighted mean over rows.
+pub(super) fn ordinal(outputs: &Tensor, targets: &Tensor, weights: RowWeights<'_>) -> Result<Evaluated> {
+    let (rows, classes) = (outputs.rows(), outputs.row_len());
+    let soft = targets.shape() == [rows, classes];
+    if outputs.shape().len() != 2 || !(soft || targets.shape() == [rows]) || rows == 0 {
+        let message = format!("outputs {:?}, but targets {:?}", outputs.shape(), targets.shape());
+        return Err(Error::new(ErrorCode::Shape, message));
+    }
+    let counts = super::numbers::shares(weights, rows, 1);
+    let (mut loss, mut gradient) = (0.0, Vec::with_capacity(rows * classes));
+    for (index, row) in outputs.as_float32()?.chunks_exact(classes).enumerate() {
+        let largest = row.iter().fold(f64::NEG_INFINITY, |most, &logit| most.max(f64::from(logit)));
+        let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+        let probabilities: Vec<f64> = row.iter().map(|&logit| (f64::from(logit) - largest).exp() / sum).collect();
+        let mut shares = vec![0.0; classes];
+        if soft {
+            let given = shares_of(targets.as_float32()?, index, classes)?;
+            shares.iter_mut().zip(given).for_each(|(share, given)| *share = f64::from(*given));
+        } else {
+            shares[class_of(targets.as_int64()?[index], classes)?] = 1.0;
+        }
+        // What is ahead at each class, and, backwards, what a class's probability adds to the loss.
+        let mut ahead = Vec::with_capacity(classes);
+        let mut difference = 0.0;
+        for (probability, share) in probabilities.iter().zip(&shares) {
+            difference += probability - share;
+            loss += counts[index] * difference * difference;
+            ahead.push(difference);
+        }
+        let mut behind = 0.0;
+        let mut slopes: Vec<f64> = ahead
+            .iter()
+            .rev()
+            .map(|ahead| {
+                behind += 2.0 * ahead;
+                behind
+            })
+            .collect();
+        slopes.reverse();
+        let mean: f64 = probabilities.iter().zip(&slopes).map(|(probability, slope)| probability * slope).sum();
+        gradient.extend(
+            probabilities
+                .iter()
+                .zip(&slopes)
+                .map(|(probability, slope)| (probability * (slope - mean) * counts[index]) as f32),
+        );
+    }
+    Ok(Evaluated { loss, gradient })
+}
+
 /// A target as the class that it names.
 fn class_of(target: i64, classes: usize) -> Result<usize> {
     usize::try_from(target)
@@ -125,7 +185,7 @@ mod tests {
 
     fn evaluate(logits: &[f32], targets: Tensor) -> Evaluated {
         let outputs = Tensor::float32(vec![1, logits.len()], logits.to_vec()).unwrap();
-        Loss::default().evaluate(&outputs, &targets).unwrap()
+        Loss::default().evaluate(&outputs, &targets, None).unwrap()
     }
 
     proptest! {

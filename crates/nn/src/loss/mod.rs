@@ -36,8 +36,9 @@ pub enum Loss {
     /// Of several labels that may hold at once, each a logit of its own: the mean of
     /// `-t log sigmoid(x) - (1 - t) log(1 - sigmoid(x))`. Targets float32 `[rows, labels]`, 0 to 1.
     BinaryCrossEntropy,
-    /// Of ordered classes, `classes - 1` logits, of which the first `target` shall be positive: the mean of their binary
-    /// cross entropies (Frank and Hall 2001; Cao and others 2020). Targets int64 `[rows]`.
+    /// Of ordered classes, the sum over classes of the squared difference between the cumulated probability and the
+    /// cumulated share of the target, so that a class far from the true one costs more than its neighbour (the squared
+    /// earth mover's distance: Hou and others 2016). Logits and targets as those of cross entropy.
     Ordinal,
     /// The mean of `(output - target)^2`. Targets float32 of the outputs' shape.
     Squared,
@@ -69,6 +70,20 @@ impl Default for Loss {
     /// Plain cross entropy.
     fn default() -> Loss {
         Loss::CrossEntropy { label_smoothing: 0.0, class_weights: Vec::new() }
+    }
+}
+
+/// What each row of a batch counts; nothing is 1 for all.
+#[derive(Clone, Copy)]
+pub(crate) struct RowWeights<'a>(Option<&'a [f32]>);
+
+impl RowWeights<'_> {
+    fn of(&self, row: usize) -> f64 {
+        self.0.and_then(|weights| weights.get(row)).map_or(1.0, |weight| f64::from(*weight))
+    }
+
+    fn sum(&self, rows: usize) -> f64 {
+        (0..rows).map(|row| self.of(row)).sum()
     }
 }
 
@@ -135,35 +150,56 @@ impl Loss {
     /// # Errors
     /// [`ErrorCode::Shape`], [`ErrorCode::Dtype`], or [`ErrorCode::BadData`] for a target that is no class.
     pub fn value(&self, outputs: &Tensor, targets: &Tensor) -> Result<f64> {
-        self.evaluate(outputs, targets).map(|evaluated| evaluated.loss)
+        self.evaluate(outputs, targets, None).map(|evaluated| evaluated.loss)
     }
 
-    pub(crate) fn evaluate(&self, outputs: &Tensor, targets: &Tensor) -> Result<Evaluated> {
+    /// The loss of a batch whose rows have weights: `sum(w l) / sum(w)`, where the loss of a row is the mean over its
+    /// outputs. Weights of classes multiply those of rows. A batch in which no row has any weight has a loss of 0.
+    ///
+    /// # Errors
+    /// Those of [`Loss::value`]; [`ErrorCode::Shape`] where there is not one weight for each row, [`ErrorCode::BadData`]
+    /// for one that is negative or not finite.
+    pub fn weighted_value(&self, outputs: &Tensor, targets: &Tensor, weights: &[f32]) -> Result<f64> {
+        self.evaluate(outputs, targets, Some(weights)).map(|evaluated| evaluated.loss)
+    }
+
+    pub(crate) fn evaluate(&self, outputs: &Tensor, targets: &Tensor, weights: Option<&[f32]>) -> Result<Evaluated> {
+        if let Some(weights) = weights {
+            if weights.len() != outputs.rows() {
+                let message = format!("{} weights for {} rows", weights.len(), outputs.rows());
+                return Err(Error::new(ErrorCode::Shape, message));
+            }
+            if let Some(weight) = weights.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+                return Err(Error::new(ErrorCode::BadData, format!("the weight {weight} is no number from 0 up")));
+            }
+        }
+        let weights = RowWeights(weights);
         match self {
             Loss::CrossEntropy { label_smoothing, class_weights } => {
-                CrossEntropy { label_smoothing: *label_smoothing, class_weights, gamma: 0.0 }.evaluate(outputs, targets)
+                CrossEntropy { label_smoothing: *label_smoothing, class_weights, gamma: 0.0 }
+                    .evaluate(outputs, targets, weights)
             }
             Loss::Focal { gamma, class_weights } => {
-                CrossEntropy { label_smoothing: 0.0, class_weights, gamma: *gamma }.evaluate(outputs, targets)
+                CrossEntropy { label_smoothing: 0.0, class_weights, gamma: *gamma }.evaluate(outputs, targets, weights)
             }
-            Loss::BinaryCrossEntropy => numbers::pointwise(outputs, targets, numbers::binary),
-            Loss::Ordinal => numbers::ordinal(outputs, targets),
-            Loss::Squared => numbers::pointwise(outputs, targets, |output, target| {
+            Loss::BinaryCrossEntropy => numbers::pointwise(outputs, targets, weights, numbers::binary),
+            Loss::Ordinal => classes::ordinal(outputs, targets, weights),
+            Loss::Squared => numbers::pointwise(outputs, targets, weights, |output, target| {
                 let error = output - target;
                 (error * error, 2.0 * error)
             }),
-            Loss::Absolute => numbers::pointwise(outputs, targets, |output, target| {
+            Loss::Absolute => numbers::pointwise(outputs, targets, weights, |output, target| {
                 let error = output - target;
                 (error.abs(), if error == 0.0 { 0.0 } else { error.signum() })
             }),
-            Loss::Huber { delta } => numbers::pointwise(outputs, targets, |output, target| {
+            Loss::Huber { delta } => numbers::pointwise(outputs, targets, weights, |output, target| {
                 let error = output - target;
                 match error.abs() {
                     size if size <= *delta => (0.5 * error * error, error),
                     size => (delta * (size - 0.5 * delta), delta * error.signum()),
                 }
             }),
-            Loss::Quantile { levels } => numbers::quantiles(outputs, targets, levels),
+            Loss::Quantile { levels } => numbers::quantiles(outputs, targets, weights, levels),
         }
     }
 }

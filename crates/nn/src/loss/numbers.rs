@@ -1,23 +1,36 @@
 //! Losses over numbers: means over all outputs of a function of output and target.
 
-use super::Evaluated;
+use super::{Evaluated, RowWeights};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
 
 /// The mean of `of(output, target)`, which gives a loss and its slope, over outputs and targets of one shape.
-pub(super) fn pointwise(outputs: &Tensor, targets: &Tensor, of: impl Fn(f64, f64) -> (f64, f64)) -> Result<Evaluated> {
+pub(super) fn pointwise(
+    outputs: &Tensor,
+    targets: &Tensor,
+    weights: RowWeights<'_>,
+    of: impl Fn(f64, f64) -> (f64, f64),
+) -> Result<Evaluated> {
     if outputs.shape() != targets.shape() || outputs.rows() == 0 {
         let message = format!("outputs {:?}, but targets {:?}", outputs.shape(), targets.shape());
         return Err(Error::new(ErrorCode::Shape, message));
     }
+    let (rows, width) = (outputs.rows(), outputs.row_len().max(1));
     let (outputs, targets) = (outputs.as_float32()?, targets.as_float32()?);
-    let count = outputs.len() as f64;
+    let shares = shares(weights, rows, width);
     let (mut loss, mut gradient) = (0.0, Vec::with_capacity(outputs.len()));
-    for (&output, &target) in outputs.iter().zip(targets) {
+    for (place, (&output, &target)) in outputs.iter().zip(targets).enumerate() {
         let (value, slope) = of(f64::from(output), f64::from(target));
-        loss += value;
-        gradient.push((slope / count) as f32);
+        let share = shares[place / width];
+        loss += share * value;
+        gradient.push((share * slope) as f32);
     }
-    Ok(Evaluated { loss: loss / count, gradient })
+    Ok(Evaluated { loss, gradient })
+}
+
+/// The part of the mean that each of a row's `width` numbers has: its weight over the sum of all.
+pub(super) fn shares(weights: RowWeights<'_>, rows: usize, width: usize) -> Vec<f64> {
+    let whole = weights.sum(rows) * width as f64;
+    (0..rows).map(|row| if whole > 0.0 { weights.of(row) / whole } else { 0.0 }).collect()
 }
 
 /// Binary cross entropy of a logit.
@@ -28,28 +41,13 @@ pub(super) fn binary(logit: f64, target: f64) -> (f64, f64) {
     (soft - target * logit, probability - target)
 }
 
-/// Logits `[rows, classes - 1]`, of which the first `target` count as 1.
-pub(super) fn ordinal(outputs: &Tensor, targets: &Tensor) -> Result<Evaluated> {
-    let (&[rows, steps], &[given]) = (outputs.shape(), targets.shape()) else {
-        let message = format!("outputs {:?}, but targets {:?}", outputs.shape(), targets.shape());
-        return Err(Error::new(ErrorCode::Shape, message));
-    };
-    if rows != given {
-        return Err(Error::new(ErrorCode::Shape, format!("{rows} rows of outputs, but {given} targets")));
-    }
-    let mut steps_taken = Vec::with_capacity(rows * steps);
-    for &target in targets.as_int64()? {
-        if !(0..=steps as i64).contains(&target) {
-            let message = format!("target {target} is none of the {} classes", steps + 1);
-            return Err(Error::new(ErrorCode::BadData, message));
-        }
-        steps_taken.extend((0..steps as i64).map(|step| f32::from(u8::from(step < target))));
-    }
-    pointwise(outputs, &Tensor::float32([rows, steps], steps_taken)?, binary)
-}
-
 /// The pinball loss of outputs `[rows, values * levels]` against targets `[rows, values]`.
-pub(super) fn quantiles(outputs: &Tensor, targets: &Tensor, levels: &[f64]) -> Result<Evaluated> {
+pub(super) fn quantiles(
+    outputs: &Tensor,
+    targets: &Tensor,
+    weights: RowWeights<'_>,
+    levels: &[f64],
+) -> Result<Evaluated> {
     let (&[rows, width], &[given, values]) = (outputs.shape(), targets.shape()) else {
         let message = format!("outputs {:?}, but targets {:?}", outputs.shape(), targets.shape());
         return Err(Error::new(ErrorCode::Shape, message));
@@ -59,12 +57,14 @@ pub(super) fn quantiles(outputs: &Tensor, targets: &Tensor, levels: &[f64]) -> R
             format!("{} levels: outputs {:?}, but targets {:?}", levels.len(), outputs.shape(), targets.shape());
         return Err(Error::new(ErrorCode::Shape, message));
     }
-    let count = outputs.as_float32()?.len() as f64;
+    let shares = shares(weights, rows, width);
     let (mut loss, mut gradient) = (0.0, Vec::with_capacity(rows * width));
-    for (outputs, &target) in outputs.as_float32()?.chunks_exact(levels.len()).zip(targets.as_float32()?) {
+    let pairs = outputs.as_float32()?.chunks_exact(levels.len()).zip(targets.as_float32()?);
+    for (place, (outputs, &target)) in pairs.enumerate() {
+        let share = shares[place / values.max(1)];
         for (&output, &level) in outputs.iter().zip(levels) {
             let error = f64::from(target) - f64::from(output);
-            loss += (level * error).max((level - 1.0) * error);
+            loss += share * (level * error).max((level - 1.0) * error);
             let slope = if error > 0.0 {
                 -level
             } else if error < 0.0 {
@@ -72,10 +72,10 @@ pub(super) fn quantiles(outputs: &Tensor, targets: &Tensor, levels: &[f64]) -> R
             } else {
                 0.0
             };
-            gradient.push((slope / count) as f32);
+            gradient.push((share * slope) as f32);
         }
     }
-    Ok(Evaluated { loss: loss / count, gradient })
+    Ok(Evaluated { loss, gradient })
 }
 
 #[cfg(test)]
@@ -101,16 +101,19 @@ mod tests {
             (Loss::Huber { delta: 0.8 }, &same),
             (Loss::Quantile { levels: vec![0.1, 0.5, 0.9] }, &floats([2, 1], &[0.5, 0.1])),
         ] {
-            let at = |values: &[f32]| loss.value(&floats([2, 3], values), targets).unwrap();
-            let gradient = loss.evaluate(&floats([2, 3], &outputs), targets).unwrap().gradient;
-            for place in 0..outputs.len() {
-                let moved = |by: f32| {
-                    let mut values = outputs;
-                    values[place] += by;
-                    at(&values)
-                };
-                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((slope - f64::from(gradient[place])).abs() < 1e-3, "{loss:?} {place}: {slope} {gradient:?}");
+            for weights in [None, Some(&[0.3f32, 1.9][..])] {
+                let of = |values: &[f32]| loss.evaluate(&floats([2, 3], values), targets, weights).unwrap();
+                let gradient = of(&outputs).gradient;
+                for place in 0..outputs.len() {
+                    let moved = |by: f32| {
+                        let mut values = outputs;
+                        values[place] += by;
+                        of(&values).loss
+                    };
+                    let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                    let near = (slope - f64::from(gradient[place])).abs() < 1e-3;
+                    assert!(near, "{loss:?} {place}: {slope} {gradient:?}");
+                }
             }
         }
     }
@@ -122,15 +125,25 @@ mod tests {
         let classes = Tensor::int64([2], vec![2, 0]).unwrap();
         let cases: Vec<(Loss, f64)> =
             serde_json::from_str::<Vec<(Loss, f64)>>(include_str!("../../tests/data/losses.json")).unwrap();
-        assert_eq!(cases.len(), 8);
+        assert_eq!(cases.len(), 9);
         let numbers = Tensor::float32([2, 3], vec![0.1, 0.7, 0.2, 1.0, 0.0, 0.5]).unwrap();
         for (loss, value) in cases {
             let targets = match loss {
-                Loss::CrossEntropy { .. } | Loss::Focal { .. } => &classes,
+                Loss::CrossEntropy { .. } | Loss::Focal { .. } | Loss::Ordinal => &classes,
                 _ => &numbers,
             };
             let ours = loss.value(&outputs, targets).unwrap();
             assert!((ours - value).abs() < 1e-6, "{loss:?}: {ours}, PyTorch {value}");
+        }
+    }
+
+    #[test]
+    fn a_batch_without_any_weight_pulls_at_nothing() {
+        let outputs = Tensor::float32([2, 3], vec![0.3, -1.2, 2.5, 0.9, -0.4, 1.7]).unwrap();
+        let classes = Tensor::int64([2], vec![2, 0]).unwrap();
+        for (loss, targets) in [(Loss::default(), &classes), (Loss::Ordinal, &classes), (Loss::Squared, &outputs)] {
+            let none = loss.evaluate(&outputs, targets, Some(&[0.0, 0.0])).unwrap();
+            assert_eq!((none.loss, none.gradient), (0.0, vec![0.0; 6]), "{loss:?}");
         }
     }
 

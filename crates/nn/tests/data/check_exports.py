@@ -1,4 +1,4 @@
-"""Checks exported ONNX files with onnx's checker and onnxruntime against reference.json and layers.json.
+"""Checks exported ONNX files with onnx's checker and onnxruntime against reference.json, layers.json and reversible.json.
 
 Run: cargo run --release -p lepton-nn --example export_cases FOLDER && python check_exports.py FOLDER
 Needs: onnx, onnxruntime, numpy."""
@@ -13,7 +13,7 @@ import onnxruntime
 
 folder = pathlib.Path(sys.argv[1])
 here = pathlib.Path(__file__).parent
-cases = [case for name in ["reference.json", "layers.json"] for case in json.loads((here / name).read_text())]
+cases = [case for name in ["reference.json", "layers.json", "reversible.json"] for case in json.loads((here / name).read_text())]
 worst = 0.0
 for case in cases:
     path = folder / (case["architecture"]["name"] + ".onnx")

@@ -280,6 +280,7 @@ losses = [
     ({"kind": "cross_entropy", "label_smoothing": 0.1}, F.cross_entropy(outputs, classes, label_smoothing=0.1)),
     ({"kind": "cross_entropy", "class_weights": weights.tolist()}, F.cross_entropy(outputs, classes, weight=weights)),
     ({"kind": "focal", "gamma": 2.0}, (-((1 - logs.exp()) ** 2) * logs).mean()),
+    ({"kind": "ordinal"}, ((outputs.softmax(1).cumsum(1) - F.one_hot(classes, 3).cumsum(1)) ** 2).sum(1).mean()),
     ({"kind": "binary_cross_entropy"}, F.binary_cross_entropy_with_logits(outputs, numbers)),
     ({"kind": "squared"}, F.mse_loss(outputs, numbers)),
     ({"kind": "absolute"}, F.l1_loss(outputs, numbers)),
@@ -311,6 +312,15 @@ for settings in [{"kind": "rmsprop"}, {"kind": "rmsprop", "alpha": 0.9, "weight_
             optimizer.step()
     steps.append({"settings": settings, "rate": 0.01, "start": start, "gradients": gradients, "end": weights.detach().tolist()})
 json.dump(steps, open("more_optimizers.json", "w"))
+
+# Random kernels
+for name, channels, settings, pad, dilation in [("random-conv1d", 1, {"kernel": 3, "dilation": 2}, (0, 0), 2),
+                                                ("random-conv1d-channels", 3, {"kernel": 4, "padding": "same"}, (1, 2), 1)]:
+    conv = nn.Conv1d(channels, 5, settings["kernel"], dilation=dilation)
+    x = torch.randn(2, 9, channels)
+    values = conv(F.pad(x.transpose(1, 2), pad))
+    case(name, [{"name": "r", "kind": "random_conv1d", "kernels": 5, **settings}], named("r", conv), x,
+         torch.cat([values.amax(2), (values > 0).float().mean(2)], 1))
 
 json.dump(cases, open("layers.json", "w"))
 print(len(cases), "cases")

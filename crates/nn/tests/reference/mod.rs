@@ -1,4 +1,4 @@
-//! Reading the values that `data/make_reference.py` and `data/make_layers.py` wrote.
+//! Reading the values that `data/make_reference.py`, `data/make_layers.py` and `data/make_reversible.py` wrote.
 
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 #![allow(clippy::unwrap_used)] // The data is this repository's own.
@@ -45,6 +45,7 @@ pub fn cases() -> Vec<Case> {
     let read = |text| serde_json::from_str::<Vec<Case>>(text).unwrap();
     let mut cases = read(include_str!("../data/reference.json"));
     cases.extend(read(include_str!("../data/layers.json")));
+    cases.extend(read(include_str!("../data/reversible.json")));
     cases
 }
 

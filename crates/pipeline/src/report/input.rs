@@ -1,7 +1,7 @@
 //! What a report is drawn from: plain data in the user's words. The pipeline fills it; nothing here knows
 //! how a stage works or what HTML looks like.
 
-use lepton_core::{Digest, Environment, Figure, Int8Verdict, Metric, MetricsBySplit, Seed};
+use lepton_core::{Confidence, Digest, Environment, Figure, Int8Verdict, Metric, MetricsBySplit, Seed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,8 @@ pub struct ReportInput {
     pub engine: String,
     /// Metrics by split name, then metric name.
     pub metrics: MetricsBySplit,
+    /// How sure those of the test split are.
+    pub confidence: Option<Confidence>,
     /// One entry per epoch. The page draws the learning curves from this, so `figures` need not hold them.
     pub history: Vec<EpochFacts>,
     /// The epoch whose weights were kept.

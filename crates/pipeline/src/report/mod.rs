@@ -4,6 +4,7 @@
 //! [`html`] turns a [`ReportInput`] into text, [`data_html`] does so with a [`DataPage`]; collecting the input and
 //! writing the file are others' business. Every text from outside passes through the template's escaping.
 
+mod advice_page;
 mod columns;
 mod confusion;
 mod correlations;
@@ -29,6 +30,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use advice_page::advice_html;
 pub use data_page::{DataPage, data_html};
 pub use input::{
     AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,

@@ -35,6 +35,9 @@ pub(super) fn headline(input: &ReportInput) -> Markup {
                     Some((split, number)) => {
                         p.label { (split.name()) " " (quantity::words(primary)) }
                         p.value { (quantity::metric(primary, number)) }
+                        @if let Some([low, high]) = input.confidence.as_ref().filter(|_| split == Split::Test).and_then(|sure| sure.intervals.get(primary)) {
+                            p.note { "95 % interval " (quantity::metric(primary, *low)) " to " (quantity::metric(primary, *high)) }
+                        }
                         p.note { (note(input, split)) }
                     }
                     None => { p.label { (quantity::words(primary)) } p.value { "–" } p.note { "This run ended before the model was measured." } }

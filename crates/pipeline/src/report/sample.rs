@@ -3,7 +3,7 @@
 use super::{AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts};
 use lepton_core::image::Image;
 use lepton_core::{
-    CaptionedPicture, Digest, Environment, Figure, Int8Verdict, LabelledCell, Measurement, Metric, Metrics,
+    CaptionedPicture, Confidence, Digest, Environment, Figure, Int8Verdict, LabelledCell, Measurement, Metric, Metrics,
     PictureCell, Seed,
 };
 use std::collections::BTreeMap;
@@ -73,6 +73,11 @@ pub(super) fn run() -> ReportInput {
             ("test".to_owned(), metrics(0.9899, 0.0344, 0.98981)),
         ]
         .into(),
+        confidence: Some(Confidence {
+            level: 0.95,
+            resamples: 400,
+            intervals: [("accuracy".to_owned(), [0.9878, 0.9917])].into(),
+        }),
         history: [(0.3121, 0.9034, 0.0912, 0.9731), (0.0981, 0.9702, 0.0604, 0.9824), (0.0712, 0.9779, 0.0498, 0.9857), (0.0573, 0.9822, 0.0391, 0.9887), (0.0502, 0.9841, 0.0402, 0.9883)]
             .into_iter()
             .enumerate()

@@ -9,19 +9,24 @@ use crate::preview::{TrainRows, figures};
 use crate::run::Context;
 use crate::tasks::task;
 use lepton_core::{Digest, Result, Split};
-use lepton_data::Step;
 use lepton_data::augment::Domain;
 use lepton_data::augment::table::oversample;
+use lepton_data::{AugmentSettings, Step, hash_file};
 use std::collections::BTreeMap;
 
 /// The work of this stage.
 pub(crate) struct Augment<'a> {
     prepared: &'a Prepared,
+    /// The files that steps read, by their content.
+    files: Vec<Digest>,
 }
 
 impl<'a> Augment<'a> {
-    pub(crate) fn new(artifacts: &'a Artifacts) -> Result<Augment<'a>> {
-        Ok(Augment { prepared: earlier(&artifacts.prepared, Stage::Prepare)? })
+    pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Augment<'a>> {
+        let files = context.project.settings.augment.iter().flat_map(AugmentSettings::files);
+        let files =
+            files.map(|path| hash_file(path).map(|file| file.sha256).map_err(|error| error.at_key("augment.steps")));
+        Ok(Augment { prepared: earlier(&artifacts.prepared, Stage::Prepare)?, files: files.collect::<Result<_>>()? })
     }
 }
 
@@ -33,7 +38,7 @@ impl Work for Augment<'_> {
         let settings = &context.project.settings;
         cache::key(
             Self::STAGE,
-            (&settings.augment, settings.project.task, settings.project.seed),
+            (&settings.augment, &self.files, settings.project.task, settings.project.seed),
             (self.prepared.digest, &self.prepared.parts),
         )
     }
@@ -45,9 +50,16 @@ impl Work for Augment<'_> {
         let prepared = self.prepared;
         let about = chosen.describe();
         if chosen.is_off() {
-            return Ok(Augmented { settings: chosen, about, train: None, added: BTreeMap::new(), preview: None });
+            return Ok(Augmented {
+                settings: chosen,
+                about,
+                train: None,
+                added: BTreeMap::new(),
+                preview: None,
+                files: Vec::new(),
+            });
         }
-        chosen.check_domain(Domain::of(&prepared.schema))?;
+        chosen.check_domain(Domain::of(&prepared.schema, &prepared.target))?;
         let seed = settings.project.seed;
         let part = parts::load(context.store, &prepared.parts, Split::Train)?;
         let rows = TrainRows { part: &part, schema: &prepared.schema, target: &prepared.target };
@@ -64,6 +76,6 @@ impl Work for Augment<'_> {
             }
         }
         let train = grown.as_ref().map(|part| parts::save_part(context.store, part, &prepared.schema)).transpose()?;
-        Ok(Augmented { settings: chosen, about, train, added, preview })
+        Ok(Augmented { settings: chosen, about, train, added, preview, files: self.files.clone() })
     }
 }

@@ -188,7 +188,7 @@ fn listing(context: &Context<'_>) -> Vec<(PathBuf, u64)> {
     files
 }
 
-pub(super) fn allow_fetch(entry: &Entry, fetch: bool) -> Result<()> {
+pub(crate) fn allow_fetch(entry: &Entry, fetch: bool) -> Result<()> {
     if fetch {
         return Ok(());
     }

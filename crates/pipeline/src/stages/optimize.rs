@@ -9,6 +9,7 @@ use crate::cache;
 use crate::engine::engines;
 use crate::run::Context;
 use crate::tasks::task;
+use arrow_array::RecordBatch;
 use lepton_core::{
     Digest, Error, ErrorCode, Int8Verdict, Metrics, MetricsBySplit, NamedTensors, Result, Split, Tensor,
 };
@@ -81,9 +82,11 @@ impl Work for Optimize<'_> {
         let trained_outputs = over(&test.inputs, |rows| network.forward(rows))?;
         let float_outputs = over(&test.inputs, |rows| first_output(&*session, &recipe, rows))?;
         let agreement = lepton_optimize::agreement(&trained_outputs, &float_outputs)?;
-        agreement.check()?;
-
         let target = self.prepared.target_of();
+        match target {
+            Target::Horizon(_) => agreement.check_values()?,
+            _ => agreement.check()?,
+        }
         let measured = Measured { task, target, splits, recipe, session, options };
         context.cancel.check()?;
         let made = self.int8(&settings.optimize, &measured, &onnx)?;
@@ -93,19 +96,16 @@ impl Work for Optimize<'_> {
             _ => &*measured.session,
         };
         let mut metrics = MetricsBySplit::new();
-        let mut figures = Vec::new();
+        let (mut figures, mut confidence) = (Vec::new(), None);
         for split in measured.splits.keys() {
             context.cancel.check()?;
             let (outputs, values) = measured.evaluate(served, *split)?;
             metrics.insert(split.to_string(), values);
             if *split == Split::Test {
-                let rows = parts::load(store, &self.prepared.parts, *split)?;
-                figures = task.figures(&EvaluationInput {
-                    outputs: &outputs,
-                    targets: &rows_of(&measured.splits, *split)?.targets,
-                    target,
-                    rows: &rows,
-                })?;
+                let Rows { raw, targets, .. } = rows_of(&measured.splits, *split)?;
+                let given = EvaluationInput { outputs: &outputs, targets, target, rows: raw };
+                confidence = lepton_train::confidence(task, &given, context.project.settings.project.seed)?;
+                figures = task.figures(&given)?;
             }
         }
         let figures = serde_json::to_vec(&figures).map_err(|source| Error::internal(format!("figures: {source}")))?;
@@ -121,6 +121,7 @@ impl Work for Optimize<'_> {
             no_int8,
             engine: self.engine_label(),
             metrics,
+            confidence,
             figures: blobs.put_bytes(&figures)?,
         })
     }
@@ -142,7 +143,9 @@ impl Measured<'_> {
     fn evaluate(&self, session: &dyn Session, split: Split) -> Result<(Tensor, Metrics)> {
         let rows = rows_of(&self.splits, split)?;
         let outputs = over(&rows.inputs, |rows| first_output(session, &self.recipe, rows))?;
-        let metrics = self.task.evaluate(&outputs, &rows.targets, self.target)?;
+        let (targets, target) = (&rows.targets, self.target);
+        let given = EvaluationInput { outputs: &outputs, targets, target, rows: &rows.raw };
+        let metrics = self.task.evaluate(&given)?;
         Ok((outputs, metrics))
     }
 }
@@ -198,6 +201,7 @@ impl Optimize<'_> {
 
 /// One split as tensors.
 struct Rows {
+    raw: RecordBatch,
     inputs: Tensor,
     targets: Tensor,
 }
@@ -205,7 +209,7 @@ struct Rows {
 impl Rows {
     fn load(context: &Context<'_>, prepared: &Prepared, recipe: &Recipe, split: Split) -> Result<Rows> {
         let batch = parts::load(context.store, &prepared.parts, split)?;
-        Ok(Rows { inputs: recipe.apply(&batch)?, targets: recipe.encode_target(&batch)? })
+        Ok(Rows { inputs: recipe.apply(&batch)?, targets: recipe.encode_target(&batch)?, raw: batch })
     }
 }
 

@@ -3,17 +3,18 @@
 
 use super::{Artifacts, Work, earlier, near_duplicates, parts};
 use crate::Stage;
-use crate::artifact::{Collected, Prepared};
+use crate::artifact::{Collected, Prepared, PreparedDomains};
 use crate::cache;
 use crate::check::check_dataset;
 use crate::repair::RunRepair;
 use crate::run::Context;
 use crate::tasks::task;
-use lepton_core::{Digest, Error, ErrorCode, Event, Result, Split, thousands};
-use lepton_data::Dataset;
+use crate::tokenizer_file::TokenizerFile;
+use lepton_core::{Column, Digest, Error, ErrorCode, Event, Result, Schema, Split, thousands};
+use lepton_data::{Dataset, PrepareReport, PrepareSettings};
 use lepton_doctor::rules::{CheckReport, Rule, RuleOutcome, RuleSettings, Verdict};
-use lepton_recipe::Repairs;
-use lepton_train::Target;
+use lepton_recipe::{Recipe, Repairs};
+use lepton_train::{Cut, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The work of this stage.
@@ -22,13 +23,20 @@ pub(crate) struct Prepare<'a> {
     rule_settings: Vec<RuleSettings>,
     rules: Vec<Rule>,
     repair: Option<RunRepair>,
+    tokenizer: Option<TokenizerFile>,
 }
 
 impl<'a> Prepare<'a> {
     pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Prepare<'a>> {
         let (rule_settings, rules) = context.project.rules()?;
         let collected = earlier(&artifacts.collected, Stage::Collect)?;
-        Ok(Prepare { collected, rule_settings, rules, repair: RunRepair::of(context.project)? })
+        Ok(Prepare {
+            collected,
+            rule_settings,
+            rules,
+            repair: RunRepair::of(context.project)?,
+            tokenizer: TokenizerFile::of(context)?,
+        })
     }
 }
 
@@ -45,7 +53,7 @@ impl Work for Prepare<'_> {
             (
                 (&settings.prepare, plan),
                 &self.rule_settings,
-                &settings.recipe,
+                (&settings.recipe, &settings.forecast, self.tokenizer.as_ref().map(|file| file.digest)),
                 settings.project.task,
                 settings.project.seed,
             ),
@@ -74,9 +82,12 @@ impl Work for Prepare<'_> {
             Some(repair) => repair.edit(dataset, &settings.collect)?,
             None => (dataset, BTreeSet::new()),
         };
+        if let Some(cut) = task.cut(&dataset, &settings.forecast, &settings.recipe)? {
+            return self.finish_cut(context, cut, checks);
+        }
         let (seed, progress) = (settings.project.seed, context.progress);
-        let (prepared, mut report) =
-            lepton_data::prepare_without(dataset, &dropped, &settings.prepare, seed, progress, context.cancel)?;
+        let (prepared, mut report, target) =
+            lepton_data::prepare_domains(dataset, &dropped, &settings.prepare, seed, progress, context.cancel)?;
         if settings.prepare.near_duplicates {
             report.findings.extend(near_duplicates::find(context, &prepared)?);
         }
@@ -96,30 +107,43 @@ impl Work for Prepare<'_> {
             );
             context.progress.event(Event::Note { text });
         }
-        let plan = task.recipe(repairs.repaired(), &prepared.target, &settings.recipe)?;
+        let mut plan = task.recipe(repairs.repaired(), &prepared.target, &settings.recipe)?;
+        if let Some(file) = &self.tokenizer {
+            plan.read_tokenizers(|_| Ok(file.bytes.clone())).map_err(|error| error.in_file(&file.path))?;
+        }
         let train =
             prepared.parts.get(&Split::Train).ok_or_else(|| Error::internal("prepare gave no training split"))?;
         let recipe = plan.fit_after(repairs, &prepared.schema, train)?;
-        // A label of valid or test that training never saw is an error here, not a surprise after training.
-        for batch in prepared.parts.values() {
-            recipe.encode_target(batch)?;
-        }
-        Ok(Prepared {
-            digest: prepared.digest()?,
-            parts: parts::save(context.store, &prepared.parts, &prepared.schema)?,
-            report,
-            checks,
-            recipe: context.store.blobs().put_bytes(&recipe.to_json()?)?,
-            features: recipe.output(),
-            labels: recipe.labels().to_vec(),
-            target_scale: recipe.target_scale().map(|(mean, deviation)| [mean, deviation]),
-            schema: prepared.schema,
-            target: prepared.target,
-        })
+        let domains = target.map(|target| -> Result<PreparedDomains> {
+            let is_feature = |column: &&Column| column.name != prepared.target;
+            let schema = Schema { columns: prepared.schema.columns.iter().filter(is_feature).cloned().collect() };
+            Ok(PreparedDomains {
+                target: parts::save_part(context.store, &target.rows, &schema)?,
+                labelled: target.labelled,
+            })
+        });
+        finish(context, prepared, &recipe, report, checks, domains.transpose()?)
     }
 }
 
 impl Prepare<'_> {
+    /// Rows that the task cut itself. How other rows are split is not asked then, and nothing that says it is passed over.
+    fn finish_cut(&self, context: &Context<'_>, cut: Cut, checks: CheckReport) -> Result<Prepared> {
+        let settings = &context.project.settings;
+        if settings.prepare != PrepareSettings::default() {
+            let message = format!("{} cuts its parts by time, and [prepare] is not read", settings.project.task);
+            return Err(Error::new(ErrorCode::Config, message)
+                .at_key("prepare")
+                .fix("remove the section; [forecast] says where the parts lie"));
+        }
+        for finding in &cut.report.findings {
+            context.progress.event(Event::Note { text: finding.message.clone() });
+        }
+        let train = cut.dataset.parts.get(&Split::Train).ok_or_else(|| Error::internal("no training rows were cut"))?;
+        let recipe = cut.plan.fit(&cut.dataset.schema, train)?;
+        finish(context, cut.dataset, &recipe, cut.report, checks, None)
+    }
+
     /// Refuses data that break a rule. What was found is kept with the run either way.
     fn gate(&self, context: &Context<'_>, dataset: &Dataset) -> Result<CheckReport> {
         if self.rules.is_empty() {
@@ -145,6 +169,35 @@ impl Prepare<'_> {
             .at_key("check.rules")
             .fix(format!("repair the data, or change the rules; all verdicts are in {}", kept.display())))
     }
+}
+
+/// What the stage keeps of the parts and their fitted recipe.
+fn finish(
+    context: &Context<'_>,
+    prepared: Dataset,
+    recipe: &Recipe,
+    report: PrepareReport,
+    checks: CheckReport,
+    domains: Option<PreparedDomains>,
+) -> Result<Prepared> {
+    // A label of valid or test that training never saw is an error here, not a surprise after training.
+    for batch in prepared.parts.values() {
+        recipe.encode_target(batch)?;
+    }
+    Ok(Prepared {
+        digest: prepared.digest()?,
+        domains,
+        parts: parts::save(context.store, &prepared.parts, &prepared.schema)?,
+        report,
+        checks,
+        recipe: context.store.blobs().put_bytes(&recipe.to_json()?)?,
+        features: recipe.output(),
+        labels: recipe.labels().to_vec(),
+        target_scale: recipe.target_scale().map(|(mean, deviation)| [mean, deviation]),
+        horizon: recipe.horizon().cloned(),
+        schema: prepared.schema,
+        target: prepared.target,
+    })
 }
 
 /// `age: from 0 to 120: 3 of 891 values (row 3: "150")`
@@ -183,7 +236,10 @@ impl Collected {
 impl Prepared {
     /// What is predicted.
     pub(crate) fn target_of(&self) -> Target<'_> {
-        Target::new(&self.labels, self.target_scale)
+        match &self.horizon {
+            Some(horizon) => Target::Horizon(horizon),
+            None => Target::new(&self.labels, self.target_scale),
+        }
     }
 
     /// The fitted recipe.

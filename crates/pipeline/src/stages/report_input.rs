@@ -1,6 +1,7 @@
 //! From a run's artifacts to what the report is drawn from.
 
 use super::Artifacts;
+use crate::artifact::Trained;
 use crate::machine::environment;
 use crate::report::{
     AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,
@@ -9,6 +10,7 @@ use crate::run::{Context, RunResult};
 use crate::tasks::task;
 use lepton_core::{Figure, LabelledCell, Limits, Result, thousands};
 use lepton_doctor::rules::{CheckReport, Verdict};
+use lepton_train::ensemble_figure;
 
 /// Collects everything that the page shows; what the run did not reach stays empty.
 pub(crate) fn report_input(
@@ -48,6 +50,7 @@ pub(crate) fn report_input(
         primary_metric: task(settings.project.task).primary_metric(),
         engine: result.engine.clone().unwrap_or_default(),
         metrics: result.metrics.clone(),
+        confidence: result.confidence.clone(),
         history: Vec::new(),
         best_epoch: None,
         figures: Vec::new(),
@@ -91,6 +94,11 @@ pub(crate) fn report_input(
             .map_err(|source| lepton_core::Error::internal(format!("figures cannot be read back: {source}")))?;
         let transfer = artifacts.trained.as_ref().and_then(|trained| trained.transfer.as_ref());
         input.figures.splice(..0, transfer.map(|transfer| transfer.figure()));
+        let ensemble = artifacts.trained.as_ref().filter(|trained| !trained.members.is_empty());
+        let loss = |trained: &Trained| trained.history.last().map_or(f64::NAN, |record| record.train_loss);
+        input.figures.splice(..0, ensemble.map(|trained| ensemble_figure(&trained.members, loss(trained))));
+        let adapt = artifacts.trained.as_ref().and_then(|trained| trained.adapt.as_ref());
+        input.figures.splice(..0, adapt.map(|adapt| adapt.figure()));
         input.agreement = Some(AgreementFacts {
             rows: optimized.agreement.rows as u64,
             max_abs_difference: optimized.agreement.max_abs_difference,

@@ -1,15 +1,17 @@
 //! Stage 4, train: builds the network, trains it, and keeps checkpoints from which a killed run goes on.
 
 use super::{Artifacts, Work, earlier, parts};
+use crate::adapt::{Adaptation, target_features};
 use crate::artifact::{Augmented, Prepared, Trained};
 use crate::cache;
 use crate::run::Context;
 use crate::tasks::task;
 use crate::transfer::{self, Source, TransferReport};
 use crate::{Stage, environment, now_utc};
-use lepton_core::{Digest, Event, Progress, Result, Split};
+use lepton_core::{Digest, Error, ErrorCode, Event, Progress, Result, Split};
 use lepton_data::{Augmenter, Loader};
 use lepton_nn::Network;
+use lepton_recipe::Recipe;
 use lepton_store::CheckpointFolder;
 use lepton_train::{Checkpoints, FitJob, InMemory, Learner, Start, TrainSettings};
 use std::sync::Arc;
@@ -32,20 +34,37 @@ impl<'a> Train<'a> {
         })
     }
 
-    fn learner(&self, context: &Context<'_>) -> Result<Learner> {
+    fn learner(&self, context: &Context<'_>, recipe: &Recipe) -> Result<Learner> {
         let settings = &context.project.settings;
         let shape: Vec<usize> =
             self.prepared.features.shape.iter().skip(1).map(|side| usize::try_from(*side).unwrap_or(0)).collect();
         let outputs = self.prepared.target_of().outputs();
         if let Some(source) = &self.source {
             let (transfer, seed) = (&settings.train.transfer, settings.project.seed);
+            if let Some(codes) = recipe.codes() {
+                transfer::check_codes(&source.network, codes)?;
+            }
             return Ok(Learner::Trained(Box::new(Start::new(&source.network, &shape, outputs, transfer, seed)?)));
         }
-        lepton_train::learner(task(settings.project.task), &settings.train, &shape, outputs)
+        let task = task(settings.project.task);
+        match recipe.codes() {
+            Some(codes) => lepton_train::learner_over_codes(task, &settings.train, codes, outputs),
+            None => lepton_train::learner(task, &settings.train, &shape, outputs),
+        }
     }
 }
 
 impl Train<'_> {
+    /// Rows that were made up (SMOTE) are of no domain.
+    fn refuse_new_rows(&self) -> Result<()> {
+        match self.augmented.train {
+            None => Ok(()),
+            Some(_) => Err(Error::new(ErrorCode::Unsupported, "rows that SMOTE makes are of no domain")
+                .at_key("augment.steps")
+                .fix("remove that step or [adapt]")),
+        }
+    }
+
     /// What transfer gained: the metric of the network on the test split and, where it is asked for, that of the same
     /// network trained from scratch.
     #[expect(clippy::too_many_arguments, reason = "one caller, and all of it is at hand there")]
@@ -114,12 +133,12 @@ impl Work for Train<'_> {
         train.threads = Some(threads(&settings.train));
         cache::key(
             Self::STAGE,
-            (train, settings.project.task, settings.project.seed),
+            (train, &settings.adapt, settings.project.task, settings.project.seed),
             (
-                self.prepared.recipe,
+                (self.prepared.recipe, &self.prepared.domains),
                 &self.prepared.parts,
-                (&self.prepared.labels, self.prepared.target_scale),
-                &self.augmented.settings,
+                (&self.prepared.labels, self.prepared.target_scale, &self.prepared.horizon),
+                (&self.augmented.settings, &self.augmented.files),
                 &self.augmented.train,
                 self.source.as_ref().map(|source| source.weights),
             ),
@@ -130,8 +149,8 @@ impl Work for Train<'_> {
         let settings = &context.project.settings;
         let (seed, train) = (settings.project.seed, &settings.train);
         let threads = threads(train);
-        let learner = self.learner(context)?;
         let recipe = Arc::new(self.prepared.load_recipe(context.store)?);
+        let learner = self.learner(context, &recipe)?;
         let augmenter =
             (!self.augmented.settings.is_off()).then(|| Augmenter::new(&self.augmented.settings, seed)).transpose()?;
         let loader = |split: Split, augmenter: Option<Augmenter>| {
@@ -144,18 +163,40 @@ impl Work for Train<'_> {
         };
         let (training, validation) = (loader(Split::Train, augmenter)?, loader(Split::Valid, None)?);
         let mut checkpoints = StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };
-        let fit = lepton_train::fit(FitJob {
+        let on_threads = TrainSettings { threads: Some(threads), ..train.clone() };
+        let job = FitJob {
             task: task(settings.project.task),
             learner: &learner,
             target: self.prepared.target_of(),
             train: &training,
             valid: &validation,
-            settings: &TrainSettings { threads: Some(threads), ..train.clone() },
+            settings: &on_threads,
             seed,
             checkpoints: &mut checkpoints,
             progress: context.progress,
             cancel: context.cancel,
-        })?;
+        };
+        let (fit, adapt) = match (&settings.adapt, target_features(context, self.prepared)?) {
+            (Some(adapt), Some((target, labelled))) => {
+                self.refuse_new_rows()?;
+                let test = loader(Split::Test, None)?;
+                let adaptation = Adaptation {
+                    context,
+                    settings: adapt,
+                    prepared: self.prepared,
+                    learner: &learner,
+                    target,
+                    labelled,
+                    training: &training,
+                    validation: &validation,
+                    test: &test,
+                    train: &on_threads,
+                };
+                let (fit, report) = adaptation.run(job)?;
+                (fit, Some(report))
+            }
+            _ => (lepton_train::fit(job)?, None),
+        };
         let blobs = context.store.blobs();
         let architecture = fit.network.architecture();
         let transfer = match (&learner, &self.source) {
@@ -174,6 +215,8 @@ impl Work for Train<'_> {
             data_wait_seconds: fit.data_wait_seconds,
             history: fit.history,
             transfer,
+            members: fit.members,
+            adapt,
             environment: environment(threads, &fit.backend),
             run: context.run.clone(),
             command: context.options.command.join(" "),

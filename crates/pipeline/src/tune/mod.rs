@@ -19,4 +19,4 @@ pub use process::PRUNE;
 pub use report::{BestTrial, ObjectiveFacts, StudyReport, TrialFacts, check_best_place, shown_setting, write_best};
 pub use settings::{Measure, Objective, Pruning, TimeLimit, TuneSettings};
 pub use study::{TuneOptions, tune};
-pub use trial::{TrialFailure, TrialJob, TrialLine, TrialResult, run_trial};
+pub use trial::{TrialJob, TrialLine, TrialResult, run_trial};

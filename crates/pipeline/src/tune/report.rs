@@ -3,8 +3,9 @@
 
 use super::settings::Objective;
 use super::study::{Kept, TuneOptions, written};
-use super::trial::{TrialFailure, assignments};
+use super::trial::assignments;
 use crate::doctor::{place, refuse_same};
+use crate::worker::WorkerFailure;
 use crate::{Project, environment};
 use lepton_core::{Digest, Environment, Error, ErrorCode, Result, Seed};
 use lepton_tune::{Direction, Point, Space, State, Trial, importance, pareto_front};
@@ -81,7 +82,7 @@ pub struct TrialFacts {
     /// Its run, for `lepton runs show`.
     pub run: Option<String>,
     /// Why it failed.
-    pub error: Option<TrialFailure>,
+    pub error: Option<WorkerFailure>,
 }
 
 /// The best trial.

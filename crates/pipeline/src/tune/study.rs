@@ -1,13 +1,14 @@
 //! A study: trials one after the other or side by side, each kept as it ends, so that a study that was killed goes on
 //! with the trials that it lacks.
 
-use super::process::{Heard, Running};
+use super::process::Running;
 use super::report::{Made, StudyReport, shown_point};
 use super::settings::Objective;
-use super::trial::{TrialFailure, TrialJob, TrialLine};
+use super::trial::{TrialJob, TrialLine};
 use crate::run::{RunOptions, walk};
 use crate::stages::Artifacts;
 use crate::tasks::task;
+use crate::worker::{Heard, WorkerFailure};
 use crate::{Project, Stage, cache};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Event, Progress, Result};
 use lepton_data::remote::Access;
@@ -53,7 +54,7 @@ pub(super) struct Kept {
     /// Wall seconds of the process.
     pub(super) seconds: f64,
     /// Why it failed, where it did.
-    pub(super) failure: Option<TrialFailure>,
+    pub(super) failure: Option<WorkerFailure>,
     /// The run of a complete trial.
     pub(super) run: Option<String>,
 }
@@ -203,8 +204,8 @@ struct Study<'a> {
     /// Failed trials that are not in the store: while nothing has gone well, it may not be their points.
     unkept: Vec<u64>,
     running: BTreeMap<u64, Running>,
-    tell: Sender<(u64, Heard)>,
-    hear: Receiver<(u64, Heard)>,
+    tell: Sender<(u64, Heard<TrialLine>)>,
+    hear: Receiver<(u64, Heard<TrialLine>)>,
     wanted: u64,
     ran: usize,
 }
@@ -343,7 +344,7 @@ impl Study<'_> {
                         kept.trial.values = values;
                         (kept.epoch, kept.run) = (Some(result.epoch), Some(result.run));
                     }
-                    Err(error) => kept.failure = Some(TrialFailure::of(&error)),
+                    Err(error) => kept.failure = Some(WorkerFailure::of(&error)),
                 }
             }
             _ if running.pruned => kept.trial.state = State::Pruned,

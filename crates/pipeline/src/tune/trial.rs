@@ -7,20 +7,15 @@ use crate::artifact::{Prepared, Trained};
 use crate::run::{Context, RunOptions, walk};
 use crate::stages::{Artifacts, Work, parts, train};
 use crate::tasks::task;
-use crate::{Project, Stage, engines};
+use crate::worker::WorkerFailure;
+use crate::{Project, Stage, engines, latency};
 use lepton_core::{Cancel, Error, ErrorCode, Event, Metrics, Progress, Result, Split};
 use lepton_nn::{Architecture, Network};
-use lepton_runtime::SessionOptions;
 use lepton_store::Store;
 use lepton_tune::Point;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// Untimed runs before the latency is measured, and when the timed ones end at the latest.
-const WARM_UP: usize = 5;
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a trial is told, as JSON on its command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +45,7 @@ pub enum TrialLine {
     /// The trial ended well.
     Result(TrialResult),
     /// The trial ended with an error.
-    Failed(TrialFailure),
+    Failed(WorkerFailure),
 }
 
 /// What came of a trial.
@@ -71,39 +66,6 @@ pub struct TrialResult {
     pub seconds: f64,
     /// The trial's run.
     pub run: String,
-}
-
-/// Why a trial has no result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrialFailure {
-    /// The name of the error's code.
-    pub code: String,
-    /// Place and sentence.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
-impl TrialFailure {
-    /// The failure as other processes can read it.
-    pub fn of(error: &Error) -> TrialFailure {
-        TrialFailure {
-            code: error.code().name().to_owned(),
-            message: error.headline(),
-            help: error.remedy().map(str::to_owned),
-        }
-    }
-
-    /// The error that it was, with `before` ahead of its sentence.
-    pub(super) fn error(&self, before: &str) -> Error {
-        let code = ErrorCode::ALL.into_iter().find(|code| code.name() == self.code).unwrap_or(ErrorCode::Internal);
-        let error = Error::new(code, format!("{before}{}", self.message));
-        match &self.help {
-            Some(help) => error.fix(help),
-            None => error,
-        }
-    }
 }
 
 impl TrialResult {
@@ -247,29 +209,18 @@ fn measured(
     }
     let (store, settings) = (context.store, &context.project.settings);
     let architecture = Architecture::from_json(&store.blobs().get(&trained.architecture)?)?;
-    let onnx = Network::from_weights(&architecture, &store.blobs().get(&trained.weights)?)?.to_onnx()?;
-    let size = wants_size.then_some(onnx.len() as u64);
+    let network = Network::from_weights(&architecture, &store.blobs().get(&trained.weights)?)?;
     if !wants_latency {
-        return Ok((size, None));
+        return Ok((Some(network.to_onnx()?.len() as u64), None));
     }
     let recipe = prepared.load_recipe(store)?;
     let rows = parts::load(store, &prepared.parts, Split::Valid)?;
-    let row = vec![(recipe.output().name, recipe.apply(&rows.slice(0, 1.min(rows.num_rows())))?)];
+    let row = recipe.apply(&rows.slice(0, 1.min(rows.num_rows())))?;
     let engine = engines(store, context.options.onnxruntime.as_deref()).get(settings.optimize.engine.as_deref())?;
-    let threads = Some(train::threads(&settings.train));
-    let session = engine.load(&onnx, &SessionOptions { threads, ..SessionOptions::default() })?;
-    for _ in 0..WARM_UP {
-        session.run(&row)?;
-    }
-    let (began, mut times) = (Instant::now(), Vec::new());
-    while times.len() < settings.optimize.repeats.max(1) && (times.is_empty() || began.elapsed() < PATIENCE) {
-        context.cancel.check()?;
-        let started = Instant::now();
-        session.run(&row)?;
-        times.push(started.elapsed().as_secs_f64());
-    }
-    times.sort_by(f64::total_cmp);
-    Ok((size, times.get(times.len() / 2).copied()))
+    let (threads, repeats) = (train::threads(&settings.train), settings.optimize.repeats);
+    let input = (recipe.output().name, row);
+    let served = latency::measure(&network, &*engine, (&input.0, &input.1), threads, repeats, context.cancel)?;
+    Ok((wants_size.then_some(served.onnx_bytes), Some(served.latency)))
 }
 
 /// Tells of epochs and of nothing else.
@@ -307,13 +258,5 @@ mod tests {
         assert_eq!(assignments(&point).unwrap(), wanted);
         let point: Point = [("train.loss".to_owned(), Value::Null)].into();
         assert_eq!(assignments(&point).unwrap_err().place().key.as_deref(), Some("tune.space.train.loss"));
-    }
-
-    #[test]
-    fn a_failure_is_the_same_error_again() {
-        let error = Error::new(ErrorCode::Diverged, "went out of range").at_key("train").fix("smaller steps");
-        let again = TrialFailure::of(&error).error("trial 3: ");
-        assert_eq!((again.code(), again.remedy()), (ErrorCode::Diverged, Some("smaller steps")));
-        assert!(again.message().starts_with("trial 3: ") && again.message().contains("went out of range"));
     }
 }

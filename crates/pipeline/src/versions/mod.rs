@@ -9,4 +9,4 @@ pub use diff::{ChangedColumn, DiffOptions, DiffReport, DifferingRow, PartRows, R
 pub use lineage::{LineageReport, ModelUse, RepairedSource, RunUse, SourceLineage, lineage};
 pub use stream::{StreamThreshold, VersionView, append_rows, check_dataset_name, commit_rows, is_full};
 
-pub(crate) use stream::collect_stream;
+pub(crate) use stream::{collect_stream, has_arrived};

@@ -156,6 +156,11 @@ fn read_segments(
     Ok(data)
 }
 
+/// Whether a version is of rows that arrived, which are a source by themselves.
+pub(crate) fn has_arrived(collected: &Collected) -> bool {
+    collected.source.iter().any(|file| file.path.starts_with(SEGMENTS))
+}
+
 /// A version of arrived rows as a source of a project: read again, so that the project's own `target`, `columns` and
 /// `ignore` hold.
 pub(crate) fn collect_stream(

@@ -190,12 +190,20 @@ impl Package {
         }
         let output = recipe.output();
         match self.manifest.signature.inputs.as_slice() {
-            [input] if input.name == output.name && input.dtype == output.dtype && input.shape == output.shape => {
+            // A model may take sequences of any length, where the recipe makes them of one.
+            [input]
+                if input.name == output.name && input.dtype == output.dtype && takes(&input.shape, &output.shape) =>
+            {
                 Ok(())
             }
             _ => wrong("its tensor is not the one input of the model"),
         }
     }
+}
+
+/// Whether a model that takes `wanted` takes all that has the shape `given`; -1 is a side of any length.
+fn takes(wanted: &[i64], given: &[i64]) -> bool {
+    wanted.len() == given.len() && wanted.iter().zip(given).all(|(wanted, given)| *wanted == -1 || wanted == given)
 }
 
 fn read_manifest(bytes: &[u8]) -> Result<Manifest> {
@@ -223,7 +231,9 @@ fn read_onnx(path: &Path, bytes: &[u8], limits: &Limits) -> Result<lepton_onnx::
 pub(crate) fn check_decoder(manifest: &Manifest) -> Result<()> {
     let wrong = |text: String| Err(Error::new(ErrorCode::BadData, text).at_key("decoder"));
     let output = match &manifest.decoder {
-        Decoder::Classification { output, .. } | Decoder::Regression { output, .. } => output,
+        Decoder::Classification { output, .. }
+        | Decoder::Regression { output, .. }
+        | Decoder::Forecast { output, .. } => output,
         Decoder::Raw => return Ok(()),
     };
     let Some(spec) = manifest.signature.outputs.iter().find(|spec| &spec.name == output) else {
@@ -235,6 +245,13 @@ pub(crate) fn check_decoder(manifest: &Manifest) -> Result<()> {
             let is_number = matches!(spec.shape[..], [_, 1]) && spec.dtype == DType::Float32;
             if !(is_number && scale.is_finite() && offset.is_finite()) {
                 return wrong(format!("output \"{output}\" is not one number a row, or its scale is none"));
+            }
+            return Ok(());
+        }
+        Decoder::Forecast { horizon, .. } => {
+            let fits = matches!(spec.shape[..], [_, width] if width == horizon.outputs() as i64);
+            if !(fits && spec.dtype == DType::Float32 && horizon.check().is_ok()) {
+                return wrong(format!("output \"{output}\" is not the forecast that the decoder reads"));
             }
             return Ok(());
         }

@@ -20,8 +20,15 @@ pub(crate) const ENTRIES: &[ZooEntry] = &[
         name: lepton_train::BOOSTING,
         about: "gradient-boosted decision trees: usually the best on tables, in seconds",
     },
+    ZooEntry {
+        name: lepton_train::ENSEMBLE,
+        about: "boosting, residual-mlp and linear together, weighed by what they say of rows that they do not know",
+    },
     ZooEntry { name: "linear", about: "one dense layer: the baseline to beat" },
 ];
+
+/// What an ensemble is made of.
+pub(crate) const ENSEMBLE: &[&str] = &[lepton_train::BOOSTING, "residual-mlp", "linear"];
 
 /// Most features between which attention is worth its square.
 const MOST_TOKENS: usize = 512;
@@ -96,6 +103,7 @@ fn feature_transformer(width: usize, blocks: usize, outputs: usize) -> Vec<Node>
             activation: lepton_nn::FeedForwardActivation::Relu,
             norm_first: true,
             causal: false,
+            epsilon: 1e-5,
         };
         layers.push(Node::new(format!("block{block}"), encoder.into()));
     }
@@ -112,7 +120,9 @@ mod tests {
 
     #[test]
     fn every_network_gives_the_outputs_that_are_asked_for() {
-        for entry in ENTRIES.iter().filter(|entry| entry.name != lepton_train::BOOSTING) {
+        for entry in
+            ENTRIES.iter().filter(|entry| ![lepton_train::BOOSTING, lepton_train::ENSEMBLE].contains(&entry.name))
+        {
             for outputs in [1, 4] {
                 let network = architecture(Some(entry.name), &[9], outputs).unwrap();
                 assert_eq!(network.output_shape().unwrap(), [outputs], "{}", entry.name);

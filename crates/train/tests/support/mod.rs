@@ -1,12 +1,12 @@
 //! A small classification problem for the fit tests: two interleaved spirals as a table, and a task for it.
 
+#![allow(dead_code)] // Each test file uses its part.
+
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
-use lepton_core::{
-    Cancel, Column, ColumnKind, Figure, Metric, Metrics, Progress, Result, Schema, Seed, TaskKind, Tensor,
-};
+use lepton_core::{Cancel, Column, ColumnKind, Figure, Metric, Metrics, Progress, Result, Schema, Seed, TaskKind};
 use lepton_data::{AugmentSettings, Loader};
 use lepton_nn::{Architecture, InputSpec, Layer, Node};
-use lepton_recipe::{NumberMissing, NumberPlan, RecipePlan, StepPlan, TargetPlan, raw};
+use lepton_recipe::{NumberMissing, NumberPlan, Recipe, RecipePlan, StepPlan, TargetPlan, raw};
 use lepton_train::{
     Checkpoints, Classified, EvaluationInput, Fit, FitJob, Learner, RecipeSettings, Target, Task, TrainSettings,
     ZooEntry, fit,
@@ -61,8 +61,8 @@ impl Task for Spirals {
         Ok(Architecture::new("small", InputSpec::float32(input_shape), layers))
     }
 
-    fn evaluate(&self, outputs: &Tensor, targets: &Tensor, _: Target<'_>) -> Result<Metrics> {
-        let mut metrics = Classified::from_logits(outputs, targets)?.metrics(&Metric::ALL);
+    fn evaluate(&self, input: &EvaluationInput<'_>) -> Result<Metrics> {
+        let mut metrics = Classified::from_logits(input.outputs, input.targets)?.metrics(&Metric::ALL);
         let mut script = self.script.lock().unwrap();
         if !script.is_empty() {
             metrics.insert("log_loss".to_owned(), script.remove(0));
@@ -101,6 +101,7 @@ impl Checkpoints for Recorder {
 pub(crate) struct Problem {
     pub(crate) task: Spirals,
     pub(crate) architecture: Architecture,
+    pub(crate) recipe: Arc<Recipe>,
     pub(crate) train: Loader,
     pub(crate) valid: Loader,
     pub(crate) settings: TrainSettings,
@@ -129,7 +130,8 @@ impl Problem {
         };
         let seed = Seed(5);
         let loader = |part, workers| Loader::new(part, Arc::clone(&recipe), None, 16, seed, workers).unwrap();
-        Problem { task, architecture, train: loader(train, 2), valid: loader(valid, 0), settings, seed }
+        let (train, valid) = (loader(train, 2), loader(valid, 0));
+        Problem { task, architecture, recipe, train, valid, settings, seed }
     }
 
     pub(crate) fn fit(

@@ -13,7 +13,8 @@ fn unpacked(client: Client, archive: &[u8], limits: &Limits) -> Result<Vec<Fetch
     fs::write(folder.path().join("canary"), "untouched").unwrap();
     let name = if client == Client::Npm { "small.tgz" } else { "small.whl" };
     fs::write(package.join(name), archive).unwrap();
-    let result = unpack(&entry(client, TABLE.len() as u64, Digest::of(TABLE)), &package, &output, limits);
+    let result =
+        unpack(&Download::from(&entry(client, TABLE.len() as u64, Digest::of(TABLE))), &package, &output, limits);
     assert_eq!(fs::read(folder.path().join("canary")).unwrap(), b"untouched");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "something lies outside of the output");
     let written = fs::read_dir(&output).unwrap().map(|file| file.unwrap().file_name());

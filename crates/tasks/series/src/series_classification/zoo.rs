@@ -1,7 +1,7 @@
 //! The networks that series are learned with.
 
 use lepton_core::{Error, ErrorCode, Result};
-use lepton_nn::{Architecture, Conv1d, InputSpec, Layer, Lstm, MaxPool1d, Node, TimePadding};
+use lepton_nn::{Architecture, Conv1d, InputSpec, Layer, Lstm, MaxPool1d, Node, RandomConv1d, TimePadding};
 use lepton_train::{ZooEntry, unknown_architecture};
 
 /// All of them; the first is the default.
@@ -11,6 +11,10 @@ pub(super) const ENTRIES: &[ZooEntry] = &[
         about: "InceptionTime: six modules of convolutions over 10, 20 and 40 steps side by side, with shortcuts",
     },
     ZooEntry { name: "fcn", about: "three convolutions (128, 256, 128) over 8, 5 and 3 steps with batch norm" },
+    ZooEntry {
+        name: "random-convolution",
+        about: "ROCKET: 2,000 random kernels that are not learned, and one dense layer on what they find",
+    },
     ZooEntry { name: "lstm", about: "an LSTM of 64 units that reads from both ends, and the mean over time" },
     ZooEntry { name: "cnn", about: "two convolutions (32, 64) over 7 and 5 steps and max-pools: small and fast" },
     ZooEntry { name: "linear", about: "one dense layer on all steps: the baseline to beat" },
@@ -18,6 +22,9 @@ pub(super) const ENTRIES: &[ZooEntry] = &[
 
 /// Channels of each branch of an inception module, and of its bottleneck.
 const FILTERS: usize = 32;
+
+/// Random kernels of all sizes together.
+const KERNELS: usize = 2_000;
 
 /// The network `name`, or the default, for series of `input_shape` = `[time, dimensions]`.
 pub(super) fn architecture(name: Option<&str>, input_shape: &[usize], classes: usize) -> Result<Architecture> {
@@ -32,6 +39,7 @@ pub(super) fn architecture(name: Option<&str>, input_shape: &[usize], classes: u
     let layers = match name {
         "inception" => inception(time, dimensions, classes),
         "fcn" => fcn(time, classes),
+        "random-convolution" => random_convolution(time, classes),
         "lstm" => lstm(classes),
         "cnn" => cnn(time, classes),
         "linear" => vec![node("flatten", Layer::Flatten), node("scores", Layer::linear(classes))],
@@ -112,6 +120,35 @@ fn fcn(time: usize, classes: usize) -> Vec<Node> {
     layers
 }
 
+/// ROCKET (Dempster and others 2020) with fewer kernels: of 7, 9 and 11 steps, and of dilations that double until a kernel
+/// spans the series, half of them with zeros at the ends. The published method draws these sizes for each kernel; here
+/// each of them has as many kernels as the next. What the kernels find is standardised and read by one dense layer.
+fn random_convolution(time: usize, classes: usize) -> Vec<Node> {
+    let mut kinds = Vec::new();
+    for kernel in [7, 9, 11].map(|kernel: usize| kernel.min(time)) {
+        for dilation in (0..).map(|power| 1 << power).take_while(|dilation| dilation * (kernel - 1) < time) {
+            kinds.extend([TimePadding::Valid, TimePadding::Same].map(|padding| (kernel, dilation, padding)));
+            if kernel == 1 {
+                break;
+            }
+        }
+    }
+    let mut layers = Vec::new();
+    let mut found = Vec::new();
+    for (place, &(kernel, dilation, padding)) in kinds.iter().enumerate() {
+        let kernels = KERNELS * (place + 1) / kinds.len() - KERNELS * place / kinds.len();
+        let name = format!("kernels{}", place + 1);
+        let layer = RandomConv1d { kernels, kernel, dilation, padding };
+        layers.push(Node::with_inputs(&name, layer.into(), ["input".to_owned()]));
+        found.push(name);
+    }
+    layers.push(Node::with_inputs("found", Layer::concat(0), found));
+    layers.push(node("norm", Layer::batch_norm()));
+    layers.push(node("dropout", Layer::dropout(0.5)));
+    layers.push(node("scores", Layer::linear(classes)));
+    layers
+}
+
 fn lstm(classes: usize) -> Vec<Node> {
     vec![
         node("lstm", Lstm { bidirectional: true, ..Lstm::new(64) }),
@@ -163,6 +200,10 @@ mod tests {
         assert_eq!((shape("bottleneck1a"), shape("bottleneck1b")), (None, Some(vec![150, 32])));
         let parameters =
             |name, shape: [usize; 2]| architecture(Some(name), &shape, 2).unwrap().summary().unwrap().parameters;
+        // Kernels of 7, 9 and 11 steps with dilations up to 16, 16 and 8, with and without zeros: 28 layers.
+        let random = architecture(Some("random-convolution"), &[150, 1], 2).unwrap();
+        let kernels = random.layers.iter().filter(|node| node.layer.kind() == "random_conv1d").count();
+        assert_eq!(kernels, 2 * (5 + 5 + 4));
         // Three convolutions of 1 * 8, 128 * 5 and 256 * 3 inputs, three batch norms, and 128 * 2 + 2.
         assert_eq!(parameters("fcn", [150, 1]), 128 * 8 + 256 * 640 + 128 * 768 + 2 * 512 + 258);
         // A module of 128 channels: bottleneck, three branches, the pooled one and a norm.

@@ -37,6 +37,10 @@ impl Task for TabularClassification {
         AugmentSettings::default()
     }
 
+    fn ensemble(&self) -> &'static [&'static str] {
+        zoo::ENSEMBLE
+    }
+
     fn zoo(&self) -> &'static [ZooEntry] {
         zoo::ENTRIES
     }

@@ -38,6 +38,10 @@ impl Task for TabularRegression {
         AugmentSettings::default()
     }
 
+    fn ensemble(&self) -> &'static [&'static str] {
+        zoo::ENSEMBLE
+    }
+
     fn zoo(&self) -> &'static [ZooEntry] {
         zoo::ENTRIES
     }

@@ -100,6 +100,7 @@ pub(super) fn vit_small(shape: &[usize], classes: usize) -> Vec<Node> {
             activation: Default::default(),
             norm_first: true,
             causal: false,
+            epsilon: 1e-5,
         };
         layers.push(node(format!("block{block}"), encoder));
     }
