@@ -3,7 +3,6 @@
 
 use crate::linear_algebra::solve;
 use crate::mmd::{median_square, square_distance};
-use crate::rows::shuffled;
 use crate::{LogisticRegression, Rows};
 use lepton_core::{Error, ErrorCode, Result, Seed};
 use serde::{Deserialize, Serialize};
@@ -75,7 +74,7 @@ fn by_classifier(source: &Rows<'_>, target: &Rows<'_>, c: f64, seed: Seed) -> Re
     // A fold for each row, so that both domains are in every one.
     let mut fold_of = vec![0; sources + targets];
     for (first, count, domain) in [(0, sources, 0), (sources, targets, 1)] {
-        for (place, row) in shuffled(count, seed, "density ratio folds", &[domain]).into_iter().enumerate() {
+        for (place, row) in seed.permutation("density ratio folds", &[domain], count).into_iter().enumerate() {
             fold_of[first + row] = place % folds;
         }
     }
@@ -116,7 +115,7 @@ pub fn unconstrained_least_squares(source: &Rows<'_>, target: &Rows<'_>, ridge: 
     if !(ridge > 0.0 && ridge.is_finite()) {
         return Err(Error::new(ErrorCode::Config, format!("{ridge} is no number above 0")));
     }
-    let mut centres = shuffled(target.len(), seed, "least squares centres", &[]);
+    let mut centres = seed.permutation("least squares centres", &[], target.len());
     centres.truncate(CENTRES);
     centres.sort_unstable();
     let width = 2.0 * median_square(source, target, seed);

@@ -2,7 +2,6 @@
 //! kernels, with a test by permutation, and as a penalty with its gradient (Long and others 2015).
 
 use crate::Rows;
-use crate::rows::shuffled;
 use lepton_core::{Error, ErrorCode, Result, Seed};
 
 /// Rows of each domain that are looked at: the work grows with their square.
@@ -74,7 +73,7 @@ pub fn discrepancy(
     }
     let mut at_least = 1;
     for round in 0..permutations {
-        let order = shuffled(count, seed, "discrepancy permutation", &[round as u64]);
+        let order = seed.permutation("discrepancy permutation", &[round as u64], count);
         at_least += usize::from(estimate(&order) >= value);
     }
     Ok(Discrepancy { value, p_value: at_least as f64 / (permutations + 1) as f64 })
@@ -186,7 +185,7 @@ fn sample(count: usize, seed: Seed, domain: u64) -> Vec<usize> {
     if count <= MOST_ROWS {
         return (0..count).collect();
     }
-    let mut rows = shuffled(count, seed, "discrepancy sample", &[domain]);
+    let mut rows = seed.permutation("discrepancy sample", &[domain], count);
     rows.truncate(MOST_ROWS);
     rows.sort_unstable();
     rows

@@ -1,7 +1,6 @@
 //! Rows of features as this crate reads them: float32, row-major, all of one width.
 
-use lepton_core::{Error, ErrorCode, Result, Seed};
-use rand_chacha::rand_core::Rng;
+use lepton_core::{Error, ErrorCode, Result};
 
 /// Rows of `width` float32 features, row-major.
 #[derive(Clone, Copy, Debug)]
@@ -71,17 +70,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The numbers below `count` in an order that the seed draws (Fisher and Yates).
-pub(crate) fn shuffled(count: usize, seed: Seed, purpose: &str, indices: &[u64]) -> Vec<usize> {
-    let mut rng = seed.rng(purpose, indices);
-    let mut order: Vec<usize> = (0..count).collect();
-    for last in (1..count).rev() {
-        let pick = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        order.swap(last, pick as usize);
-    }
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,15 +84,5 @@ mod tests {
         let (one, none) = (Rows::new(&[1.0, 2.0], 2).unwrap(), Rows::new(&[], 2).unwrap());
         assert!(Rows::check_pair(&one, &none).unwrap_err().message().contains("target domain has no rows"));
         assert!(Rows::check_pair(&one, &Rows::new(&[1.0], 1).unwrap()).is_err());
-    }
-
-    #[test]
-    fn an_order_holds_every_number_once_and_repeats_by_seed() {
-        let order = shuffled(50, Seed(3), "test", &[]);
-        assert_eq!(order, shuffled(50, Seed(3), "test", &[]));
-        assert_ne!(order, shuffled(50, Seed(4), "test", &[]));
-        let mut sorted = order;
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
     }
 }

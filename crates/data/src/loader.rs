@@ -11,7 +11,6 @@ use arrow_array::{RecordBatch, StringArray};
 use lepton_core::image::{ImageBuilder, ImageColumn};
 use lepton_core::{DType, Error, ErrorCode, Result, Seed, Tensor};
 use lepton_recipe::{Recipe, raw};
-use rand_chacha::rand_core::Rng;
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -259,7 +258,15 @@ impl Loader {
             Some(all) => all.clone(),
             None => apply_all(&inner.recipe, &inner.part, inner.is_training)?,
         };
-        Ok((input, inner.targets.of(&(0..self.rows()).collect::<Vec<_>>())?))
+        Ok((input, self.targets()?))
+    }
+
+    /// The targets of all rows, in the rows' order.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Internal`] only.
+    pub fn targets(&self) -> Result<Tensor> {
+        self.inner.targets.of(&(0..self.rows()).collect::<Vec<_>>())
     }
 
     /// A loader over some of the rows, by their places, with their inputs and weights as this one gives them.
@@ -378,11 +385,8 @@ fn at_part_row(error: Error, place: impl Fn(usize) -> usize) -> Error {
 
 impl Inner {
     fn order(&self, epoch: u64, shuffle: bool) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.part.num_rows()).collect();
-        if shuffle {
-            shuffle_rows(&mut order, &mut self.seed.rng("shuffle", &[epoch]));
-        }
-        order
+        let rows = self.part.num_rows();
+        if shuffle { self.seed.permutation("shuffle", &[epoch], rows) } else { (0..rows).collect() }
     }
 
     fn batch(&self, overlay: &Overlay, order: &[usize], step: usize, epoch: u64) -> Result<Batch> {
@@ -483,15 +487,6 @@ fn changed_series(input: &Tensor, augmenter: &SeriesAugmenter, rows: &[usize], e
         augmenter.dimensions(series, dimensions, row as u64, epoch);
     }
     Tensor::float32(input.shape().to_vec(), values)
-}
-
-/// Fisher and Yates. Written out, so that an order never changes with a library's version; the multiplication maps
-/// 64 random bits to a range with a bias below 2^-32 for any part that fits in memory.
-pub(crate) fn shuffle_rows(rows: &mut [usize], rng: &mut impl Rng) {
-    for last in (1..rows.len()).rev() {
-        let pick = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        rows.swap(last, pick as usize);
-    }
 }
 
 /// One walk over a part. Dropping it early stops and joins its threads.

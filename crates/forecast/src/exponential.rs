@@ -1,8 +1,9 @@
 //! Exponential smoothing in the forms of Holt and Winters, with additive errors: a level, a trend that may be damped, and
 //! a season that is added or multiplied (Hyndman, Koehler, Ord and Snyder, "Forecasting with Exponential Smoothing",
-//! 2008). Parameters minimise the squared errors of one step; the first state is their heuristic one (section 2.6.1), as
-//! statsmodels computes it.
+//! 2008). Parameters and the first state minimise the squared errors of one step; the search begins at their heuristic
+//! first state (section 2.6.1), as statsmodels computes it.
 
+use crate::least_squares::descend;
 use crate::nelder_mead::minimise;
 
 /// Values that the first level and trend are a line through.
@@ -10,6 +11,12 @@ const FIRST: usize = 10;
 
 /// How far from 0 and 1 smoothing parameters stay.
 const EDGE: f64 = 1e-4;
+
+/// How far a number is moved, as a part of what it is about, to see what it does to the errors.
+const CHANGE: f64 = 1e-4;
+
+/// How far from even a parameter's point lies at most where its fit begins: a smoothing of 0.007 and of 0.993.
+const STEEP: f64 = 5.0;
 
 /// The range of the damping parameter, statsmodels': weaker damping is no damping, stronger ends the trend at once.
 const DAMPING: [f64; 2] = [0.8, 0.995];
@@ -140,7 +147,18 @@ impl Form {
 
 impl Smoothing {
     /// Runs over `values` from `state` on.
-    pub fn run(form: Form, parameters: Parameters, mut state: State, values: &[f64]) -> Smoothing {
+    pub fn run(form: Form, parameters: Parameters, state: State, values: &[f64]) -> Smoothing {
+        Smoothing::run_with(form, parameters, state, values, |_| ())
+    }
+
+    /// As [`Smoothing::run`], telling each error of one step.
+    pub(crate) fn run_with(
+        form: Form,
+        parameters: Parameters,
+        mut state: State,
+        values: &[f64],
+        mut tell: impl FnMut(f64),
+    ) -> Smoothing {
         let Parameters { level: alpha, trend: beta, season: gamma, damping } = parameters;
         let damping = if form.trend == Trend::Damped { damping } else { 1.0 };
         let mut squared_errors = 0.0;
@@ -158,6 +176,7 @@ impl Smoothing {
                 _ => (base, value, None),
             };
             squared_errors += (value - expected).powi(2);
+            tell(value - expected);
             let before = state.level;
             state.level = alpha * level + (1.0 - alpha) * base;
             if form.trend != Trend::None {
@@ -172,23 +191,36 @@ impl Smoothing {
         Smoothing { form, parameters, state, squared_errors, values: values.len() }
     }
 
-    /// The form with the parameters that make the squared errors of one step smallest; `None` where the form does not
-    /// fit the values.
+    /// The form with the parameters and the first state that make the squared errors of one step smallest; `None` where
+    /// the form does not fit the values.
     pub fn fit(form: Form, values: &[f64], season: usize) -> Option<Smoothing> {
         let first = form.first_state(values, season)?;
-        let run = |point: &[f64]| Smoothing::run(form, parameters_at(form, point), first.clone(), values);
         let free = 1
             + usize::from(form.trend != Trend::None)
             + usize::from(form.trend == Trend::Damped)
             + usize::from(form.cycle != Cycle::None);
-        // From slow and from fast smoothing, of the level alone and of all: the errors have more than one valley.
+        let run = |point: &[f64], state: State| Smoothing::run(form, parameters_at(form, point), state, values);
+        let errors = |point: &[f64]| {
+            let mut errors = Vec::with_capacity(values.len());
+            let (parameters, state) = (parameters_at(form, &point[..free]), state_at(form, &point[free..]));
+            Smoothing::run_with(form, parameters, state, values, |error| errors.push(error));
+            errors
+        };
+        let state = numbers_of(form, &first);
+        let changes: Vec<f64> = [CHANGE].repeat(free).into_iter().chain(changes_of(form, &state)).collect();
+        // The errors have more than one valley: from slow and from fast smoothing, of the level alone and of all, with
+        // the parameters that are best for the heuristic state and with none that are.
         let starts = [(-1.0, -2.0), (1.5, -2.0), (2.0, 1.0)].map(|(level, others)| {
-            let mut start = vec![others; free];
-            start[0] = level;
-            minimise(|point| run(point).squared_errors, &start, 1.0)
+            let mut raw = vec![others; free];
+            raw[0] = level;
+            let (mut best, _) = minimise(|point| run(point, first.clone()).squared_errors, &raw, 1.0);
+            // Where smoothing is as good as off or as good as all, nothing would slope.
+            best.iter_mut().for_each(|at| *at = at.clamp(-STEEP, STEEP));
+            [best, raw].map(|start| descend(errors, [start.as_slice(), &state].concat(), &changes))
         });
-        let best = starts.into_iter().min_by(|one, other| one.1.total_cmp(&other.1))?;
-        best.1.is_finite().then(|| run(&best.0))
+        let best = starts.into_iter().flatten().into_iter().min_by(|one, other| one.1.total_cmp(&other.1))?;
+        let fitted = run(&best.0[..free], state_at(form, &best.0[free..]));
+        fitted.squared_errors.is_finite().then_some(fitted)
     }
 
     /// The form of all that fit with the smallest corrected information criterion of Akaike (Hurvich and Tsai 1989);
@@ -239,6 +271,28 @@ fn parameters_at(form: Form, point: &[f64]) -> Parameters {
         season: if form.cycle == Cycle::None { 0.0 } else { next(share) },
         damping: if form.trend == Trend::Damped { next(DAMPING) } else { 1.0 },
     }
+}
+
+/// The numbers of a state that are fitted: the level, the trend where there is one, the season.
+fn numbers_of(form: Form, state: &State) -> Vec<f64> {
+    let trend = (form.trend != Trend::None).then_some(state.trend);
+    [state.level].into_iter().chain(trend).chain(state.season.iter().copied()).collect()
+}
+
+/// The state of [`numbers_of`].
+fn state_at(form: Form, numbers: &[f64]) -> State {
+    let mut rest = numbers.iter().copied();
+    let level = rest.next().unwrap_or_default();
+    let trend = if form.trend == Trend::None { 0.0 } else { rest.next().unwrap_or_default() };
+    State { level, trend, season: rest.collect() }
+}
+
+/// How far each number of a state is moved to see what it does: a little of the level, or of 1 for what multiplies.
+fn changes_of(form: Form, numbers: &[f64]) -> Vec<f64> {
+    let of_level = CHANGE * numbers[0].abs().max(1e-3);
+    let before_season = 1 + usize::from(form.trend != Trend::None);
+    let of_season = if form.cycle == Cycle::Multiplicative { CHANGE } else { of_level };
+    (0..numbers.len()).map(|place| if place < before_season { of_level } else { of_season }).collect()
 }
 
 /// Level and slope of the least-squares line, at place 0 where the first value stands at place 1.

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod exponential;
+mod least_squares;
 mod nelder_mead;
 mod origins;
 mod point;

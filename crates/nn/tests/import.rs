@@ -112,8 +112,10 @@ fn our_own_exports_come_back() {
         match import(&network.to_onnx().unwrap(), &Limits::default()) {
             Ok(import) => check(&name, &import.network, &case.input.tensor(), &case.output),
             Err(error) => {
-                let known = [ErrorCode::Unsupported, ErrorCode::Config].contains(&error.code());
-                assert!(known, "{name}: {error:?}");
+                // A mean or a deviation over the steps of a window of free length would have to know its length.
+                let knows_length = name.starts_with("reversible") && name != "reversible-last-plain";
+                let wanted = if knows_length { ErrorCode::Config } else { ErrorCode::Unsupported };
+                assert_eq!(error.code(), wanted, "{name}: {error:?}");
                 refused.push(format!("{name}: {error}"));
             }
         }

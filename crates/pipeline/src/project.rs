@@ -219,12 +219,6 @@ fn validate(mut settings: Settings, file: &Path) -> Result<Settings> {
             settings.collect.columns.entry(target).or_insert(kind);
         }
     }
-    if settings.collect.target.as_ref().is_some_and(|target| settings.prepare.steers(target)) {
-        return Err(Error::new(ErrorCode::Config, "the target cannot say how rows are split")
-            .in_file(file)
-            .at_key("prepare")
-            .fix("name another column"));
-    }
     // What rows are split by is collected, and left out of what a model learns from after that.
     let Settings { collect, prepare, .. } = &mut settings;
     collect.ignore.retain(|name| !prepare.steers(name));

@@ -15,7 +15,7 @@ use lepton_data::remote::Access;
 use lepton_store::{NewRun, ProjectLock, RunStatus, StageRecord, StageStatus, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// How to run.
@@ -121,6 +121,29 @@ pub fn run(
 ) -> Result<RunResult> {
     let _lock: ProjectLock = store.lock_project(&project.folder)?;
     walk(project, options, store, progress, cancel, &mut Artifacts::default())
+}
+
+/// The stages up to augment, from the cache where it has them, under a lock that the caller holds: what trials and pilots
+/// share, so that the data is read once, before they ask for it side by side.
+pub(crate) fn stages_before_training(
+    project: &Project,
+    access: &Access,
+    command: &[String],
+    onnxruntime: Option<&Path>,
+    store: &Store,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Artifacts> {
+    let options = RunOptions {
+        access: access.clone(),
+        until: Some(Stage::Augment),
+        command: command.to_vec(),
+        onnxruntime: onnxruntime.map(Path::to_path_buf),
+        ..RunOptions::default()
+    };
+    let mut artifacts = Artifacts::default();
+    walk(project, &options, store, progress, cancel, &mut artifacts)?;
+    Ok(artifacts)
 }
 
 /// As [`run`], under a lock that the caller, or the process that started it, holds. What the stages gave is in

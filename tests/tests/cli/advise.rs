@@ -80,7 +80,12 @@ fn limits_that_nobody_keeps_are_an_error_with_the_nearest() {
     lepton.refused(
         &["advise", &folder, "--time", "20s", "--latency", "1us"],
         1,
-        &["no candidate keeps the limits; the nearest is", "1.0 us", "--latency"],
+        &["no candidate keeps the limits; the nearest is", "1.0 us", "--latency or --memory"],
+    );
+    lepton.refused(
+        &["advise", &folder, "--time", "20s", "--memory", "1M"],
+        1,
+        &["no candidate keeps the limits; the nearest is", "1 MB", "--latency or --memory"],
     );
     assert!(!project.folder().join("advised.toml").exists());
     // One that only small networks keep leaves the others out, with a sentence.

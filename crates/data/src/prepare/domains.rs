@@ -5,7 +5,6 @@ use super::split::{self, check_classes, stratified};
 use super::steering::{Steering, texts};
 use super::{Content, Finding, FindingKind, Part, PrepareSettings, Severity};
 use crate::dataset::Dataset;
-use crate::loader::shuffle_rows;
 use lepton_core::{Error, ErrorCode, Result, Seed, Split, nearest};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -186,7 +185,7 @@ impl<'a> Domains<'a> {
         let mut picked = stratified(&usable, strata, fraction, Split::Train, seed);
         // Every class keeps a row there, which can leave a few too few; the rest is drawn from all.
         let mut rest: Vec<usize> = usable.iter().copied().filter(|row| !picked.contains(row)).collect();
-        shuffle_rows(&mut rest, &mut seed.rng("domain labels", &[]));
+        seed.shuffle("domain labels", &[], &mut rest);
         picked.extend(rest.into_iter().take(wanted.saturating_sub(picked.len())));
         Ok(picked.into_iter().take(wanted).collect())
     }

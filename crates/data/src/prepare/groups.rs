@@ -1,7 +1,6 @@
 //! Cutting whole groups from training: no group is on both sides, the part has the size that is wanted within half
 //! its smallest group, and every class as far as groups allow (the goal of scikit-learn's `StratifiedGroupKFold`).
 
-use crate::loader::shuffle_rows;
 use lepton_core::{Seed, Split};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,8 +61,7 @@ pub(super) fn cut(
         by_class,
         wanted: ((rows.len() as f64 * fraction).round() as usize).max(1),
     };
-    let mut order: Vec<usize> = (0..groups.len()).collect();
-    shuffle_rows(&mut order, &mut seed.rng(&format!("split {split} groups"), &[]));
+    let order = seed.permutation(&format!("split {split} groups"), &[], groups.len());
     for group in order {
         if cut.may_take(group) && cut.change(group, 1.0) < 0.0 {
             cut.toggle(group);

@@ -144,7 +144,12 @@ impl PrepareSettings {
         Schema { columns: schema.columns.iter().filter(|column| !self.steers(&column.name)).cloned().collect() }
     }
 
-    pub(super) fn check(&self, schema: &Schema, target: &str) -> Result<()> {
+    /// Checks the settings against the columns of a dataset.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] and [`ErrorCode::Unsupported`] with the key, and the column where one is meant;
+    /// [`ErrorCode::NotFound`] for a column that is not there.
+    pub fn check(&self, schema: &Schema, target: &str) -> Result<()> {
         let fractions =
             [("prepare.valid_fraction", self.valid_fraction), ("prepare.test_fraction", self.test_fraction)];
         for (key, fraction) in fractions {

@@ -2,7 +2,6 @@
 
 use super::steering::Steering;
 use super::{Content, Fold, Part, PrepareSettings, SplitMethod, groups};
-use crate::loader::shuffle_rows;
 use lepton_core::{Error, ErrorCode, Result, Seed, Split};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,7 +78,7 @@ pub(super) fn cut(
         stratified(train, labels, fraction, split, seed)
     } else {
         let mut rows = train.to_vec();
-        shuffle_rows(&mut rows, &mut seed.rng(&format!("split {split} random"), &[]));
+        seed.shuffle(&format!("split {split} random"), &[], &mut rows);
         rows.truncate(((train.len() as f64 * fraction).round() as usize).max(1).min(train.len().saturating_sub(1)));
         rows.into_iter().collect()
     };
@@ -107,7 +106,7 @@ fn fold_rows(
     let mut place = 0;
     let mut rows = BTreeSet::new();
     for (class, mut members) in classes.into_iter().enumerate() {
-        shuffle_rows(&mut members, &mut seed.rng("folds", &[class as u64]));
+        seed.shuffle("folds", &[class as u64], &mut members);
         for row in members {
             if place % fold.of == fold.number - 1 {
                 rows.insert(row);
@@ -176,7 +175,7 @@ pub(super) fn stratified(
     }
     let mut cut = BTreeSet::new();
     for (class, ((_, mut members), quota)) in classes.into_iter().zip(quota).enumerate() {
-        shuffle_rows(&mut members, &mut seed.rng(&format!("split {split}"), &[class as u64]));
+        seed.shuffle(&format!("split {split}"), &[class as u64], &mut members);
         cut.extend(members.into_iter().take(quota));
     }
     cut

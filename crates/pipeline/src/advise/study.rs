@@ -13,10 +13,10 @@ use super::sentences::{amount, bytes, seconds};
 use super::settings_file;
 use super::subject::AdviseSubject;
 use crate::artifact::{Augmented, Collected, Prepared};
-use crate::run::{RunOptions, walk};
-use crate::stages::{Artifacts, train};
+use crate::engines;
+use crate::run::stages_before_training;
+use crate::stages::train;
 use crate::tasks::task;
-use crate::{Stage, engines};
 use lepton_core::{Cancel, Error, ErrorCode, Event, Progress, Result, Seed, Split, Tensor};
 use lepton_nn::Network;
 use lepton_recipe::Recipe;
@@ -164,15 +164,9 @@ fn stages_before(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<(Collected, Prepared, Augmented)> {
-    let mut artifacts = Artifacts::default();
-    let run = RunOptions {
-        access: options.access.clone(),
-        until: Some(Stage::Augment),
-        command: options.command.clone(),
-        onnxruntime: options.onnxruntime.clone(),
-        ..RunOptions::default()
-    };
-    walk(&subject.project, &run, store, progress, cancel, &mut artifacts)?;
+    let AdviseOptions { access, command, onnxruntime, .. } = options;
+    let artifacts =
+        stages_before_training(&subject.project, access, command, onnxruntime.as_deref(), store, progress, cancel)?;
     match (artifacts.collected, artifacts.prepared, artifacts.augmented) {
         (Some(collected), Some(prepared), Some(augmented)) => Ok((collected, prepared, augmented)),
         _ => Err(Error::internal("the stages before training gave nothing")),

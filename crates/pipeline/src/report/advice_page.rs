@@ -240,12 +240,5 @@ fn origin(report: &AdviceReport, created: &str) -> Section {
         ("processor", environment.processor.clone()),
         ("system", environment.system.clone()),
     ];
-    Section {
-        anchor: "origin",
-        heading: "Origin",
-        about: "Enough to ask again. Which pilots are run to the end depends on how fast the machine is.",
-        content: html! {
-            dl.lineage { @for (name, text) in &rows { div { dt { (name) } dd { code { bdi { (text) } } } } } }
-        },
-    }
+    Section::origin("Enough to ask again. Which pilots are run to the end depends on how fast the machine is.", &rows)
 }

@@ -176,12 +176,5 @@ fn origin(input: &DataPage<'_>) -> Section {
         ("processor", environment.processor.clone()),
         ("system", environment.system.clone()),
     ];
-    Section {
-        anchor: "origin",
-        heading: "Origin",
-        about: "Enough to look again, and to check that a file is the one this page speaks of.",
-        content: html! {
-            dl.lineage { @for (name, value) in &rows { div { dt { (name) } dd { code { bdi { (value) } } } } } }
-        },
-    }
+    Section::origin("Enough to look again, and to check that a file is the one this page speaks of.", &rows)
 }

@@ -16,6 +16,16 @@ pub(super) struct Section {
     pub(super) content: Markup,
 }
 
+impl Section {
+    /// Where a page comes from: names and values that are copied as they stand.
+    pub(super) fn origin(about: &'static str, rows: &[(&str, String)]) -> Section {
+        let content = html! {
+            dl.lineage { @for (name, text) in rows { div { dt { (name) } dd { code { bdi { (text) } } } } } }
+        };
+        Section { anchor: "origin", heading: "Origin", about, content }
+    }
+}
+
 /// What a page is made of.
 pub(super) struct Page {
     /// What the window is called.

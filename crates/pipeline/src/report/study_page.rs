@@ -363,12 +363,5 @@ fn origin(report: &StudyReport, created: &str) -> Section {
         ("processor", environment.processor.clone()),
         ("system", environment.system.clone()),
     ];
-    Section {
-        anchor: "origin",
-        heading: "Origin",
-        about: "Enough to make the study again. A study of other data, settings or seed has another name.",
-        content: html! {
-            dl.lineage { @for (name, text) in &rows { div { dt { (name) } dd { code { bdi { (text) } } } } } }
-        },
-    }
+    Section::origin("Enough to make the study again. A study of other data, settings or seed has another name.", &rows)
 }

@@ -70,6 +70,7 @@ impl Work for Prepare<'_> {
         let (settings, collected) = (&context.project.settings, self.collected);
         let task = task(settings.project.task);
         if self.repair.is_none() {
+            settings.prepare.check(&collected.schema, &collected.target)?;
             task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
         }
         let (dataset, marks) = collected.load(context.store)?.without_marks()?;

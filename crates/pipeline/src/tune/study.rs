@@ -5,11 +5,10 @@ use super::process::Running;
 use super::report::{Made, StudyReport, shown_point};
 use super::settings::Objective;
 use super::trial::{TrialJob, TrialLine};
-use crate::run::{RunOptions, walk};
-use crate::stages::Artifacts;
+use crate::run::stages_before_training;
 use crate::tasks::task;
 use crate::worker::{Heard, WorkerFailure};
-use crate::{Project, Stage, cache};
+use crate::{Project, cache};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Event, Progress, Result};
 use lepton_data::remote::Access;
 use lepton_store::Store;
@@ -77,16 +76,9 @@ pub fn tune(
     settings.space.validate().map_err(|error| error.in_file(&project.file))?;
     check_keys(project, &options.overrides)?;
     let _lock = store.lock_project(&project.folder)?;
-    // The data is read once, before trials ask for it side by side; what it lacks is no trial's fault.
-    let mut artifacts = Artifacts::default();
-    let run = RunOptions {
-        access: options.access.clone(),
-        until: Some(Stage::Augment),
-        command: options.command.clone(),
-        onnxruntime: options.onnxruntime.clone(),
-        ..RunOptions::default()
-    };
-    walk(project, &run, store, progress, cancel, &mut artifacts)?;
+    // What the data lacks is no trial's fault.
+    let TuneOptions { access, command, onnxruntime, .. } = options;
+    let artifacts = stages_before_training(project, access, command, onnxruntime.as_deref(), store, progress, cancel)?;
     let collected = artifacts.collected.as_ref().ok_or_else(|| Error::internal("nothing was collected"))?;
     let objectives = settings.objectives(task(project.settings.project.task));
     let (tell, hear) = channel();

@@ -6,7 +6,6 @@ use lepton_adapt::{DomainHead, Rows, discrepancy_penalty, reversal_strength};
 use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
 use lepton_data::Batch;
 use lepton_nn::HiddenLoss;
-use rand_chacha::rand_core::Rng;
 
 /// What aligns the domains during a training.
 pub(crate) struct Alignment<'a> {
@@ -68,7 +67,7 @@ impl<'a> Alignment<'a> {
         for place in first..first + batch.rows.len() {
             if place / count != pass {
                 pass = place / count;
-                order = self.order(count, pass as u64);
+                order = self.seed.permutation("target rows of steps", &[pass as u64], count);
             }
             let row = order[place % count];
             drawn.extend_from_slice(&values[row * width..(row + 1) * width]);
@@ -97,16 +96,6 @@ impl<'a> Alignment<'a> {
                 .fix("run again with --from train to train this stage anew")
         })?;
         Ok(())
-    }
-
-    fn order(&self, count: usize, pass: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        let mut rng = self.seed.rng("target rows of steps", &[pass]);
-        for last in (1..count).rev() {
-            let pick = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-            order.swap(last, pick as usize);
-        }
-        order
     }
 }
 

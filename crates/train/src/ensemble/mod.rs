@@ -13,8 +13,8 @@ use crate::task::{EvaluationInput, Learner};
 use lepton_core::{Digest, Error, ErrorCode, Event, Figure, LabelledCell, Progress, Result, Seed, Tensor};
 use lepton_data::Loader;
 use lepton_nn::{Architecture, Member, Network};
-use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use weights::Outputs;
 
 /// The name of ensembles in a zoo.
@@ -121,7 +121,7 @@ pub fn ensemble_figure(members: &[MemberScore], loss: f64) -> Figure {
 /// what the members' own trainings report.
 pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
     let fingerprint = fingerprint(&job, None, None)?;
-    let targets = job.train.everything()?.1;
+    let targets = job.train.targets()?;
     let folds = folds(&targets, ensemble.folds, job.seed)?;
     let mut finished = resume(job.checkpoints, fingerprint)?;
     let resumed_from_step = (!finished.is_empty()).then_some(finished.len() as u64);
@@ -164,7 +164,7 @@ pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
             None => {
                 let record = fitted.history.into_iter().nth(fitted.best_epoch.saturating_sub(1));
                 let record = record.ok_or_else(|| Error::internal("a member was trained without an epoch"))?;
-                Finished::Member { network: fitted.network, record: Box::new(record) }
+                Finished::Member { network: fitted.network, record: Box::new(record), backend: fitted.backend }
             }
         });
         job.checkpoints.save(step as u64 + 1, &encode(fingerprint, &finished)?)?;
@@ -178,8 +178,8 @@ pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
         stopped_early: false,
         samples_per_second: if speed.1 > 0.0 { speed.0 / speed.1 } else { 0.0 },
         data_wait_seconds: 0.0,
-        backend: "lepton-boost and burn flex (cpu)".to_owned(),
         members: joined.members,
+        backend: joined.backends.into_iter().collect::<Vec<_>>().join(" and "),
     })
 }
 
@@ -188,7 +188,7 @@ enum Finished {
     /// What a member says of a fold, float32 `[rows, outputs]`.
     Outputs(Tensor),
     /// A member, trained on all rows.
-    Member { network: Network, record: Box<EpochRecord> },
+    Member { network: Network, record: Box<EpochRecord>, backend: String },
 }
 
 /// The ensemble as a network.
@@ -196,6 +196,8 @@ struct Joined {
     network: Network,
     history: Vec<EpochRecord>,
     members: Vec<MemberScore>,
+    /// What computed, each once.
+    backends: BTreeSet<String>,
 }
 
 fn join(
@@ -207,6 +209,7 @@ fn join(
 ) -> Result<Joined> {
     let width = job.target.outputs();
     let (mut outputs, mut networks, mut history) = (Vec::new(), Vec::new(), Vec::new());
+    let mut backends = BTreeSet::new();
     let mut rows = vec![0.0f32; targets.rows() * width];
     let mut fold = 0;
     for step in finished {
@@ -218,7 +221,8 @@ fn join(
                 }
                 fold += 1;
             }
-            Finished::Member { network, record } => {
+            Finished::Member { network, record, backend } => {
+                backends.insert(backend);
                 outputs.push(std::mem::replace(&mut rows, vec![0.0; targets.rows() * width]));
                 networks.push(network);
                 history.push(EpochRecord { epoch: history.len() + 1, ..*record });
@@ -268,7 +272,7 @@ fn join(
         seconds: 0.0,
         data_wait_seconds: 0.0,
     });
-    Ok(Joined { network, history, members })
+    Ok(Joined { network, history, members, backends })
 }
 
 /// The rows that are in no `held_out`, which is in order.
@@ -289,11 +293,7 @@ fn folds(targets: &Tensor, count: usize, seed: Seed) -> Result<Vec<Vec<usize>>> 
             .at_key("train.ensemble.folds")
             .fix("give more rows, or fewer folds"));
     }
-    let mut order: Vec<usize> = (0..rows).collect();
-    let mut rng = seed.rng("ensemble folds", &[]);
-    for last in (1..rows).rev() {
-        order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
-    }
+    let mut order = seed.permutation("ensemble folds", &[], rows);
     if let Ok(classes) = targets.as_int64() {
         order.sort_by_key(|&row| classes[row]);
     }
@@ -313,7 +313,7 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 enum StepHeader {
     Outputs([usize; 2]),
-    Member(Box<EpochRecord>),
+    Member { record: Box<EpochRecord>, backend: String },
 }
 
 fn encode(fingerprint: Digest, finished: &[Finished]) -> Result<Vec<u8>> {
@@ -324,8 +324,8 @@ fn encode(fingerprint: Digest, finished: &[Finished]) -> Result<Vec<u8>> {
                 steps.push(StepHeader::Outputs([said.rows(), said.row_len()]));
                 bytes.push(said.as_float32()?.iter().flat_map(|value| value.to_le_bytes()).collect());
             }
-            Finished::Member { network, record } => {
-                steps.push(StepHeader::Member(record.clone()));
+            Finished::Member { network, record, backend } => {
+                steps.push(StepHeader::Member { record: record.clone(), backend: backend.clone() });
                 bytes.push(network.architecture().to_json()?);
                 bytes.push(network.weights()?);
             }
@@ -354,9 +354,9 @@ fn resume(checkpoints: &mut dyn Checkpoints, fingerprint: Digest) -> Result<Vec<
                 let values = block()?.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
                 Finished::Outputs(Tensor::float32(shape, values)?)
             }
-            StepHeader::Member(record) => {
+            StepHeader::Member { record, backend } => {
                 let architecture = Architecture::from_json(block()?)?;
-                Finished::Member { network: Network::from_weights(&architecture, block()?)?, record }
+                Finished::Member { network: Network::from_weights(&architecture, block()?)?, record, backend }
             }
         });
     }
