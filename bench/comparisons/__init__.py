@@ -15,7 +15,7 @@ COMPARISONS = {
     "data": ("profiling a table against pandas, polars, DuckDB and ydata-profiling: seconds, memory", data),
     "train-example": ("the worked example on MNIST against Keras and PyTorch: samples/s, test accuracy", train_example),
     "tune": ("the best of equal trials against Optuna's TPE: Branin, Hartmann-6 and one training", tune),
-    "infer": ("latency at batch 1 and 8 against Python onnxruntime on the same ONNX file", infer),
+    "infer": ("latency at batch 1 and 8 against Python onnxruntime and OpenVINO on the same ONNX files", infer),
 }
 
 __all__ = ["COMPARISONS", "Failure"]

@@ -42,8 +42,14 @@ def peer_python(name):
 
 def lepton():
     """The release binary of this checkout, built when it is not up to date."""
-    run(["cargo", "build", "--release", "--quiet"])
-    return target() / "release" / "lepton"
+    return built("bin", "lepton")
+
+
+def built(kind, name):
+    """A program of this checkout. The whole workspace is selected, as by the tests: another selection unifies other
+    features, and compiles the dependencies again."""
+    run(["cargo", "build", "--release", "--quiet", "--workspace", f"--{kind}", name])
+    return target() / "release" / ("examples" if kind == "example" else "") / name
 
 
 def target():

@@ -3,7 +3,7 @@ two functions of the field and on one real training. Lower is better."""
 
 from statistics import mean
 
-from .environment import BENCH, ENVIRONMENTS, lepton, peer_python, run, run_json, say, target
+from .environment import BENCH, ENVIRONMENTS, built, lepton, peer_python, run, run_json, say
 
 SEEDS = 5
 PROBLEMS = {"branin": 60, "hartmann": 150}
@@ -13,8 +13,7 @@ TRAINING = 25
 def tune(rounds, quick):
     """Each round has seeds of its own."""
     binary, optuna = lepton(), peer_python("optuna")
-    run(["cargo", "build", "--release", "--quiet", "-p", "lepton-tune", "--example", "best_value"])
-    function = target() / "release" / "examples" / "best_value"
+    function = built("example", "best_value")
     project, home, script = BENCH / "tune-example", ENVIRONMENTS / "home", BENCH / "peers" / "tune_optuna.py"
     seeds = range(1, 2 if quick else SEEDS * rounds + 1)
     rows, figures, versions = [], {}, {}

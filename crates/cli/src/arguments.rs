@@ -470,10 +470,14 @@ pub(crate) enum MonitorCommand {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum EngineCommand {
     /// List the engines, and say which is in use and why
-    List,
+    List {
+        /// Time this model on each engine, at one row and at eight
+        #[arg(long, value_name = "MODEL")]
+        measure: Option<ModelRef>,
+    },
     /// Download an engine's library through the package client
     Install {
-        /// onnxruntime
+        /// onnxruntime or openvino
         name: String,
     },
 }

@@ -38,7 +38,9 @@ pub use error::{Error, ErrorCode, Place, Result, nearest};
 pub use figure::{CaptionedPicture, Figure, LabelledCell, PictureCell, Series};
 pub use horizon::{Horizon, Transform};
 pub use limits::Limits;
-pub use manifest::{Environment, FileEntry, Int8Verdict, Lineage, MANIFEST_VERSION, Manifest, Measurement};
+pub use manifest::{
+    EngineChoice, EngineTime, Environment, FileEntry, Int8Verdict, Lineage, MANIFEST_VERSION, Manifest, Measurement,
+};
 pub use metric::{Confidence, Metric, Metrics, MetricsBySplit};
 pub use name::{ModelName, ModelRef};
 pub use object_mask::ObjectMask;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The manifest format of this build. A reader refuses a larger one.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// `manifest.json` of a model package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Manifest {
     pub metrics: MetricsBySplit,
     /// What optimize measured and decided; `None` when it did not run.
     pub int8: Option<Int8Verdict>,
+    /// Which engine ran the served file fastest where it was made; `None` for a foreign ONNX file and in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
     /// Where it all came from; `None` for a foreign ONNX file.
     pub lineage: Option<Lineage>,
     /// Every other file of the package, by name.
@@ -100,6 +103,34 @@ pub struct Measurement {
     pub seconds_batch_8: f64,
     /// Metrics on the split that decides (valid).
     pub metrics: Metrics,
+}
+
+/// The engine that a model is served with where that engine is found, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineChoice {
+    /// Its name.
+    pub engine: String,
+    /// One sentence with the figures that decided.
+    pub reason: String,
+    /// The processor that it was measured on.
+    pub processor: String,
+    /// Every engine of that machine that loads the model; one alone is not timed.
+    pub measured: Vec<EngineTime>,
+}
+
+/// How fast an engine runs a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineTime {
+    /// Its name.
+    pub engine: String,
+    /// The version of the library that computes.
+    pub version: String,
+    /// Median seconds for one row.
+    pub seconds_batch_1: f64,
+    /// Median seconds for eight rows.
+    pub seconds_batch_8: f64,
 }
 
 /// Whether INT8 is served, and why.

@@ -218,7 +218,7 @@ impl Smoothing {
             best.iter_mut().for_each(|at| *at = at.clamp(-STEEP, STEEP));
             [best, raw].map(|start| descend(errors, [start.as_slice(), &state].concat(), &changes))
         });
-        let best = starts.into_iter().flatten().into_iter().min_by(|one, other| one.1.total_cmp(&other.1))?;
+        let best = starts.into_iter().flatten().min_by(|one, other| one.1.total_cmp(&other.1))?;
         let fitted = run(&best.0[..free], state_at(form, &best.0[free..]));
         fitted.squared_errors.is_finite().then_some(fitted)
     }

@@ -35,8 +35,11 @@ pub fn measure(
     eight: &NamedTensors,
 ) -> Result<(Measurement, Measurement)> {
     settings.validate()?;
-    let (float_one, int_one) = race(settings.repeats, float32.session, int8.session, one)?;
-    let (float_eight, int_eight) = race(settings.repeats, float32.session, int8.session, eight)?;
+    let sessions = [float32.session, int8.session];
+    let [ones, eights] = [one, eight].map(|request| race(settings.repeats, &sessions, request));
+    let (&[float_one, int_one], &[float_eight, int_eight]) = (ones?.as_slice(), eights?.as_slice()) else {
+        return Err(Error::internal("two sessions were not timed as two"));
+    };
     let made = |candidate: Candidate<'_>, seconds_batch_1, seconds_batch_8| Measurement {
         bytes: candidate.bytes,
         seconds_batch_1,
@@ -47,27 +50,25 @@ pub fn measure(
 }
 
 /// Median seconds of each.
-fn race(repeats: usize, left: &dyn Session, right: &dyn Session, request: &NamedTensors) -> Result<(f64, f64)> {
+pub(crate) fn race(repeats: usize, sessions: &[&dyn Session], request: &NamedTensors) -> Result<Vec<f64>> {
     for _ in 0..WARM_UP {
-        left.run(request)?;
-        right.run(request)?;
+        for session in sessions {
+            session.run(request)?;
+        }
     }
     let began = Instant::now();
-    let (mut lefts, mut rights) = (Vec::with_capacity(repeats), Vec::with_capacity(repeats));
-    for pair in 0..repeats {
-        if pair >= LEAST && began.elapsed() > PATIENCE {
+    let mut times = vec![Vec::with_capacity(repeats); sessions.len()];
+    for round in 0..repeats {
+        if round >= LEAST && began.elapsed() > PATIENCE {
             break;
         }
-        // Who goes first changes, so that neither always finds the other's data in the caches.
-        if pair % 2 == 0 {
-            lefts.push(time(left, request)?);
-            rights.push(time(right, request)?);
-        } else {
-            rights.push(time(right, request)?);
-            lefts.push(time(left, request)?);
+        // Who goes first changes, so that nobody always finds the data of another one in the caches.
+        for turn in 0..sessions.len() {
+            let place = (round + turn) % sessions.len();
+            times[place].push(time(sessions[place], request)?);
         }
     }
-    Ok((median(lefts)?, median(rights)?))
+    times.into_iter().map(median).collect()
 }
 
 fn time(session: &dyn Session, request: &NamedTensors) -> Result<f64> {

@@ -14,7 +14,7 @@ pub struct OptimizeSettings {
     pub accuracy_budget: f64,
     /// How many times faster INT8 must be, at one row and at eight; 1.05 is above the noise of a quiet machine.
     pub min_speedup: f64,
-    /// The engine that measures and will serve; `onnxruntime` where it is found, else `rten`.
+    /// The engine that measures and will serve; `None` times all that this machine has and takes the fastest.
     pub engine: Option<String>,
     /// Training rows that the ranges of the activations are taken from.
     pub calibration_rows: usize,

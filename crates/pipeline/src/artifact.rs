@@ -4,8 +4,8 @@
 use crate::adapt::AdaptReport;
 use crate::transfer::TransferReport;
 use lepton_core::{
-    Column, Confidence, Digest, Environment, Figure, Horizon, Int8Verdict, MetricsBySplit, ModelName, Schema, Split,
-    TensorSpec, thousands,
+    Column, Confidence, Digest, EngineChoice, Environment, Figure, Horizon, Int8Verdict, MetricsBySplit, ModelName,
+    Schema, Split, TensorSpec, thousands,
 };
 use lepton_data::remote::Origin;
 use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
@@ -169,6 +169,8 @@ pub struct Optimized {
     pub no_int8: Option<String>,
     /// Name and version of the engine that measured.
     pub engine: String,
+    /// Why that one.
+    pub choice: EngineChoice,
     /// Metrics of the served file by split.
     pub metrics: MetricsBySplit,
     /// How sure those of the test split are.

@@ -1,10 +1,16 @@
-//! Which inference engines this machine has, and getting one more.
+//! Which inference engines this machine has, which of them runs a model fastest, and getting one more.
 
-use lepton_core::{Cancel, Error, Progress, Result};
-use lepton_runtime::Engines;
+use crate::model::open_package;
+use lepton_core::{
+    Cancel, DType, EngineChoice, Error, ErrorCode, Limits, ModelRef, NamedTensors, Progress, Result, Tensor,
+    TensorData, TensorSpec, nearest,
+};
+use lepton_optimize::{Contender, OptimizeSettings, choose, time_engines};
+use lepton_runtime::{Engine, Engines, Session, SessionOptions};
 use lepton_store::Store;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file name under which the store keeps an installed onnxruntime.
 const ONNXRUNTIME_LIBRARY: &str = if cfg!(target_os = "macos") {
@@ -20,13 +26,144 @@ pub fn engines(store: &Store, onnxruntime: Option<&Path>) -> Engines {
     Engines::discover(&store.engines_dir(), onnxruntime)
 }
 
-/// Downloads onnxruntime through the package client and keeps its library in the store.
+/// What a free side of an input is taken as where no data says more: steps of a series, words of a text.
+const FREE_SIDE: usize = 32;
+
+/// A model on the engine that runs it fastest.
+pub(crate) struct Picked {
+    pub(crate) choice: EngineChoice,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) session: Arc<dyn Session>,
+}
+
+/// Loads a model on each of some engines, of which the first is preferred, and keeps the fastest. Engines that cannot load
+/// it are named in the reason.
 ///
 /// # Errors
-/// [`lepton_core::ErrorCode::Fetch`] when the client or the download fails.
-pub fn install_onnxruntime(store: &Store, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf> {
+/// What the first engine says where none loads it; those of the sessions.
+pub(crate) fn pick(
+    engines: &[Arc<dyn Engine>],
+    onnx: &[u8],
+    options: &SessionOptions,
+    repeats: usize,
+    (one, eight): (&NamedTensors, &NamedTensors),
+) -> Result<Picked> {
+    let processor = crate::environment(0, "").processor;
+    let (mut loaded, mut refusals) = (Vec::new(), Vec::new());
+    for engine in engines {
+        match engine.load(onnx, options) {
+            Ok(session) => loaded.push((Arc::clone(engine), session)),
+            Err(error) => refusals.push(error),
+        }
+    }
+    let mut choice = match loaded.as_slice() {
+        [] => {
+            return Err(refusals.into_iter().next().unwrap_or_else(|| Error::internal("no engine was asked for")));
+        }
+        [(alone, _)] => EngineChoice {
+            engine: alone.name().to_owned(),
+            reason: "the only engine that was asked for or found".to_owned(),
+            processor,
+            measured: Vec::new(),
+        },
+        several => {
+            let contenders: Vec<Contender<'_>> = several
+                .iter()
+                .map(|(engine, session)| Contender {
+                    engine: engine.name().to_owned(),
+                    version: engine.version(),
+                    session: &**session,
+                })
+                .collect();
+            choose(time_engines(repeats, &contenders, one, eight)?, &processor)?
+        }
+    };
+    for refusal in refusals {
+        choice.reason = format!("{}; {}", choice.reason, refusal.headline());
+    }
+    let place = loaded.iter().position(|(engine, _)| engine.name() == choice.engine);
+    let (engine, session) = loaded.swap_remove(place.ok_or_else(|| Error::internal("an engine was lost"))?);
+    Ok(Picked { choice, engine, session })
+}
+
+/// Times a model on every engine of this machine, on zeros; free sides other than the batch are taken as 32.
+///
+/// # Errors
+/// Those of [`open_package`] and of the engines; [`ErrorCode::Unsupported`] for a model whose batch is not free.
+pub fn measure_engines(
+    store: &Store,
+    model: &ModelRef,
+    onnxruntime: Option<&Path>,
+    limits: &Limits,
+) -> Result<EngineChoice> {
+    let (_, _, package) = open_package(store, model, limits)?;
+    let inputs = &package.manifest.signature.inputs;
+    if inputs.iter().any(|spec| spec.shape.first() != Some(&-1)) {
+        let message = "only a model whose inputs have a free first side can be timed at one row and at eight";
+        return Err(Error::new(ErrorCode::Unsupported, message));
+    }
+    let rows = |count: usize| -> Result<NamedTensors> {
+        inputs.iter().map(|spec| Ok((spec.name.clone(), zeros(spec, count)?))).collect()
+    };
+    let found: Vec<_> = engines(store, onnxruntime).available().collect();
+    let repeats = OptimizeSettings::default().repeats;
+    let (one, eight) = (rows(1)?, rows(8)?);
+    let picked = pick(&found, &package.served_bytes()?, &SessionOptions::default(), repeats, (&one, &eight))?;
+    Ok(picked.choice)
+}
+
+fn zeros(spec: &TensorSpec, rows: usize) -> Result<Tensor> {
+    let sides = spec.shape.iter().skip(1).map(|&side| usize::try_from(side).unwrap_or(FREE_SIDE));
+    let shape: Vec<usize> = [rows].into_iter().chain(sides).collect();
+    let count = shape.iter().product();
+    let data = match spec.dtype {
+        DType::Float32 => TensorData::Float32(vec![0.0; count]),
+        DType::Float64 => TensorData::Float64(vec![0.0; count]),
+        DType::Int64 => TensorData::Int64(vec![0; count]),
+        DType::Int32 => TensorData::Int32(vec![0; count]),
+        DType::Int8 => TensorData::Int8(vec![0; count]),
+        DType::UInt8 => TensorData::UInt8(vec![0; count]),
+        DType::Bool => TensorData::Bool(vec![false; count]),
+        DType::Text => TensorData::Text(vec![String::new(); count]),
+    };
+    Tensor::new(shape, data)
+}
+
+/// The engines that [`install_engine`] knows.
+pub const INSTALLABLE: [&str; 2] = ["onnxruntime", "openvino"];
+
+/// Downloads an engine through the package client and keeps its libraries in the store. Gives the one that is loaded.
+///
+/// # Errors
+/// [`ErrorCode::Usage`] for an engine that is not among [`INSTALLABLE`], [`ErrorCode::Fetch`] when the client or the
+/// download fails, [`ErrorCode::Unsupported`] for a library that does not load here.
+pub fn install_engine(store: &Store, engine: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf> {
     let scratch = store.scratch()?;
-    let library = lepton_runtime::install::onnxruntime(scratch.path(), progress, cancel)?;
-    let mut file = File::open(&library).map_err(|source| Error::io("read the library", &library, source))?;
-    store.install_engine("onnxruntime", ONNXRUNTIME_LIBRARY, &mut file)
+    let keep = |library: &Path, name: &str| {
+        let mut file = File::open(library).map_err(|source| Error::io("read the library", library, source))?;
+        store.install_engine(engine, name, &mut file)
+    };
+    match engine {
+        "onnxruntime" => {
+            let library = lepton_runtime::install::onnxruntime(scratch.path(), progress, cancel)?;
+            keep(&library, ONNXRUNTIME_LIBRARY)
+        }
+        "openvino" => {
+            let mut kept = None;
+            // The last one is the one that is looked for: it appears when all others lie beside it.
+            for library in lepton_runtime::install::openvino(scratch.path(), progress, cancel)? {
+                let name = library.file_name().and_then(|name| name.to_str());
+                kept = Some(keep(&library, name.ok_or_else(|| Error::internal("a library without a name"))?)?);
+            }
+            Engines::discover(&store.engines_dir(), None).get(Some(engine))?;
+            kept.ok_or_else(|| Error::internal("a wheel without libraries was unpacked"))
+        }
+        _ => {
+            let error = Error::new(ErrorCode::Usage, format!("there is no engine \"{engine}\" to install"));
+            Err(match nearest(engine, INSTALLABLE) {
+                Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+                None => error.fix(format!("to install are: {}; rten is built in", INSTALLABLE.join(", "))),
+            })
+        }
+    }
 }

@@ -19,6 +19,8 @@ pub struct LoadedModel {
     pub version: u64,
     /// Runs it.
     pub model: Arc<Model>,
+    /// Why another engine runs it than the package names, where that is so; a person should read it.
+    pub engine_note: Option<String>,
     /// Sketches of its training data, where the package has them.
     pub reference: Option<Arc<Reference>>,
 }
@@ -56,7 +58,8 @@ pub fn open_package(store: &Store, model: &ModelRef, limits: &Limits) -> Result<
     }
 }
 
-/// Loads a model on an engine; `None` takes the best engine of this machine.
+/// Loads a model on an engine; `None` takes the one that its package was measured fastest on, and the best of this machine
+/// where that one is not here.
 ///
 /// # Errors
 /// Those of [`open_package`] and of the engine.
@@ -72,9 +75,23 @@ pub fn load_model(
         true => Some(Arc::new(Reference::from_json(&package.read_listed(REFERENCE)?)?)),
         false => None,
     };
-    let engine = engines(store, onnxruntime).get(engine)?;
+    let found = engines(store, onnxruntime);
+    let chosen = package.manifest.engine.as_ref().map(|choice| choice.engine.as_str()).filter(|_| engine.is_none());
+    let (engine, engine_note) = match chosen.map(|chosen| (chosen, found.get(Some(chosen)))) {
+        None => (found.get(engine)?, None),
+        Some((_, Ok(chosen))) => (chosen, None),
+        Some((chosen, Err(_))) => {
+            let other = found.get(None)?;
+            let note = format!(
+                "{name} was fastest on {chosen} where it was made; {chosen} is not available here, so {} runs it \
+                 (`lepton engine list` says why)",
+                other.name()
+            );
+            (other, Some(note))
+        }
+    };
     let model = Model::load(package, &*engine, &SessionOptions::default(), limits)?;
-    Ok(LoadedModel { name, version, model: Arc::new(model), reference })
+    Ok(LoadedModel { name, version, model: Arc::new(model), engine_note, reference })
 }
 
 /// [`load_model`] by name and version.

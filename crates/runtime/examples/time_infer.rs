@@ -1,13 +1,14 @@
 //! Times an ONNX file on a named engine, one JSON line per batch size:
-//! `time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--ort LIBRARY]` prints
+//! `time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--free 32] [--ort LIBRARY]
+//! [--engines FOLDER]` prints
 //! `{"engine","version","model","batch","threads","repeats","median_us","min_us"}`.
 //!
-//! Inputs are zeros of the model's own shapes; free sides other than the batch are not supported.
+//! Inputs are zeros of the model's own shapes; free sides other than the batch are what `--free` says.
 #![allow(clippy::print_stdout)]
 
 use lepton_core::{DType, Error, ErrorCode, Limits, NamedTensors, Result, Signature, Tensor, TensorData};
 use lepton_runtime::{Engines, Model, Package, SessionOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -17,7 +18,9 @@ struct Arguments {
     threads: Option<usize>,
     batches: Vec<usize>,
     repeats: usize,
+    free: usize,
     library: Option<PathBuf>,
+    engines: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -33,12 +36,20 @@ fn main() -> ExitCode {
 fn arguments() -> Result<Arguments> {
     let usage = || {
         Error::new(ErrorCode::Usage, "wrong arguments")
-            .fix("time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--ort LIBRARY]")
+            .fix("time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--free 32] [--ort LIBRARY] [--engines FOLDER]")
     };
     let mut given = std::env::args().skip(1);
     let (Some(model), Some(engine)) = (given.next(), given.next()) else { return Err(usage()) };
-    let mut arguments =
-        Arguments { model: model.into(), engine, threads: None, batches: vec![1, 8], repeats: 200, library: None };
+    let mut arguments = Arguments {
+        model: model.into(),
+        engine,
+        threads: None,
+        batches: vec![1, 8],
+        repeats: 200,
+        free: 32,
+        library: None,
+        engines: "/nonexistent".into(),
+    };
     while let Some(flag) = given.next() {
         let value = given.next().ok_or_else(usage)?;
         let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(usage);
@@ -46,6 +57,8 @@ fn arguments() -> Result<Arguments> {
             "--threads" => arguments.threads = Some(number(&value)?),
             "--batches" => arguments.batches = value.split(',').map(number).collect::<Result<_>>()?,
             "--repeats" => arguments.repeats = number(&value)?,
+            "--free" => arguments.free = number(&value)?,
+            "--engines" => arguments.engines = value.into(),
             "--ort" => arguments.library = Some(value.into()),
             _ => return Err(usage()),
         }
@@ -55,12 +68,12 @@ fn arguments() -> Result<Arguments> {
 
 fn time(arguments: &Arguments) -> Result<()> {
     let limits = Limits::default();
-    let engines = Engines::discover(Path::new("/nonexistent"), arguments.library.as_deref());
+    let engines = Engines::discover(&arguments.engines, arguments.library.as_deref());
     let engine = engines.get(Some(&arguments.engine))?;
     let options = SessionOptions { threads: arguments.threads, deadline: None };
     let model = Model::load(Package::from_onnx(&arguments.model, &limits)?, &*engine, &options, &limits)?;
     for &batch in &arguments.batches {
-        let request = zeros(&model.manifest().signature, batch)?;
+        let request = zeros(&model.manifest().signature, batch, arguments.free)?;
         for _ in 0..10 {
             model.infer(&request)?;
         }
@@ -86,14 +99,10 @@ fn time(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn zeros(signature: &Signature, batch: usize) -> Result<NamedTensors> {
+fn zeros(signature: &Signature, batch: usize, free: usize) -> Result<NamedTensors> {
     let tensor = |spec: &lepton_core::TensorSpec| {
-        let mut sides = spec.shape.iter().enumerate().map(|(at, &side)| match (at, side) {
-            (0, -1) => Ok(batch),
-            (_, -1) => Err(Error::new(ErrorCode::Unsupported, format!("input \"{}\" has a free side", spec.name))),
-            (_, side) => Ok(side as usize),
-        });
-        let shape: Vec<usize> = sides.by_ref().collect::<Result<_>>()?;
+        let side = |(at, &side): (usize, &i64)| usize::try_from(side).unwrap_or(if at == 0 { batch } else { free });
+        let shape: Vec<usize> = spec.shape.iter().enumerate().map(side).collect();
         let count = shape.iter().product();
         let data = match spec.dtype {
             DType::Float32 => TensorData::Float32(vec![0.0; count]),

@@ -1,6 +1,7 @@
 //! One suite for every engine. The expected values come from Python's onnxruntime: `conformance/reference.py`.
 //!
-//! The suite for onnxruntime needs its library: without `LEPTON_TEST_ORT_DYLIB` those tests fail and say so.
+//! The suites for onnxruntime and openvino need their libraries: without `LEPTON_TEST_ORT_DYLIB` and
+//! `LEPTON_TEST_OPENVINO` those tests fail and say so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "conformance/cases.rs"]
@@ -29,6 +30,15 @@ fn onnxruntime() -> Arc<dyn Engine> {
         "set LEPTON_TEST_ORT_DYLIB to a libonnxruntime.so (tests/run does; `pip download onnxruntime` has one)",
     );
     Engines::discover(Path::new("/nowhere"), Some(Path::new(&path))).get(Some("onnxruntime")).unwrap()
+}
+
+fn openvino() -> Arc<dyn Engine> {
+    let folder = std::env::var_os("LEPTON_TEST_OPENVINO").expect(
+        "set LEPTON_TEST_OPENVINO to the folder of libopenvino_c.so (tests/run does; `pip download openvino` has one)",
+    );
+    let home = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(folder, home.path().join("openvino")).unwrap();
+    Engines::discover(home.path(), None).get(Some("openvino")).unwrap()
 }
 
 fn model(engine: &dyn Engine, name: &str, options: &SessionOptions) -> Model {
@@ -181,6 +191,9 @@ macro_rules! suite {
         mod on_onnxruntime {
             $(#[test] fn $case() { super::$case(&*super::onnxruntime()); })+
         }
+        mod on_openvino {
+            $(#[test] fn $case() { super::$case(&*super::openvino()); })+
+        }
     };
 }
 
@@ -213,9 +226,11 @@ fn the_files_are_what_the_builders_make() {
 }
 
 #[test]
-fn rten_refuses_what_it_would_round() {
-    let model = model(&*rten(), "embedding", &SessionOptions::default());
-    let ids = Tensor::int64([1, 4], vec![0, 1, 2, i64::from(i32::MAX) + 1]).unwrap();
-    let error = model.infer(&vec![("ids".to_owned(), ids)]).unwrap_err();
-    assert!(error.message().contains("2147483648"), "{error}");
+fn engines_of_32_bits_refuse_what_they_would_round() {
+    for engine in [rten(), openvino()] {
+        let model = model(&*engine, "embedding", &SessionOptions::default());
+        let ids = Tensor::int64([1, 4], vec![0, 1, 2, i64::from(i32::MAX) + 1]).unwrap();
+        let error = model.infer(&vec![("ids".to_owned(), ids)]).unwrap_err();
+        assert!(error.message().contains("2147483648"), "{error}");
+    }
 }

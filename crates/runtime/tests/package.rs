@@ -73,6 +73,7 @@ fn manifest() -> Manifest {
         served: "model.onnx".to_owned(),
         metrics: BTreeMap::from([("test".to_owned(), BTreeMap::from([("accuracy".to_owned(), 0.75)]))]),
         int8: None,
+        engine: None,
         lineage: None,
         files: BTreeMap::new(),
     }

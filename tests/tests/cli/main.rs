@@ -8,6 +8,7 @@ mod augment;
 mod check;
 mod data;
 mod dirty_table;
+mod engines;
 mod forecasting;
 mod media;
 mod models;

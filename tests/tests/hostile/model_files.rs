@@ -47,7 +47,7 @@ fn a_manifest_may_not_name_files_outside() {
         ("\"model.onnx\"", "\"../outside.onnx\""),
         ("\"model.onnx\"", "\"/etc/passwd\""),
         ("\"recipe.json\"", "\"..\\\\recipe.json\""),
-        ("\"manifest_version\": 1", "\"manifest_version\": 99"),
+        ("\"manifest_version\": 2", "\"manifest_version\": 99"),
         ("\"manifest_version\"", "\"surprise\": 1, \"manifest_version\""),
     ] {
         assert!(good.contains(from), "{from}");

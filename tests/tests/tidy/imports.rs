@@ -42,7 +42,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
 const TESTS_MAY_IMPORT: [(&str, &[&str]); 1] = [("server", &["onnx"])];
 
 /// Foreign crates that one crate alone may name: the invariants of ARCHITECTURE.md.
-const OWNED: [(&str, &[&str]); 14] = [
+const OWNED: [(&str, &[&str]); 15] = [
     ("rusqlite", &["data", "store"]),
     ("mysql_async", &["data"]),
     ("object_store", &["data"]),
@@ -51,6 +51,7 @@ const OWNED: [(&str, &[&str]); 14] = [
     ("tokio-postgres", &["data"]),
     ("burn", &["nn"]),
     ("prost", &["onnx"]),
+    ("openvino", &["runtime"]),
     ("ort", &["runtime"]),
     ("rten", &["runtime"]),
     ("axum", &["server"]),

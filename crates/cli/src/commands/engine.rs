@@ -4,13 +4,14 @@ use super::Session;
 use crate::arguments::EngineCommand;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{Bars, Table};
-use lepton_core::{Error, ErrorCode, Result, nearest};
-use lepton_pipeline::{engines, install_onnxruntime};
+use lepton_core::{EngineTime, Limits, ModelRef, Result};
+use lepton_pipeline::{engines, install_engine, measure_engines};
 use serde_json::json;
 
 pub(super) fn engine(session: &Session, command: &EngineCommand) -> Result<u8> {
     match command {
-        EngineCommand::List => list(session)?,
+        EngineCommand::List { measure: None } => list(session)?,
+        EngineCommand::List { measure: Some(model) } => measure(session, model)?,
         EngineCommand::Install { name } => install(session, name)?,
     }
     Ok(0)
@@ -28,14 +29,20 @@ fn list(session: &Session) -> Result<()> {
     })
 }
 
+fn measure(session: &Session, model: &ModelRef) -> Result<()> {
+    let choice = measure_engines(&session.store, model, session.onnxruntime.as_deref(), &Limits::default())?;
+    session.show(&json!({ "model": model.to_string(), "choice": choice }), || {
+        let mut table = Table::new(&["engine", "version", "1 row, us", "8 rows, us", "fastest"]);
+        for EngineTime { engine, version, seconds_batch_1, seconds_batch_8 } in &choice.measured {
+            let [one, eight] = [seconds_batch_1, seconds_batch_8].map(|seconds| format!("{:.1}", 1e6 * seconds));
+            let fastest = if *engine == choice.engine { "yes" } else { "" };
+            table.row([engine.as_str(), version, &one, &eight, fastest]);
+        }
+        format!("{}{}\n", table.text(), choice.reason)
+    })
+}
+
 fn install(session: &Session, name: &str) -> Result<()> {
-    if name != "onnxruntime" {
-        let error = Error::new(ErrorCode::Usage, format!("there is no engine \"{name}\" to install"));
-        return Err(match nearest(name, ["onnxruntime"]) {
-            Some(near) => error.fix(format!("did you mean \"{near}\"?")),
-            None => error.fix("onnxruntime is the one engine to install; rten is built in"),
-        });
-    }
-    let library = install_onnxruntime(&session.store, &Bars::new(), &cancel_on_signal()?)?;
+    let library = install_engine(&session.store, name, &Bars::new(), &cancel_on_signal()?)?;
     session.show(&json!({ "engine": name, "library": library }), || format!("{}\n", library.display()))
 }

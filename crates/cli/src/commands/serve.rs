@@ -23,6 +23,7 @@ pub(super) fn serve(
     let mut served = Vec::new();
     for model in models {
         let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &settings.limits)?;
+        loaded.engine_note.iter().for_each(|note| terminal::say(note));
         terminal::say(&format!("{}@{} on {}", loaded.name, loaded.version, loaded.model.engine_name()));
         let monitor = loaded.reference.map(|reference| Arc::new(Monitor::new(reference, MonitorSettings::default())));
         served.push(ServedModel { name: loaded.name, version: loaded.version, model: loaded.model, monitor });

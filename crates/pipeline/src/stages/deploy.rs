@@ -57,6 +57,7 @@ impl<'a> Deploy<'a> {
             served: if self.optimized.serves_int8() { "model.int8.onnx" } else { "model.onnx" }.to_owned(),
             metrics: self.optimized.metrics.clone(),
             int8: self.optimized.verdict.clone(),
+            engine: Some(self.optimized.choice.clone()),
             lineage: Some(Lineage {
                 dataset: self.collected.dataset.clone(),
                 dataset_sha256: self.collected.digest,
@@ -106,8 +107,8 @@ impl<'a> Deploy<'a> {
     /// Sketches of the training rows and of the served model's answers on the validation rows.
     fn reference(&self, context: &Context<'_>, staged: &Path) -> Result<Reference> {
         let limits = &context.project.settings.limits;
-        let engine = engines(context.store, context.options.onnxruntime.as_deref())
-            .get(context.project.settings.optimize.engine.as_deref())?;
+        let engine =
+            engines(context.store, context.options.onnxruntime.as_deref()).get(Some(&self.optimized.choice.engine))?;
         let model = Model::load(Package::open(staged, limits)?, &*engine, &SessionOptions::default(), limits)?;
         let train = parts::load(context.store, &self.prepared.parts, Split::Train)?;
         let valid = parts::load(context.store, &self.prepared.parts, Split::Valid)?;

@@ -6,7 +6,7 @@ use super::{Artifacts, Work, earlier, parts};
 use crate::Stage;
 use crate::artifact::{Optimized, Prepared, Trained};
 use crate::cache;
-use crate::engine::engines;
+use crate::engine::{Picked, engines, pick};
 use crate::run::Context;
 use crate::tasks::task;
 use arrow_array::RecordBatch;
@@ -28,35 +28,41 @@ const ROWS_PER_CALL: usize = 256;
 pub(crate) struct Optimize<'a> {
     prepared: &'a Prepared,
     trained: &'a Trained,
-    engine: Arc<dyn Engine>,
+    /// Those that may serve, the preferred one first.
+    engines: Vec<Arc<dyn Engine>>,
 }
 
 impl<'a> Optimize<'a> {
     pub(crate) fn new(context: &Context<'_>, artifacts: &'a Artifacts) -> Result<Optimize<'a>> {
-        let wanted = context.project.settings.optimize.engine.as_deref();
+        let found = engines(context.store, context.options.onnxruntime.as_deref());
+        let engines = match context.project.settings.optimize.engine.as_deref() {
+            Some(named) => vec![found.get(Some(named))?],
+            None => found.available().collect(),
+        };
         Ok(Optimize {
             prepared: earlier(&artifacts.prepared, Stage::Prepare)?,
             trained: earlier(&artifacts.trained, Stage::Train)?,
-            engine: engines(context.store, context.options.onnxruntime.as_deref()).get(wanted)?,
+            engines,
         })
     }
+}
 
-    fn engine_label(&self) -> String {
-        format!("{} {}", self.engine.name(), self.engine.version())
-    }
+fn label(engine: &dyn Engine) -> String {
+    format!("{} {}", engine.name(), engine.version())
 }
 
 impl Work for Optimize<'_> {
     type Output = Optimized;
     const STAGE: Stage = Stage::Optimize;
 
-    /// What is measured here holds for this machine and this engine, so both are part of the key.
+    /// What is measured here holds for this machine and its engines, so both are part of the key.
     fn key(&self, context: &Context<'_>) -> Result<Digest> {
         let settings = &context.project.settings;
         let machine = crate::environment(threads(&settings.train), "").processor;
+        let labels: Vec<String> = self.engines.iter().map(|engine| label(&**engine)).collect();
         cache::key(
             Self::STAGE,
-            (&settings.optimize, settings.project.task, self.engine_label(), machine),
+            (&settings.optimize, settings.project.task, labels, machine),
             (self.trained.architecture, self.trained.weights, self.prepared.recipe, &self.prepared.parts),
         )
     }
@@ -72,12 +78,15 @@ impl Work for Optimize<'_> {
 
         let onnx = network.to_onnx()?;
         let options = SessionOptions { threads: Some(threads), ..SessionOptions::default() };
-        let session = self.engine.load(&onnx, &options)?;
         let mut splits = BTreeMap::new();
         for split in self.prepared.parts.keys() {
             context.cancel.check()?;
             splits.insert(*split, Rows::load(context, self.prepared, &recipe, *split)?);
         }
+        context.cancel.check()?;
+        let requests = requests(rows_of(&splits, Split::Valid)?, &recipe)?;
+        let Picked { choice, engine, session } =
+            pick(&self.engines, &onnx, &options, settings.optimize.repeats, (&requests.0, &requests.1))?;
         let test = rows_of(&splits, Split::Test)?;
         let trained_outputs = over(&test.inputs, |rows| network.forward(rows))?;
         let float_outputs = over(&test.inputs, |rows| first_output(&*session, &recipe, rows))?;
@@ -87,9 +96,9 @@ impl Work for Optimize<'_> {
             Target::Horizon(_) => agreement.check_values()?,
             _ => agreement.check()?,
         }
-        let measured = Measured { task, target, splits, recipe, session, options };
+        let measured = Measured { task, target, splits, recipe, engine, session, options };
         context.cancel.check()?;
-        let made = self.int8(&settings.optimize, &measured, &onnx)?;
+        let made = int8(&settings.optimize, &measured, &onnx, &requests)?;
 
         let served: &dyn Session = match &made {
             Int8::Made { verdict, session, .. } if verdict.kept => &**session,
@@ -119,7 +128,8 @@ impl Work for Optimize<'_> {
             agreement,
             verdict,
             no_int8,
-            engine: self.engine_label(),
+            engine: label(&*measured.engine),
+            choice,
             metrics,
             confidence,
             figures: blobs.put_bytes(&figures)?,
@@ -133,6 +143,7 @@ struct Measured<'a> {
     target: Target<'a>,
     splits: BTreeMap<Split, Rows>,
     recipe: Recipe,
+    engine: Arc<dyn Engine>,
     /// The float32 version.
     session: Arc<dyn Session>,
     options: SessionOptions,
@@ -156,47 +167,53 @@ enum Int8 {
     None { why: String },
 }
 
-impl Optimize<'_> {
-    fn int8(&self, settings: &OptimizeSettings, measured: &Measured<'_>, onnx: &[u8]) -> Result<Int8> {
-        let Measured { splits, recipe, session: float32, options, .. } = measured;
-        if !settings.int8 {
-            return Ok(Int8::None { why: "INT8 is switched off by optimize.int8 = false".to_owned() });
-        }
-        let train = rows_of(splits, Split::Train)?;
-        let wanted = settings.calibration_rows.min(train.inputs.rows());
-        let calibration: Vec<NamedTensors> = (0..wanted)
-            .step_by(ROWS_PER_CALL)
-            .map(|start| {
-                let rows = train.inputs.slice_rows(start, (start + ROWS_PER_CALL).min(wanted))?;
-                Ok(vec![(recipe.output().name, rows)])
-            })
-            .collect::<Result<_>>()?;
-        let quantized = match lepton_optimize::quantize(onnx, &calibration, &*self.engine) {
-            Ok(bytes) => bytes,
-            Err(error) if error.code() == ErrorCode::Unsupported => {
-                return Ok(Int8::None { why: format!("no INT8 version was made: {}", error.headline()) });
-            }
-            Err(error) => return Err(error),
-        };
-        let session = self.engine.load(&quantized, options)?;
-        let sample = rows_of(splits, Split::Valid)?;
-        let named = |rows: Tensor| vec![(recipe.output().name, rows)];
-        let one = sample.inputs.slice_rows(0, 1)?;
-        // Eight copies of one row: the time does not depend on the values, and valid may have fewer rows.
-        let eight = Tensor::concat_rows(&[&one; 8])?;
-        let (one, eight) = (named(one), named(eight));
-        let (_, float_metrics) = measured.evaluate(&**float32, Split::Valid)?;
-        let (_, int8_metrics) = measured.evaluate(&*session, Split::Valid)?;
-        let (float32, int8) = lepton_optimize::measure(
-            settings,
-            lepton_optimize::Candidate { session: &**float32, bytes: onnx.len() as u64, metrics: float_metrics },
-            lepton_optimize::Candidate { session: &*session, bytes: quantized.len() as u64, metrics: int8_metrics },
-            &one,
-            &eight,
-        )?;
-        let verdict = lepton_optimize::decide(settings, float32, int8, &self.engine_label())?;
-        Ok(Int8::Made { onnx: quantized, session, verdict })
+fn int8(
+    settings: &OptimizeSettings,
+    measured: &Measured<'_>,
+    onnx: &[u8],
+    (one, eight): &(NamedTensors, NamedTensors),
+) -> Result<Int8> {
+    let Measured { splits, recipe, engine, session: float32, options, .. } = measured;
+    if !settings.int8 {
+        return Ok(Int8::None { why: "INT8 is switched off by optimize.int8 = false".to_owned() });
     }
+    let train = rows_of(splits, Split::Train)?;
+    let wanted = settings.calibration_rows.min(train.inputs.rows());
+    let calibration: Vec<NamedTensors> = (0..wanted)
+        .step_by(ROWS_PER_CALL)
+        .map(|start| {
+            let rows = train.inputs.slice_rows(start, (start + ROWS_PER_CALL).min(wanted))?;
+            Ok(vec![(recipe.output().name, rows)])
+        })
+        .collect::<Result<_>>()?;
+    let quantized = match lepton_optimize::quantize(onnx, &calibration, &**engine) {
+        Ok(bytes) => bytes,
+        Err(error) if error.code() == ErrorCode::Unsupported => {
+            return Ok(Int8::None { why: format!("no INT8 version was made: {}", error.headline()) });
+        }
+        Err(error) => return Err(error),
+    };
+    let session = engine.load(&quantized, options)?;
+    let (_, float_metrics) = measured.evaluate(&**float32, Split::Valid)?;
+    let (_, int8_metrics) = measured.evaluate(&*session, Split::Valid)?;
+    let (float32, int8) = lepton_optimize::measure(
+        settings,
+        lepton_optimize::Candidate { session: &**float32, bytes: onnx.len() as u64, metrics: float_metrics },
+        lepton_optimize::Candidate { session: &*session, bytes: quantized.len() as u64, metrics: int8_metrics },
+        one,
+        eight,
+    )?;
+    let verdict = lepton_optimize::decide(settings, float32, int8, &label(&**engine))?;
+    Ok(Int8::Made { onnx: quantized, session, verdict })
+}
+
+/// One row and eight as an engine takes them. Eight copies of one row: the time does not depend on the values, and a part
+/// may have fewer rows.
+fn requests(sample: &Rows, recipe: &Recipe) -> Result<(NamedTensors, NamedTensors)> {
+    let named = |rows: Tensor| vec![(recipe.output().name, rows)];
+    let one = sample.inputs.slice_rows(0, 1)?;
+    let eight = Tensor::concat_rows(&[&one; 8])?;
+    Ok((named(one), named(eight)))
 }
 
 /// One split as tensors.

@@ -1,9 +1,12 @@
-//! Which engines this process has, and why: the built-in one, and ONNX Runtime where its library is found.
+//! Which engines this process has, and why: the built-in one, and ONNX Runtime and OpenVINO where their libraries are
+//! found.
 //!
-//! The search order is: the path that was handed in (and then nothing else: what a person names is used or
-//! refused, never replaced), the engines folder of the data folder, the system's library folders.
+//! The search order of ONNX Runtime is: the path that was handed in (and then nothing else: what a person names is used or
+//! refused, never replaced), the engines folder of the data folder, the system's library folders. That of OpenVINO is the
+//! same, without a path that is handed in.
 
 use super::onnxruntime::OnnxRuntime;
+use super::openvino::OpenVino;
 use super::{Engine, RtenEngine};
 use lepton_core::{Error, ErrorCode, Result, nearest};
 use serde::Serialize;
@@ -49,6 +52,7 @@ impl Engines {
     /// named for ONNX Runtime. Never fails: what is wrong stands in [`EngineInfo::reason`].
     pub fn discover(engines_dir: &Path, ort_dylib: Option<&Path>) -> Engines {
         let (mut info, engine) = onnxruntime(engines_dir, ort_dylib);
+        let openvino = openvino(engines_dir);
         let rten = RtenEngine;
         let rten_info = EngineInfo {
             name: rten.name().to_owned(),
@@ -59,12 +63,17 @@ impl Engines {
             library: None,
         };
         info.default = info.available;
-        Engines { engines: vec![(info, engine), (rten_info, Some(Arc::new(rten)))] }
+        Engines { engines: vec![(info, engine), openvino, (rten_info, Some(Arc::new(rten)))] }
     }
 
     /// Every engine that this build knows, the preferred one first.
     pub fn list(&self) -> Vec<EngineInfo> {
         self.engines.iter().map(|(info, _)| info.clone()).collect()
+    }
+
+    /// The engines that can be used, the preferred one first.
+    pub fn available(&self) -> impl Iterator<Item = Arc<dyn Engine>> + '_ {
+        self.engines.iter().filter_map(|(_, engine)| engine.clone())
     }
 
     /// The engine of that name; `None` is `onnxruntime` when it was found, else `rten`.
@@ -80,7 +89,7 @@ impl Engines {
                 ErrorCode::NotFound,
                 format!("the engine {} is not available: {}", info.name, info.reason),
             )
-            .fix("`lepton engine install onnxruntime` fetches it; the engine rten is built in")),
+            .fix(format!("`lepton engine install {}` fetches it; the engine rten is built in", info.name))),
             None => {
                 let name = name.unwrap_or_default();
                 let error = Error::new(ErrorCode::Unsupported, format!("there is no engine \"{name}\""));
@@ -97,47 +106,65 @@ impl Engines {
 fn onnxruntime(engines_dir: &Path, named: Option<&Path>) -> (EngineInfo, Option<Arc<dyn Engine>>) {
     let candidates = match named {
         Some(path) => vec![(path.to_path_buf(), "the path that was given")],
-        None => search(engines_dir),
+        None => search(&engines_dir.join("onnxruntime"), &SYSTEM_FOLDERS, is_library),
     };
+    first_that_loads("onnxruntime", engines_dir, candidates, |path| {
+        let engine = OnnxRuntime::open(path)?;
+        Ok((engine.library().to_path_buf(), Arc::new(engine)))
+    })
+}
+
+fn openvino(engines_dir: &Path) -> (EngineInfo, Option<Arc<dyn Engine>>) {
+    let candidates = search(&engines_dir.join("openvino"), &SYSTEM_FOLDERS, is_openvino_library);
+    first_that_loads("openvino", engines_dir, candidates, |path| {
+        let engine = OpenVino::open(path)?;
+        Ok((engine.library().to_path_buf(), Arc::new(engine)))
+    })
+}
+
+/// The first library that `open` takes, with the place that it was loaded from; else why each was refused.
+fn first_that_loads(
+    name: &str,
+    engines_dir: &Path,
+    candidates: Vec<(PathBuf, &'static str)>,
+    open: impl Fn(&Path) -> Result<(PathBuf, Arc<dyn Engine>)>,
+) -> (EngineInfo, Option<Arc<dyn Engine>>) {
     let mut refusals = Vec::new();
     for (path, origin) in &candidates {
-        match OnnxRuntime::open(path) {
-            Ok(engine) => {
+        match open(path) {
+            Ok((library, engine)) => {
                 let info = EngineInfo {
-                    name: engine.name().to_owned(),
+                    name: name.to_owned(),
                     version: Some(engine.version()),
                     available: true,
                     default: false,
                     reason: format!("found in {origin}"),
-                    library: Some(engine.library().to_path_buf()),
+                    library: Some(library),
                 };
-                return (info, Some(Arc::new(engine)));
+                return (info, Some(engine));
             }
             Err(error) => refusals.push(error.headline()),
         }
     }
     let reason = if refusals.is_empty() {
-        format!("no library in {} or the system's library folders", engines_dir.join("onnxruntime").display())
+        format!("no library in {} or the system's library folders", engines_dir.join(name).display())
     } else {
         refusals.join("; ")
     };
     let library = candidates.into_iter().next().map(|(path, _)| path);
-    let info =
-        EngineInfo { name: "onnxruntime".to_owned(), version: None, available: false, default: false, reason, library };
+    let info = EngineInfo { name: name.to_owned(), version: None, available: false, default: false, reason, library };
     (info, None)
 }
 
 /// Libraries of the engines folder, then of the system; in each folder the newest version first.
-fn search(engines_dir: &Path) -> Vec<(PathBuf, &'static str)> {
-    let own = engines_dir.join("onnxruntime");
-    let mut found: Vec<_> = libraries(&own).into_iter().map(|path| (path, "the engines folder")).collect();
-    for folder in SYSTEM_FOLDERS {
-        found.extend(libraries(Path::new(folder)).into_iter().map(|path| (path, "the system's library folders")));
-    }
-    found
+fn search(own: &Path, system: &[&str], is_library: fn(&str) -> bool) -> Vec<(PathBuf, &'static str)> {
+    let found =
+        |folder: &Path, origin: &'static str| libraries(folder, is_library).into_iter().map(move |path| (path, origin));
+    let system = system.iter().flat_map(|folder| found(Path::new(folder), "the system's library folders"));
+    found(own, "the engines folder").chain(system).collect()
 }
 
-fn libraries(folder: &Path) -> Vec<PathBuf> {
+fn libraries(folder: &Path, is_library: fn(&str) -> bool) -> Vec<PathBuf> {
     // A folder that is not there or not readable has no libraries; the reason lists where we looked.
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut found: Vec<_> = entries
@@ -155,6 +182,14 @@ pub(crate) fn is_library(name: &str) -> bool {
         || name.strip_prefix("libonnxruntime.so.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"))
         || name == "onnxruntime.dll"
+}
+
+/// The C interface: `libopenvino_c.so`, `libopenvino_c.so.2641`, `libopenvino_c.2641.dylib`, `openvino_c.dll`.
+pub(crate) fn is_openvino_library(name: &str) -> bool {
+    name == "libopenvino_c.so"
+        || name.strip_prefix("libopenvino_c.so.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        || (name.starts_with("libopenvino_c.") && name.ends_with(".dylib"))
+        || name == "openvino_c.dll"
 }
 
 fn version_of(name: &str) -> Vec<u32> {
@@ -179,8 +214,10 @@ mod tests {
         ] {
             std::fs::write(folder.join(name), "").unwrap();
         }
-        let names: Vec<_> =
-            libraries(&folder).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        let names: Vec<_> = libraries(&folder, is_library)
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
         assert_eq!(names, ["libonnxruntime.so.1.32.0", "libonnxruntime.so.1.9.0"]);
     }
 

@@ -1,17 +1,18 @@
 //! The seam between Lepton and what computes: [`Engine`] loads ONNX bytes, [`Session`] runs them.
 //!
-//! Two engines stand behind it: `rten`, built in, and `onnxruntime`, loaded from a shared library where one is
-//! found. The cases in `tests/conformance.rs` run on both, and a third engine has to pass them too.
+//! Three engines stand behind it: `rten`, built in, and `onnxruntime` and `openvino`, loaded from shared libraries where
+//! they are found. The cases in `tests/conformance.rs` run on all, and a fourth engine has to pass them too.
 
 mod discovery;
 pub(crate) mod library;
 mod onnxruntime;
+mod openvino;
 mod rten;
 mod watchdog;
 
 pub use self::rten::RtenEngine;
-pub(crate) use discovery::is_library;
 pub use discovery::{EngineInfo, Engines};
+pub(crate) use discovery::{is_library, is_openvino_library};
 pub use library::ONNXRUNTIME_API;
 
 use lepton_core::{NamedTensors, Result};
@@ -23,8 +24,8 @@ use std::time::Duration;
 pub struct SessionOptions {
     /// Threads inside one run; `None` is one per physical core.
     pub threads: Option<usize>,
-    /// How long one run may take. `onnxruntime` stops between two operators; `rten` cannot be stopped: its run
-    /// ends by itself and is then answered with [`lepton_core::ErrorCode::Timeout`].
+    /// How long one run may take. `onnxruntime` stops between two operators; `openvino` and `rten` cannot be stopped:
+    /// a run ends by itself and is then answered with [`lepton_core::ErrorCode::Timeout`].
     pub deadline: Option<Duration>,
 }
 

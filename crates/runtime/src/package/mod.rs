@@ -89,6 +89,7 @@ impl Package {
             served: name.to_owned(),
             metrics: BTreeMap::new(),
             int8: None,
+            engine: None,
             lineage: None,
             files: BTreeMap::from([(name.to_owned(), entry)]),
         };

@@ -64,6 +64,7 @@ fn package(
         served: "model.onnx".into(),
         metrics: BTreeMap::new(),
         int8: None,
+        engine: None,
         lineage: None,
         files: BTreeMap::new(),
     };
