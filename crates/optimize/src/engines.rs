@@ -42,7 +42,7 @@ pub fn time_engines(
 }
 
 /// The fastest of some engines, of which the first is preferred: by the geometric mean of the times of one row and of
-/// eight, and only where it is [`WORTH_A_CHANGE`] times as fast as the preferred one.
+/// eight, and only where it is 1.05 times as fast as the preferred one.
 ///
 /// # Errors
 /// [`lepton_core::ErrorCode::Internal`] without engines.

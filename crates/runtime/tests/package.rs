@@ -248,6 +248,18 @@ fn edited(edit: impl FnOnce(&mut serde_json::Value)) -> lepton_core::Error {
 }
 
 #[test]
+fn a_package_of_version_1_opens_and_names_no_engine() {
+    let (folder, _) = written();
+    let path = folder.path().join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["manifest_version"] = 1.into();
+    manifest.as_object_mut().unwrap().remove("engine");
+    std::fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let package = open(folder.path()).unwrap();
+    assert_eq!((package.manifest.manifest_version, package.manifest.engine), (1, None));
+}
+
+#[test]
 fn a_manifest_that_lies_is_refused() {
     let newer = edited(|manifest| {
         manifest["manifest_version"] = (MANIFEST_VERSION + 1).into();
