@@ -22,6 +22,13 @@ impl TensorSpec {
         TensorSpec { name: name.into(), dtype, shape }
     }
 
+    /// The side lengths with `rows` as the batch where that is free, and `free` for every other free side.
+    pub fn sides(&self, rows: usize, free: usize) -> Vec<usize> {
+        let side =
+            |(place, &side): (usize, &i64)| usize::try_from(side).unwrap_or(if place == 0 { rows } else { free });
+        self.shape.iter().enumerate().map(side).collect()
+    }
+
     /// Whether `shape` fits this spec.
     pub fn fits(&self, shape: &[usize]) -> bool {
         self.shape.len() == shape.len()
@@ -96,5 +103,19 @@ mod tests {
         assert_eq!(code(vec![("x".into(), good.clone())]), Some(ErrorCode::BadInput));
         assert_eq!(code(vec![]), Some(ErrorCode::BadInput));
         assert_eq!(code(vec![("input".into(), good.clone()), ("input".into(), good)]), Some(ErrorCode::BadInput));
+    }
+
+    #[test]
+    fn free_sides_are_filled_and_zeros_have_every_dtype() {
+        use DType::{Bool, Float32, Float64, Int8, Int32, Int64, Text, UInt8};
+        for dtype in [Float32, Float64, Int64, Int32, Int8, UInt8, Bool, Text] {
+            let spec = TensorSpec { name: "x".into(), dtype, shape: vec![-1, 3, -1] };
+            assert_eq!(spec.sides(2, 5), [2, 3, 5]);
+            let zeros = Tensor::zeros(spec.sides(2, 5), dtype).unwrap();
+            assert_eq!((zeros.dtype(), zeros.shape(), zeros.data().len()), (dtype, [2, 3, 5].as_slice(), 30));
+            assert!(Tensor::zeros(spec.sides(0, 0), dtype).unwrap().data().is_empty());
+        }
+        let error = Tensor::zeros([usize::MAX, 2], Float32).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Shape);
     }
 }

@@ -177,6 +177,31 @@ impl Tensor {
         Tensor::new(shape, TensorData::Int64(values))
     }
 
+    /// Zeros: of booleans false, of texts empty ones.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Shape`] when the product of the shape overflows.
+    pub fn zeros(shape: impl Into<Vec<usize>>, dtype: DType) -> Result<Tensor> {
+        let shape = shape.into();
+        let Some(count) = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side)) else {
+            return Err(Error::new(
+                ErrorCode::Shape,
+                format!("shape {shape:?} holds more elements than can be counted"),
+            ));
+        };
+        let data = match dtype {
+            DType::Float32 => TensorData::Float32(vec![0.0; count]),
+            DType::Float64 => TensorData::Float64(vec![0.0; count]),
+            DType::Int64 => TensorData::Int64(vec![0; count]),
+            DType::Int32 => TensorData::Int32(vec![0; count]),
+            DType::Int8 => TensorData::Int8(vec![0; count]),
+            DType::UInt8 => TensorData::UInt8(vec![0; count]),
+            DType::Bool => TensorData::Bool(vec![false; count]),
+            DType::Text => TensorData::Text(vec![String::new(); count]),
+        };
+        Tensor::new(shape, data)
+    }
+
     /// The side lengths; the first is the batch.
     pub fn shape(&self) -> &[usize] {
         &self.shape

@@ -3,50 +3,54 @@
 
 use crate::measure::race;
 use lepton_core::{EngineChoice, EngineTime, Error, NamedTensors, Result};
-use lepton_runtime::Session;
+use lepton_runtime::{Engine, Session};
+use std::sync::Arc;
 
 /// How many times faster than the preferred engine another one must be: below that it is noise.
 const WORTH_A_CHANGE: f64 = 1.05;
 
 /// A model, loaded on an engine.
-pub struct Contender<'a> {
-    /// The engine's name.
-    pub engine: String,
-    /// The version of its library.
-    pub version: String,
+pub struct Loaded {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
     /// The model on it.
-    pub session: &'a dyn Session,
+    pub session: Arc<dyn Session>,
 }
 
-/// The medians of all at one row and at eight (`one` and `eight` are the requests), in their order.
+/// The fastest of some engines, each with the model that is loaded on it, by the medians at one row and at eight (`one` and
+/// `eight` are the requests). The first is preferred: another one is taken only where it is 1.05 times as fast, by the
+/// geometric mean of both. One alone is not timed.
 ///
 /// # Errors
-/// [`lepton_core::ErrorCode::Config`] for no repeats; those of the sessions.
-pub fn time_engines(
+/// [`lepton_core::ErrorCode::Config`] for no repeats, [`lepton_core::ErrorCode::Internal`] without engines; those of the
+/// sessions.
+pub fn fastest_engine(
     repeats: usize,
-    contenders: &[Contender<'_>],
+    loaded: &[Loaded],
     one: &NamedTensors,
     eight: &NamedTensors,
-) -> Result<Vec<EngineTime>> {
-    let sessions: Vec<&dyn Session> = contenders.iter().map(|contender| contender.session).collect();
+    processor: &str,
+) -> Result<EngineChoice> {
+    if let [Loaded { engine: alone, .. }] = loaded {
+        return Ok(EngineChoice {
+            engine: alone.name().to_owned(),
+            reason: "the only engine that was asked for or found".to_owned(),
+            processor: processor.to_owned(),
+            measured: Vec::new(),
+        });
+    }
+    let sessions: Vec<&dyn Session> = loaded.iter().map(|one| &*one.session).collect();
     let (ones, eights) = (race(repeats, &sessions, one)?, race(repeats, &sessions, eight)?);
-    let times = contenders.iter().zip(ones.into_iter().zip(eights));
-    Ok(times
-        .map(|(contender, (seconds_batch_1, seconds_batch_8))| EngineTime {
-            engine: contender.engine.clone(),
-            version: contender.version.clone(),
-            seconds_batch_1,
-            seconds_batch_8,
-        })
-        .collect())
+    let time = |(Loaded { engine, .. }, (seconds_batch_1, seconds_batch_8)): (&Loaded, (f64, f64))| EngineTime {
+        engine: engine.name().to_owned(),
+        version: engine.version(),
+        seconds_batch_1,
+        seconds_batch_8,
+    };
+    choose(loaded.iter().zip(ones.into_iter().zip(eights)).map(time).collect(), processor)
 }
 
-/// The fastest of some engines, of which the first is preferred: by the geometric mean of the times of one row and of
-/// eight, and only where it is 1.05 times as fast as the preferred one.
-///
-/// # Errors
-/// [`lepton_core::ErrorCode::Internal`] without engines.
-pub fn choose(measured: Vec<EngineTime>, processor: &str) -> Result<EngineChoice> {
+fn choose(measured: Vec<EngineTime>, processor: &str) -> Result<EngineChoice> {
     let time = |one: &EngineTime| (one.seconds_batch_1 * one.seconds_batch_8).sqrt();
     let fastest = measured.iter().min_by(|one, other| time(one).total_cmp(&time(other)));
     let (Some(preferred), Some(fastest)) = (measured.first(), fastest) else {
@@ -59,12 +63,11 @@ pub fn choose(measured: Vec<EngineTime>, processor: &str) -> Result<EngineChoice
         format!("{} {one_row:.1} us for one row and {eight_rows:.1} us for eight", one.engine)
     };
     let others = measured.iter().filter(|other| other.engine != chosen.engine).map(figures).collect::<Vec<_>>();
-    let reason = match others.as_slice() {
-        [] => "the only engine that was asked for or found".to_owned(),
-        others if chosen.engine == preferred.engine => {
-            format!("{}; no other is {WORTH_A_CHANGE} times as fast: {}", figures(chosen), others.join(", "))
-        }
-        others => format!("{}, the fastest: {}", figures(chosen), others.join(", ")),
+    let others = others.join(", ");
+    let reason = if chosen.engine == preferred.engine {
+        format!("{}; no other is {WORTH_A_CHANGE} times as fast: {others}", figures(chosen))
+    } else {
+        format!("{}, the fastest: {others}", figures(chosen))
     };
     Ok(EngineChoice { engine: chosen.engine.clone(), reason, processor: processor.to_owned(), measured })
 }

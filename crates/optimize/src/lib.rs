@@ -12,7 +12,7 @@ mod settings;
 
 pub use agreement::{Agreement, agreement};
 pub use decide::decide;
-pub use engines::{Contender, choose, time_engines};
+pub use engines::{Loaded, fastest_engine};
 pub use measure::{Candidate, measure};
 pub use quantize::quantize;
 pub use settings::OptimizeSettings;

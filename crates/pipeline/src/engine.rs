@@ -2,11 +2,11 @@
 
 use crate::model::open_package;
 use lepton_core::{
-    Cancel, DType, EngineChoice, Error, ErrorCode, Limits, ModelRef, NamedTensors, Progress, Result, Tensor,
-    TensorData, TensorSpec, nearest,
+    Cancel, EngineChoice, Error, ErrorCode, Limits, ModelRef, NamedTensors, Progress, Result, Tensor, TensorSpec,
+    nearest,
 };
-use lepton_optimize::{Contender, OptimizeSettings, choose, time_engines};
-use lepton_runtime::{Engine, Engines, Session, SessionOptions};
+use lepton_optimize::{Loaded, OptimizeSettings, fastest_engine};
+use lepton_runtime::{Engine, Engines, SessionOptions};
 use lepton_store::Store;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -32,8 +32,7 @@ const FREE_SIDE: usize = 32;
 /// A model on the engine that runs it fastest.
 pub(crate) struct Picked {
     pub(crate) choice: EngineChoice,
-    pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) session: Arc<dyn Session>,
+    pub(crate) loaded: Loaded,
 }
 
 /// Loads a model on each of some engines, of which the first is preferred, and keeps the fastest. Engines that cannot load
@@ -52,38 +51,20 @@ pub(crate) fn pick(
     let (mut loaded, mut refusals) = (Vec::new(), Vec::new());
     for engine in engines {
         match engine.load(onnx, options) {
-            Ok(session) => loaded.push((Arc::clone(engine), session)),
+            Ok(session) => loaded.push(Loaded { engine: Arc::clone(engine), session }),
             Err(error) => refusals.push(error),
         }
     }
-    let mut choice = match loaded.as_slice() {
-        [] => {
-            return Err(refusals.into_iter().next().unwrap_or_else(|| Error::internal("no engine was asked for")));
-        }
-        [(alone, _)] => EngineChoice {
-            engine: alone.name().to_owned(),
-            reason: "the only engine that was asked for or found".to_owned(),
-            processor,
-            measured: Vec::new(),
-        },
-        several => {
-            let contenders: Vec<Contender<'_>> = several
-                .iter()
-                .map(|(engine, session)| Contender {
-                    engine: engine.name().to_owned(),
-                    version: engine.version(),
-                    session: &**session,
-                })
-                .collect();
-            choose(time_engines(repeats, &contenders, one, eight)?, &processor)?
-        }
-    };
+    if loaded.is_empty() {
+        return Err(refusals.into_iter().next().unwrap_or_else(|| Error::internal("no engine was asked for")));
+    }
+    let mut choice = fastest_engine(repeats, &loaded, one, eight, &processor)?;
     for refusal in refusals {
         choice.reason = format!("{}; {}", choice.reason, refusal.headline());
     }
-    let place = loaded.iter().position(|(engine, _)| engine.name() == choice.engine);
-    let (engine, session) = loaded.swap_remove(place.ok_or_else(|| Error::internal("an engine was lost"))?);
-    Ok(Picked { choice, engine, session })
+    let place = loaded.iter().position(|one| one.engine.name() == choice.engine);
+    let loaded = loaded.swap_remove(place.ok_or_else(|| Error::internal("an engine was lost"))?);
+    Ok(Picked { choice, loaded })
 }
 
 /// Times a model on every engine of this machine, on zeros; free sides other than the batch are taken as 32.
@@ -103,7 +84,8 @@ pub fn measure_engines(
         return Err(Error::new(ErrorCode::Unsupported, message));
     }
     let rows = |count: usize| -> Result<NamedTensors> {
-        inputs.iter().map(|spec| Ok((spec.name.clone(), zeros(spec, count)?))).collect()
+        let zeros = |spec: &TensorSpec| Tensor::zeros(spec.sides(count, FREE_SIDE), spec.dtype);
+        inputs.iter().map(|spec| Ok((spec.name.clone(), zeros(spec)?))).collect()
     };
     let found: Vec<_> = engines(store, onnxruntime).available().collect();
     let repeats = OptimizeSettings::default().repeats;
@@ -112,30 +94,13 @@ pub fn measure_engines(
     Ok(picked.choice)
 }
 
-fn zeros(spec: &TensorSpec, rows: usize) -> Result<Tensor> {
-    let sides = spec.shape.iter().skip(1).map(|&side| usize::try_from(side).unwrap_or(FREE_SIDE));
-    let shape: Vec<usize> = [rows].into_iter().chain(sides).collect();
-    let count = shape.iter().product();
-    let data = match spec.dtype {
-        DType::Float32 => TensorData::Float32(vec![0.0; count]),
-        DType::Float64 => TensorData::Float64(vec![0.0; count]),
-        DType::Int64 => TensorData::Int64(vec![0; count]),
-        DType::Int32 => TensorData::Int32(vec![0; count]),
-        DType::Int8 => TensorData::Int8(vec![0; count]),
-        DType::UInt8 => TensorData::UInt8(vec![0; count]),
-        DType::Bool => TensorData::Bool(vec![false; count]),
-        DType::Text => TensorData::Text(vec![String::new(); count]),
-    };
-    Tensor::new(shape, data)
-}
-
 /// The engines that [`install_engine`] knows.
-pub const INSTALLABLE: [&str; 2] = ["onnxruntime", "openvino"];
+const INSTALLABLE: [&str; 2] = ["onnxruntime", "openvino"];
 
 /// Downloads an engine through the package client and keeps its libraries in the store. Gives the one that is loaded.
 ///
 /// # Errors
-/// [`ErrorCode::Usage`] for an engine that is not among [`INSTALLABLE`], [`ErrorCode::Fetch`] when the client or the
+/// [`ErrorCode::Usage`] for an engine that cannot be installed, [`ErrorCode::Fetch`] when the client or the
 /// download fails, [`ErrorCode::Unsupported`] for a library that does not load here.
 pub fn install_engine(store: &Store, engine: &str, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf> {
     let scratch = store.scratch()?;

@@ -50,7 +50,7 @@ pub use doctor::{
     Examination, Examined, ReadSettings, RepairReport, Subject, UndoReport, examine, repair_data, undo_data,
     write_about,
 };
-pub use engine::{INSTALLABLE, engines, install_engine, measure_engines};
+pub use engine::{engines, install_engine, measure_engines};
 pub use evaluate::{Evaluation, evaluate};
 pub use machine::{environment, now, now_utc};
 pub use model::{LoadedModel, export, load_model, open_package};

@@ -6,7 +6,7 @@
 //! Inputs are zeros of the model's own shapes; free sides other than the batch are what `--free` says.
 #![allow(clippy::print_stdout)]
 
-use lepton_core::{DType, Error, ErrorCode, Limits, NamedTensors, Result, Signature, Tensor, TensorData};
+use lepton_core::{Error, ErrorCode, Limits, NamedTensors, Result, Signature, Tensor, TensorSpec};
 use lepton_runtime::{Engines, Model, Package, SessionOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,21 +100,6 @@ fn time(arguments: &Arguments) -> Result<()> {
 }
 
 fn zeros(signature: &Signature, batch: usize, free: usize) -> Result<NamedTensors> {
-    let tensor = |spec: &lepton_core::TensorSpec| {
-        let side = |(at, &side): (usize, &i64)| usize::try_from(side).unwrap_or(if at == 0 { batch } else { free });
-        let shape: Vec<usize> = spec.shape.iter().enumerate().map(side).collect();
-        let count = shape.iter().product();
-        let data = match spec.dtype {
-            DType::Float32 => TensorData::Float32(vec![0.0; count]),
-            DType::Float64 => TensorData::Float64(vec![0.0; count]),
-            DType::Int64 => TensorData::Int64(vec![0; count]),
-            DType::Int32 => TensorData::Int32(vec![0; count]),
-            DType::Int8 => TensorData::Int8(vec![0; count]),
-            DType::UInt8 => TensorData::UInt8(vec![0; count]),
-            DType::Bool => TensorData::Bool(vec![false; count]),
-            DType::Text => TensorData::Text(vec![String::new(); count]),
-        };
-        Ok((spec.name.clone(), Tensor::new(shape, data)?))
-    };
-    signature.inputs.iter().map(tensor).collect()
+    let zeros = |spec: &TensorSpec| Ok((spec.name.clone(), Tensor::zeros(spec.sides(batch, free), spec.dtype)?));
+    signature.inputs.iter().map(zeros).collect()
 }

@@ -6,9 +6,7 @@
 use crate::decode::decode;
 use crate::{Engine, Package, Session, SessionOptions};
 use arrow_array::RecordBatch;
-use lepton_core::{
-    Error, ErrorCode, Limits, Manifest, NamedTensors, Prediction, Result, Schema, Tensor, TensorData, TensorSpec,
-};
+use lepton_core::{Error, ErrorCode, Limits, Manifest, NamedTensors, Prediction, Result, Schema, Tensor, TensorSpec};
 use lepton_recipe::Recipe;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -190,23 +188,8 @@ impl Model {
 
     /// Outputs of an empty request. Engines disagree about empty tensors, so none is asked.
     fn no_rows(&self) -> Result<NamedTensors> {
-        self.manifest.signature.outputs.iter().map(|spec| Ok((spec.name.clone(), empty(spec)?))).collect()
+        // A free side other than the batch is not known without a row: it is given as 0.
+        let empty = |spec: &TensorSpec| Ok((spec.name.clone(), Tensor::zeros(spec.sides(0, 0), spec.dtype)?));
+        self.manifest.signature.outputs.iter().map(empty).collect()
     }
-}
-
-fn empty(spec: &TensorSpec) -> Result<Tensor> {
-    use lepton_core::DType;
-    // A free side other than the batch is not known without a row: it is given as 0.
-    let shape: Vec<usize> = spec.shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
-    let data = match spec.dtype {
-        DType::Float32 => TensorData::Float32(Vec::new()),
-        DType::Float64 => TensorData::Float64(Vec::new()),
-        DType::Int64 => TensorData::Int64(Vec::new()),
-        DType::Int32 => TensorData::Int32(Vec::new()),
-        DType::Int8 => TensorData::Int8(Vec::new()),
-        DType::UInt8 => TensorData::UInt8(Vec::new()),
-        DType::Bool => TensorData::Bool(Vec::new()),
-        DType::Text => TensorData::Text(Vec::new()),
-    };
-    Tensor::new(shape, data)
 }

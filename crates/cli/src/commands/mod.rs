@@ -19,7 +19,8 @@ mod versions;
 use crate::arguments::{Arguments, Command};
 use crate::terminal;
 use clap::CommandFactory;
-use lepton_core::{Error, ErrorCode, Result};
+use lepton_core::{Error, ErrorCode, Limits, ModelRef, Result};
+use lepton_pipeline::{LoadedModel, load_model};
 use lepton_store::Store;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Loads a model on an engine, and says where another engine runs it than its package names.
+    fn load(&self, model: &ModelRef, engine: Option<&str>, limits: &Limits) -> Result<LoadedModel> {
+        let loaded = load_model(&self.store, model, engine, self.onnxruntime.as_deref(), limits)?;
+        loaded.engine_note.iter().for_each(|note| terminal::say(note));
+        Ok(loaded)
+    }
+
     /// Prints `value` as JSON where that was asked for, else the table that `table` makes.
     fn show(&self, value: &impl serde::Serialize, table: impl FnOnce() -> String) -> Result<()> {
         if self.json { terminal::print_json(value) } else { terminal::print(&table()) }

@@ -2,15 +2,14 @@
 
 use super::Session;
 use crate::interrupt::cancel_on_signal;
-use crate::terminal::{self, Bars, Table};
+use crate::terminal::{Bars, Table};
 use lepton_core::{Limits, ModelRef, Prediction, Result};
-use lepton_pipeline::{PredictInput, load_model};
+use lepton_pipeline::PredictInput;
 use serde_json::json;
 
 pub(super) fn predict(session: &Session, model: &ModelRef, inputs: &[String], engine: Option<&str>) -> Result<u8> {
     let limits = Limits::default();
-    let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &limits)?;
-    loaded.engine_note.iter().for_each(|note| terminal::say(note));
+    let loaded = session.load(model, engine, &limits)?;
     let mut answers: Vec<(String, Prediction)> = Vec::new();
     for text in inputs {
         let input = match text.as_str() {
@@ -79,8 +78,7 @@ fn table(answers: &[(String, Prediction)]) -> String {
 
 pub(super) fn evaluate(session: &Session, model: &ModelRef, data: &str, engine: Option<&str>) -> Result<u8> {
     let limits = Limits::default();
-    let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &limits)?;
-    loaded.engine_note.iter().for_each(|note| terminal::say(note));
+    let loaded = session.load(model, engine, &limits)?;
     let result = lepton_pipeline::evaluate(&session.store, &loaded, data, &limits, &Bars::new(), &cancel_on_signal()?)?;
     session.show(&result, || {
         let mut table = Table::new(&["metric", "value", "95 % interval"]);

@@ -6,7 +6,6 @@ use crate::interrupt::stop_signal;
 use crate::terminal;
 use lepton_core::{Error, ErrorCode, ModelRef, Result};
 use lepton_monitor::{Monitor, MonitorSettings};
-use lepton_pipeline::load_model;
 use lepton_server::{ServeSettings, ServedModel, Server};
 use std::sync::Arc;
 
@@ -22,8 +21,7 @@ pub(super) fn serve(
     settings.address()?;
     let mut served = Vec::new();
     for model in models {
-        let loaded = load_model(&session.store, model, engine, session.onnxruntime.as_deref(), &settings.limits)?;
-        loaded.engine_note.iter().for_each(|note| terminal::say(note));
+        let loaded = session.load(model, engine, &settings.limits)?;
         terminal::say(&format!("{}@{} on {}", loaded.name, loaded.version, loaded.model.engine_name()));
         let monitor = loaded.reference.map(|reference| Arc::new(Monitor::new(reference, MonitorSettings::default())));
         served.push(ServedModel { name: loaded.name, version: loaded.version, model: loaded.model, monitor });

@@ -14,7 +14,7 @@ use lepton_core::{
     Digest, Error, ErrorCode, Int8Verdict, Metrics, MetricsBySplit, NamedTensors, Result, Split, Tensor,
 };
 use lepton_nn::Network;
-use lepton_optimize::OptimizeSettings;
+use lepton_optimize::{Loaded, OptimizeSettings};
 use lepton_recipe::Recipe;
 use lepton_runtime::{Engine, Session, SessionOptions};
 use lepton_train::{EvaluationInput, Target, Task};
@@ -85,7 +85,7 @@ impl Work for Optimize<'_> {
         }
         context.cancel.check()?;
         let requests = requests(rows_of(&splits, Split::Valid)?, &recipe)?;
-        let Picked { choice, engine, session } =
+        let Picked { choice, loaded: Loaded { engine, session } } =
             pick(&self.engines, &onnx, &options, settings.optimize.repeats, (&requests.0, &requests.1))?;
         let test = rows_of(&splits, Split::Test)?;
         let trained_outputs = over(&test.inputs, |rows| network.forward(rows))?;

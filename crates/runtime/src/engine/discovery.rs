@@ -106,7 +106,7 @@ impl Engines {
 fn onnxruntime(engines_dir: &Path, named: Option<&Path>) -> (EngineInfo, Option<Arc<dyn Engine>>) {
     let candidates = match named {
         Some(path) => vec![(path.to_path_buf(), "the path that was given")],
-        None => search(&engines_dir.join("onnxruntime"), &SYSTEM_FOLDERS, is_library),
+        None => search(&engines_dir.join("onnxruntime"), is_library),
     };
     first_that_loads("onnxruntime", engines_dir, candidates, |path| {
         let engine = OnnxRuntime::open(path)?;
@@ -115,7 +115,7 @@ fn onnxruntime(engines_dir: &Path, named: Option<&Path>) -> (EngineInfo, Option<
 }
 
 fn openvino(engines_dir: &Path) -> (EngineInfo, Option<Arc<dyn Engine>>) {
-    let candidates = search(&engines_dir.join("openvino"), &SYSTEM_FOLDERS, is_openvino_library);
+    let candidates = search(&engines_dir.join("openvino"), is_openvino_library);
     first_that_loads("openvino", engines_dir, candidates, |path| {
         let engine = OpenVino::open(path)?;
         Ok((engine.library().to_path_buf(), Arc::new(engine)))
@@ -157,10 +157,10 @@ fn first_that_loads(
 }
 
 /// Libraries of the engines folder, then of the system; in each folder the newest version first.
-fn search(own: &Path, system: &[&str], is_library: fn(&str) -> bool) -> Vec<(PathBuf, &'static str)> {
+fn search(own: &Path, is_library: fn(&str) -> bool) -> Vec<(PathBuf, &'static str)> {
     let found =
         |folder: &Path, origin: &'static str| libraries(folder, is_library).into_iter().map(move |path| (path, origin));
-    let system = system.iter().flat_map(|folder| found(Path::new(folder), "the system's library folders"));
+    let system = SYSTEM_FOLDERS.iter().flat_map(|folder| found(Path::new(folder), "the system's library folders"));
     found(own, "the engines folder").chain(system).collect()
 }
 
@@ -178,18 +178,21 @@ fn libraries(folder: &Path, is_library: fn(&str) -> bool) -> Vec<PathBuf> {
 
 /// `libonnxruntime.so`, `libonnxruntime.so.1.32.0`, `libonnxruntime.1.32.0.dylib`, `onnxruntime.dll`.
 pub(crate) fn is_library(name: &str) -> bool {
-    name == "libonnxruntime.so"
-        || name.strip_prefix("libonnxruntime.so.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"))
-        || name == "onnxruntime.dll"
+    is_library_of("onnxruntime", name)
 }
 
 /// The C interface: `libopenvino_c.so`, `libopenvino_c.so.2641`, `libopenvino_c.2641.dylib`, `openvino_c.dll`.
 pub(crate) fn is_openvino_library(name: &str) -> bool {
-    name == "libopenvino_c.so"
-        || name.strip_prefix("libopenvino_c.so.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        || (name.starts_with("libopenvino_c.") && name.ends_with(".dylib"))
-        || name == "openvino_c.dll"
+    is_library_of("openvino_c", name)
+}
+
+fn is_library_of(stem: &str, name: &str) -> bool {
+    let unix = name.strip_prefix("lib").and_then(|name| name.strip_prefix(stem)).is_some_and(|ending| {
+        ending == ".so"
+            || ending.strip_prefix(".so.").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            || (ending.starts_with('.') && ending.ends_with(".dylib"))
+    });
+    unix || name.strip_prefix(stem) == Some(".dll")
 }
 
 fn version_of(name: &str) -> Vec<u32> {
