@@ -27,6 +27,16 @@ pub enum Decoder {
         /// From scores to probabilities.
         activation: Activation,
     },
+    /// Every label whose probability, the logistic function of its output, reaches the threshold. The output has shape
+    /// `[batch, labels]`, float32.
+    Labels {
+        /// Name of the output tensor.
+        output: String,
+        /// Label names, in the order of the output's second side.
+        labels: Vec<String>,
+        /// The least probability of a label that is given, above 0 and below 1.
+        threshold: f64,
+    },
     /// A number per row: `offset + scale * output`. The output has shape `[batch, 1]`, float32.
     Regression {
         /// Name of the output tensor.

@@ -37,6 +37,15 @@ pub enum Metric {
     /// The probability that a row of a class scores higher for it than a row of another class; of more than two
     /// classes the unweighted mean of each against the rest; 0 to 1.
     RocAuc,
+    /// F1 of several labels a row, over all rows and labels at once; 0 to 1.
+    MicroF1,
+    /// Share of rows whose labels are exactly the true ones; 0 to 1.
+    SubsetAccuracy,
+    /// Share of labels that are wrongly given or wrongly left out, over all rows; 0 is perfect.
+    HammingLoss,
+    /// The mean precision over the places of true labels in the order of their scores, of each label, averaged over
+    /// labels; 0 to 1.
+    AveragePrecision,
     /// The share of the variance that is explained; 1 is perfect, 0 as good as the mean.
     R2,
     /// The root of the mean squared error, in the target's unit.
@@ -66,12 +75,16 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics of this build.
-    pub const ALL: [Metric; 17] = [
+    pub const ALL: [Metric; 21] = [
         Metric::Accuracy,
         Metric::LogLoss,
         Metric::MacroF1,
         Metric::BalancedAccuracy,
         Metric::RocAuc,
+        Metric::MicroF1,
+        Metric::SubsetAccuracy,
+        Metric::HammingLoss,
+        Metric::AveragePrecision,
         Metric::R2,
         Metric::Rmse,
         Metric::Mae,
@@ -89,6 +102,18 @@ impl Metric {
     /// Those of classes.
     pub const OF_CLASSES: [Metric; 5] =
         [Metric::Accuracy, Metric::LogLoss, Metric::MacroF1, Metric::BalancedAccuracy, Metric::RocAuc];
+
+    /// Those of several labels a row. The loss is the mean of the binary log loss over labels, and areas are means over
+    /// labels.
+    pub const OF_LABELS: [Metric; 7] = [
+        Metric::MicroF1,
+        Metric::MacroF1,
+        Metric::SubsetAccuracy,
+        Metric::HammingLoss,
+        Metric::LogLoss,
+        Metric::AveragePrecision,
+        Metric::RocAuc,
+    ];
 
     /// Those of numbers.
     pub const OF_NUMBERS: [Metric; 3] = [Metric::R2, Metric::Rmse, Metric::Mae];
@@ -116,6 +141,10 @@ impl Metric {
             Metric::MacroF1 => "macro_f1",
             Metric::BalancedAccuracy => "balanced_accuracy",
             Metric::RocAuc => "roc_auc",
+            Metric::MicroF1 => "micro_f1",
+            Metric::SubsetAccuracy => "subset_accuracy",
+            Metric::HammingLoss => "hamming_loss",
+            Metric::AveragePrecision => "average_precision",
             Metric::R2 => "r2",
             Metric::Rmse => "rmse",
             Metric::Mae => "mae",
@@ -133,7 +162,15 @@ impl Metric {
 
     /// Whether it is a share of one, which people read as a percentage.
     pub fn is_share(self) -> bool {
-        matches!(self, Metric::Accuracy | Metric::MacroF1 | Metric::BalancedAccuracy)
+        matches!(
+            self,
+            Metric::Accuracy
+                | Metric::MacroF1
+                | Metric::BalancedAccuracy
+                | Metric::MicroF1
+                | Metric::SubsetAccuracy
+                | Metric::HammingLoss
+        )
     }
 
     /// Whether more is better.
@@ -144,6 +181,9 @@ impl Metric {
                 | Metric::MacroF1
                 | Metric::BalancedAccuracy
                 | Metric::RocAuc
+                | Metric::MicroF1
+                | Metric::SubsetAccuracy
+                | Metric::AveragePrecision
                 | Metric::R2
                 | Metric::Coverage
                 | Metric::SkillOverSeasonalNaive

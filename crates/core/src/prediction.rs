@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct ClassProbability {
     /// The class name.
     pub label: String,
-    /// 0 to 1; all classes of a row sum to 1.
+    /// 0 to 1; where one of several classes is predicted, those of a row sum to 1.
     pub probability: f64,
 }
 
@@ -24,6 +24,13 @@ pub enum Prediction {
         /// Its probability.
         probability: f64,
         /// Every class, most probable first.
+        probabilities: Vec<ClassProbability>,
+    },
+    /// The labels that hold, and how probable each one is; none may hold.
+    Labels {
+        /// Those that reach the threshold, most probable first.
+        labels: Vec<String>,
+        /// Every label, most probable first.
         probabilities: Vec<ClassProbability>,
     },
     /// A number.

@@ -225,7 +225,7 @@ impl Adaptation<'_> {
             valid_is_target: self.settings.labels > 0,
             test_rows: self.test.rows(),
             domain_accuracy: adapted.domain_accuracy,
-            metric: task(self.context.project.settings.project.task).primary_metric(),
+            metric: self.context.project.settings.task().primary_metric(),
             measured_at: if self.settings.method.is_hidden() { "hidden layer" } else { "features" }.to_owned(),
             trainings,
         };
@@ -272,7 +272,7 @@ impl Adaptation<'_> {
     }
 
     fn score(&self, network: &Network) -> Result<f64> {
-        let task = task(self.context.project.settings.project.task);
+        let task = self.context.project.settings.task();
         score(task, network, self.test, self.prepared.target_of(), self.context)
     }
 

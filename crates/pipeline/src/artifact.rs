@@ -76,8 +76,11 @@ pub struct Prepared {
     pub recipe: Digest,
     /// The tensor that the recipe gives.
     pub features: TensorSpec,
-    /// Class names in the order of the network's outputs; empty where a number is predicted.
+    /// Names of classes or labels in the order of the network's outputs; empty where a number is predicted.
     pub labels: Vec<String>,
+    /// Whether a row may have several of the labels, or none.
+    #[serde(default)]
+    pub several_labels: bool,
     /// Of a number that is predicted, the mean and the deviation that it is standardised by.
     #[serde(default)]
     pub target_scale: Option<[f64; 2]>,
@@ -136,6 +139,9 @@ pub struct Trained {
     /// What adaptation gained, where the training was for another domain.
     #[serde(default)]
     pub adapt: Option<AdaptReport>,
+    /// Rows that the network was trained on once more, those of validation among them; `None` where it was not.
+    #[serde(default)]
+    pub refitted_rows: Option<usize>,
     /// The epoch that was kept.
     pub best_epoch: usize,
     /// Whether early stopping ended it.
@@ -264,8 +270,12 @@ impl Artifact for Trained {
 
     fn summary(&self) -> String {
         let stopped = if self.stopped_early { ", stopped early" } else { "" };
+        let refitted = match self.refitted_rows {
+            Some(rows) => format!("; trained once more on {} rows", thousands(rows as u64)),
+            None => String::new(),
+        };
         format!(
-            "{} epochs{stopped}, best is {}; {} samples/s, {:.1} % of it waiting for data",
+            "{} epochs{stopped}, best is {}{refitted}; {} samples/s, {:.1} % of it waiting for data",
             self.history.len(),
             self.best_epoch,
             thousands(self.samples_per_second as u64),

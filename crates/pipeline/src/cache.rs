@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Raised whenever a stage computes or records something differently, so that results of an older layout are
 /// made again.
-pub(crate) const LAYOUT: u32 = 6;
+pub(crate) const LAYOUT: u32 = 7;
 
 #[derive(Serialize)]
 struct Key<'a, S, I> {

@@ -3,7 +3,7 @@
 use crate::artifact::Collected;
 use crate::model::LoadedModel;
 use crate::stages::evaluation_rows;
-use crate::tasks::task;
+use crate::tasks::task_over;
 use arrow_array::RecordBatch;
 use lepton_core::{Cancel, Confidence, Digest, Error, ErrorCode, Limits, Metrics, Progress, Result, Seed, Tensor};
 use lepton_data::CollectSettings;
@@ -57,6 +57,9 @@ pub fn evaluate(
         .fix("evaluate a model package; a bare ONNX file says nothing of labels"));
     };
     let recipe = loaded.model.recipe().ok_or_else(|| Error::internal("a package with a task has no recipe"))?;
+    let task = task_over(kind, recipe.has_several_labels()).ok_or_else(|| {
+        Error::new(ErrorCode::BadData, format!("the recipe has several labels a row, {kind} has none"))
+    })?;
     let target = recipe.target_column().ok_or_else(|| Error::internal("the recipe names no target"))?;
     let is_project = Path::new(data).join("lepton.toml").is_file();
     let rows = match registered(store, data)? {
@@ -85,7 +88,7 @@ pub fn evaluate(
                         .columns
                         .iter()
                         .map(|column| (column.name.clone(), column.kind))
-                        .chain([(target.to_owned(), task(kind).target_kind())])
+                        .chain([(target.to_owned(), task.target_kind())])
                         .collect(),
                     ..CollectSettings::default()
                 };
@@ -93,15 +96,9 @@ pub fn evaluate(
             }
         }
     };
-    let scale = recipe.target_scale().map(|(mean, deviation)| [mean, deviation]);
     let targets = recipe.encode_target(&rows.batch)?;
     let outputs = outputs_of(&loaded.model, &rows.batch)?;
-    let task = task(kind);
-    let target = match recipe.horizon() {
-        Some(horizon) => Target::Horizon(horizon),
-        None => Target::new(recipe.labels(), scale),
-    };
-    let given = EvaluationInput { outputs: &outputs, targets: &targets, target, rows: &rows.batch };
+    let given = EvaluationInput { outputs: &outputs, targets: &targets, target: Target::of(recipe), rows: &rows.batch };
     Ok(Evaluation {
         model: format!("{}@{}", loaded.name, loaded.version),
         dataset: rows.dataset,

@@ -11,7 +11,6 @@ pub use sheet::write_preview;
 
 use crate::Project;
 use crate::stages::collect;
-use crate::tasks::task;
 use arrow_array::RecordBatch;
 use lepton_core::{
     Cancel, ColumnKind, Digest, Error, ErrorCode, Figure, Progress, Result, Schema, Seed, Split, TaskKind,
@@ -68,7 +67,7 @@ pub fn preview(
     let is_project = path.join("lepton.toml").is_file() || path.extension().is_some_and(|kind| kind == "toml");
     let project = if is_project { Project::load(path, overrides)? } else { bare_project(path, overrides)? };
     let settings = &project.settings;
-    let augment = settings.augment.clone().unwrap_or_else(|| task(settings.project.task).default_augment());
+    let augment = settings.augment.clone().unwrap_or_else(|| settings.task().default_augment());
     augment.check()?;
     if augment.is_off() {
         let text = "nothing is augmented: there is no [augment] section, and this task has no default";

@@ -2,7 +2,7 @@
 //! its stage; this file joins them, applies `--set`, and turns every mistake into an error with its line,
 //! its key and the nearest known key.
 
-use crate::tasks::task;
+use crate::tasks::{task, task_over};
 use crate::tune::TuneSettings;
 use lepton_core::{ColumnKind, Error, ErrorCode, Limits, ModelName, Result, Seed, TaskKind, nearest};
 use lepton_data::{AugmentSettings, CollectSettings, PrepareSettings};
@@ -10,7 +10,7 @@ use lepton_doctor::rules::{CheckSettings, Rule, RuleSettings, RulesFile};
 use lepton_forecast::ForecastSettings;
 use lepton_monitor::MonitorSettings;
 use lepton_optimize::OptimizeSettings;
-use lepton_train::{AdaptSettings, RecipeSettings, TrainSettings};
+use lepton_train::{AdaptSettings, RecipeSettings, Task, TrainSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -211,10 +211,33 @@ fn overridden(text: &str, file: &Path, overrides: &[String]) -> Result<toml::Tab
     Ok(table)
 }
 
+impl Settings {
+    /// The task, for rows that may have several labels each where `recipe.label_separator` says so.
+    pub fn task(&self) -> &'static dyn Task {
+        let kind = self.project.task;
+        task_over(kind, self.recipe.label_separator.is_some()).unwrap_or_else(|| task(kind))
+    }
+}
+
 fn validate(mut settings: Settings, file: &Path) -> Result<Settings> {
+    if let Some(separator) = &settings.recipe.label_separator {
+        let wrong = |message: String| {
+            Err(Error::new(ErrorCode::Config, message).in_file(file).at_key("recipe.label_separator"))
+        };
+        if separator.trim().is_empty() && separator != " " {
+            return wrong("what separates labels is a text, such as \"|\" or \",\"".to_owned());
+        }
+        if task_over(settings.project.task, true).is_none() {
+            return wrong(format!("{} predicts no labels", settings.project.task));
+        }
+        if let Some(target) = &settings.collect.target {
+            settings.collect.columns.entry(target.clone()).or_insert(ColumnKind::Category);
+        }
+        settings.prepare.label_separator = Some(separator.clone());
+    }
     // The task says what the column to predict is, where the person does not.
     if let Some(target) = settings.collect.target.clone() {
-        let kind = task(settings.project.task).target_kind();
+        let kind = settings.task().target_kind();
         if kind == ColumnKind::Number {
             settings.collect.columns.entry(target).or_insert(kind);
         }
@@ -239,6 +262,13 @@ fn validate(mut settings: Settings, file: &Path) -> Result<Settings> {
                 .in_file(file)
                 .at_key("adapt.column"));
         }
+        if settings.train.refit {
+            let message = "a training that adapts to other data is not done once more on all rows";
+            return Err(Error::new(ErrorCode::Unsupported, message)
+                .in_file(file)
+                .at_key("train.refit")
+                .fix("remove train.refit or [adapt]"));
+        }
         if settings.train.from.is_some() {
             let message = "a training adapts to other data or goes on from another network, not both";
             return Err(Error::new(ErrorCode::Unsupported, message)
@@ -248,7 +278,7 @@ fn validate(mut settings: Settings, file: &Path) -> Result<Settings> {
         }
         settings.prepare.domains = Some(adapt.domains());
     }
-    settings.tune.validate(task(settings.project.task)).map_err(|error| error.in_file(file))?;
+    settings.tune.validate(settings.task()).map_err(|error| error.in_file(file))?;
     Rule::all(&settings.check.rules, "check.rules").map_err(|error| error.in_file(file))?;
     if let Some(augment) = &settings.augment {
         augment.check().map_err(|error| error.in_file(file))?;

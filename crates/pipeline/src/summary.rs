@@ -38,7 +38,7 @@ fn architecture(store: &Store, what: &str, shape: &NetworkShape, limits: &Limits
         let project = Project::load(path, &[])?;
         let (input, outputs) = needed(shape)?;
         let settings = &project.settings;
-        return lepton_train::architecture(task(settings.project.task), &settings.train, input, outputs)
+        return lepton_train::architecture(settings.task(), &settings.train, input, outputs)
             .map_err(|error| error.in_file(&project.file));
     }
     if let Some(kind) = shape.task {

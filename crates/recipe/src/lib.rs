@@ -10,6 +10,7 @@ mod category;
 mod column;
 mod date;
 mod fill;
+mod labels;
 mod number;
 mod picture;
 mod plan;
@@ -31,6 +32,7 @@ mod window;
 pub mod written;
 
 pub use fill::{Columns, Imputation, NumberFill, TextFill};
+pub use labels::labels_of;
 pub use plan::{
     CategoryPlan, DatePlan, ImagePlan, NumberPlan, RecipePlan, StepPlan, TargetPlan, TextPlan, TokenizerPlan,
     TokensPlan, WholeSeriesPlan, WindowPlan,

@@ -3,6 +3,7 @@
 
 use crate::category::CategoryStep;
 use crate::date::DateStep;
+use crate::labels::Labels;
 use crate::number::NumberStep;
 use crate::picture::PictureStep;
 use crate::recipe::{Recipe, Step};
@@ -313,6 +314,14 @@ pub enum TargetPlan {
         /// The column.
         column: String,
     },
+    /// Any of the labels that the training rows have, several of them in one text. They stand in numeric order where all
+    /// are integers, else in byte order.
+    Labels {
+        /// The column. An empty or missing text is a row without labels.
+        column: String,
+        /// What stands between the labels of a row; white space around them counts for nothing.
+        separator: String,
+    },
     /// A number, which the recipe standardises by the training rows.
     Number {
         /// The column.
@@ -336,9 +345,10 @@ pub enum TargetPlan {
 impl TargetPlan {
     fn column(&self) -> &str {
         match self {
-            TargetPlan::Classes { column } | TargetPlan::Number { column } | TargetPlan::Horizon { column, .. } => {
-                column
-            }
+            TargetPlan::Classes { column }
+            | TargetPlan::Labels { column, .. }
+            | TargetPlan::Number { column }
+            | TargetPlan::Horizon { column, .. } => column,
         }
     }
 }
@@ -409,6 +419,9 @@ impl RecipePlan {
         let train: Cow<'_, RecordBatch> = repairs.apply(train)?;
         let target = match &self.target {
             Some(TargetPlan::Classes { column }) => Some(Target::Classes(Classes::fit(column, &train)?)),
+            Some(TargetPlan::Labels { column, separator }) => {
+                Some(Target::Labels(Labels::fit(column, separator, &train)?))
+            }
             Some(TargetPlan::Number { column }) => Some(Target::Number(Number::fit(column, &train)?)),
             Some(TargetPlan::Horizon { column, window, steps, quantiles, season }) => {
                 Some(Target::Ahead(Ahead::fit(column, window, (*steps, *season), quantiles, &train)?))

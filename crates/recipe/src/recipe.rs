@@ -135,12 +135,18 @@ impl Recipe {
         }
     }
 
-    /// Class names in the order of their indices; empty without a target, and where it is a number.
+    /// Names of classes or labels in the order of their indices; empty without a target, and where it is a number.
     pub fn labels(&self) -> &[String] {
         match &self.target {
             Some(Target::Classes(classes)) => &classes.labels,
+            Some(Target::Labels(labels)) => &labels.labels,
             _ => &[],
         }
+    }
+
+    /// Whether a row may have several of the labels, or none.
+    pub fn has_several_labels(&self) -> bool {
+        matches!(self.target, Some(Target::Labels(_)))
     }
 
     /// Of a target that is a number, the mean and the deviation that it is standardised by.
@@ -243,7 +249,8 @@ impl Recipe {
         Tensor::float32(shape, output)
     }
 
-    /// Turns the target column into class indices, int64 `[n]`, a number into standardised ones, float32 `[n, 1]`, or the
+    /// Turns the target column into class indices, int64 `[n]`, into 1 and 0 for labels of which several may hold, float32
+    /// `[n, labels]`, a number into standardised ones, float32 `[n, 1]`, or the
     /// steps of a forecast, float32 `[n, steps]`, on the network's scale.
     ///
     /// # Errors

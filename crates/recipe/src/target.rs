@@ -1,6 +1,8 @@
-//! The target: class labels to indices and back, a number, standardised, or the next steps of a series.
+//! The target: class labels to indices and back, several labels a row, a number, standardised, or the next steps of a
+//! series.
 
 use crate::column::{bad_value, numbers, quoted, series, texts};
+use crate::labels::Labels;
 use crate::plan::WindowPlan;
 use crate::window::scale_of;
 use arrow_array::{Array, RecordBatch};
@@ -13,6 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 #[serde(untagged)]
 pub(crate) enum Target {
     Classes(Classes),
+    Labels(Labels),
     Number(Number),
     Ahead(Ahead),
 }
@@ -47,6 +50,7 @@ impl Target {
     pub(crate) fn column(&self) -> &str {
         match self {
             Target::Classes(classes) => &classes.column,
+            Target::Labels(labels) => &labels.column,
             Target::Number(number) => &number.column,
             Target::Ahead(ahead) => &ahead.column,
         }
@@ -56,15 +60,17 @@ impl Target {
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Target::Classes(classes) => classes.check(),
+            Target::Labels(labels) => labels.check(),
             Target::Number(number) => number.check(),
             Target::Ahead(ahead) => ahead.horizon.check().map_err(|error| error.at_column(&ahead.column)),
         }
     }
 
-    /// Class indices, int64 `[n]`, standardised numbers, float32 `[n, 1]`, or the steps ahead, float32 `[n, steps]`.
+    /// Class indices, int64 `[n]`, 1 for each label that holds and 0 for others, float32 `[n, labels]`, standardised numbers, float32 `[n, 1]`, or the steps ahead, float32 `[n, steps]`.
     pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<Tensor> {
         match self {
             Target::Classes(classes) => classes.encode(batch),
+            Target::Labels(labels) => labels.encode(batch),
             Target::Number(number) => number.encode(batch),
             Target::Ahead(ahead) => ahead.encode(batch),
         }
@@ -151,21 +157,11 @@ impl Classes {
             let message = format!("the training rows have {} class; learning needs two", labels.len());
             return Err(Error::new(ErrorCode::BadData, message).at_column(column));
         }
-        let mut labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
-        if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
-            labels.sort_by_key(|label| label.parse::<i64>().unwrap_or(i64::MAX));
-        }
-        Ok(Classes { column: column.to_owned(), labels })
+        Ok(Classes { column: column.to_owned(), labels: in_order(labels) })
     }
 
     fn check(&self) -> Result<()> {
-        let unique: BTreeSet<_> = self.labels.iter().collect();
-        if unique.len() != self.labels.len() || unique.len() < 2 {
-            return Err(
-                Error::new(ErrorCode::BadData, "the labels must be unique and at least two").at_column(&self.column)
-            );
-        }
-        Ok(())
+        check_unique(&self.labels, 2).map_err(|error| error.at_column(&self.column))
     }
 
     pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<Tensor> {
@@ -174,17 +170,36 @@ impl Classes {
         let mut encoded = Vec::with_capacity(array.len());
         for (row, value) in array.iter().enumerate() {
             let label = value.ok_or_else(|| missing(&self.column, row))?;
-            encoded.push(*index.get(label).ok_or_else(|| self.unseen(row, label))?);
+            encoded.push(*index.get(label).ok_or_else(|| unseen(&self.column, &self.labels, row, label))?);
         }
         Tensor::int64(vec![encoded.len()], encoded)
     }
+}
 
-    fn unseen(&self, row: usize, label: &str) -> Error {
-        let error = bad_value(&self.column, row, format!("label {} was never seen in training", quoted(label)));
-        match nearest(label, self.labels.iter().map(String::as_str)) {
-            Some(near) => error.fix(format!("did you mean \"{near}\"?")),
-            None => error,
-        }
+/// Labels in numeric order where all are integers, else in byte order.
+pub(crate) fn in_order(labels: BTreeSet<&str>) -> Vec<String> {
+    let mut labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
+    if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
+        labels.sort_by_key(|label| label.parse::<i64>().unwrap_or(i64::MAX));
+    }
+    labels
+}
+
+/// Refuses labels that cannot have come from a fit.
+pub(crate) fn check_unique(labels: &[String], least: usize) -> Result<()> {
+    let unique: BTreeSet<_> = labels.iter().collect();
+    if unique.len() == labels.len() && unique.len() >= least {
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::BadData, format!("the labels must be unique and at least {least}")))
+}
+
+/// The error for a label that training did not have.
+pub(crate) fn unseen(column: &str, labels: &[String], row: usize, label: &str) -> Error {
+    let error = bad_value(column, row, format!("label {} was never seen in training", quoted(label)));
+    match nearest(label, labels.iter().map(String::as_str)) {
+        Some(near) => error.fix(format!("did you mean \"{near}\"?")),
+        None => error,
     }
 }
 

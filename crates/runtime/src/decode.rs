@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 pub(crate) fn decode(decoder: &Decoder, outputs: &NamedTensors) -> Result<Vec<Prediction>> {
     match decoder {
         Decoder::Classification { output, labels, activation } => classes(find(outputs, output)?, labels, *activation),
+        Decoder::Labels { output, labels, threshold } => several(find(outputs, output)?, labels, *threshold),
         Decoder::Regression { output, scale, offset } => numbers(find(outputs, output)?, *scale, *offset),
         Decoder::Forecast { output, horizon } => forecasts(find(outputs, output)?, horizon),
         Decoder::Raw => raw(outputs),
@@ -60,6 +61,33 @@ fn forecasts(outputs: &Tensor, horizon: &Horizon) -> Result<Vec<Prediction>> {
 }
 
 fn classes(scores: &Tensor, labels: &[String], activation: Activation) -> Result<Vec<Prediction>> {
+    let rows = probabilities(scores, labels, &|scores| match activation {
+        Activation::Softmax => softmax(&scores),
+        Activation::None => scores,
+    })?;
+    let answer = |probabilities: Vec<ClassProbability>| {
+        let best = probabilities.first().cloned().ok_or_else(|| Error::internal("a row without classes"))?;
+        Ok(Prediction::Classification { label: best.label, probability: best.probability, probabilities })
+    };
+    rows.into_iter().map(answer).collect()
+}
+
+fn several(scores: &Tensor, labels: &[String], threshold: f64) -> Result<Vec<Prediction>> {
+    let rows =
+        probabilities(scores, labels, &|scores| scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect())?;
+    let answer = |probabilities: Vec<ClassProbability>| {
+        let holding = probabilities.iter().filter(|one| one.probability >= threshold);
+        Prediction::Labels { labels: holding.map(|one| one.label.clone()).collect(), probabilities }
+    };
+    Ok(rows.into_iter().map(answer).collect())
+}
+
+/// What `of` makes of the scores of each row, by label, most probable first.
+fn probabilities(
+    scores: &Tensor,
+    labels: &[String],
+    of: &dyn Fn(Vec<f64>) -> Vec<f64>,
+) -> Result<Vec<Vec<ClassProbability>>> {
     let values = scores.as_float32()?;
     if scores.shape().len() != 2 || scores.row_len() != labels.len() || labels.is_empty() {
         let text = format!("scores of shape {:?} do not fit {} labels", scores.shape(), labels.len());
@@ -70,20 +98,13 @@ fn classes(scores: &Tensor, labels: &[String], activation: Activation) -> Result
         if scores.iter().any(|score| !score.is_finite()) {
             return Err(not_finite(row));
         }
-        let scores: Vec<f64> = scores.iter().map(|&score| f64::from(score)).collect();
-        let values = match activation {
-            Activation::Softmax => softmax(&scores),
-            Activation::None => scores,
-        };
-        let mut probabilities: Vec<_> = labels
-            .iter()
-            .zip(values)
-            .map(|(label, probability)| ClassProbability { label: label.clone(), probability })
-            .collect();
+        let values = of(scores.iter().map(|&score| f64::from(score)).collect());
+        let named = labels.iter().zip(values);
+        let mut probabilities: Vec<_> =
+            named.map(|(label, probability)| ClassProbability { label: label.clone(), probability }).collect();
         // Stable: equal probabilities keep the order of the labels, as argmax does.
         probabilities.sort_by(|left, right| right.probability.total_cmp(&left.probability));
-        let best = probabilities.first().cloned().ok_or_else(|| Error::internal("a row without classes"))?;
-        Ok(Prediction::Classification { label: best.label, probability: best.probability, probabilities })
+        Ok(probabilities)
     })
     .collect()
 }
@@ -192,6 +213,25 @@ mod tests {
                 assert_eq!((error.code(), error.place().row), (ErrorCode::GateFailed, Some(2)));
             }
         }
+    }
+
+    #[test]
+    fn every_label_that_reaches_the_threshold_holds() {
+        let labels = vec!["a".into(), "b".into(), "c".into()];
+        let decoder = Decoder::Labels { output: "output".into(), labels, threshold: 0.5 };
+        let answers = decode(&decoder, &outputs(&[-1.0, 0.0, 3.0, -9.0, -1.0, -2.0])).unwrap();
+        let Prediction::Labels { labels, probabilities } = &answers[0] else { panic!() };
+        assert_eq!(labels, &["c", "b"]);
+        // scipy.special.expit([3, 0, -1]).
+        for (one, expected) in probabilities.iter().zip([0.952_574_126_822_433_4, 0.5, 0.268_941_421_369_995_1]) {
+            assert!((one.probability - expected).abs() < 1e-15, "{one:?}");
+        }
+        assert!(matches!(&answers[1], Prediction::Labels { labels, .. } if labels.is_empty()));
+        for answer in &answers {
+            assert_eq!(&serde_json::from_value::<Prediction>(serde_json::to_value(answer).unwrap()).unwrap(), answer);
+        }
+        let error = decode(&decoder, &outputs(&[0.0, 1.0, 2.0, 0.0, f32::NAN, 2.0])).unwrap_err();
+        assert_eq!((error.code(), error.place().row), (ErrorCode::GateFailed, Some(2)));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Endpoint {
     fn new(served: ServedModel, batch: &BatchSettings) -> Result<Endpoint> {
         let ServedModel { name, version, model, monitor } = served;
         let labels = match &model.manifest().decoder {
-            Decoder::Classification { labels, .. } => labels.as_slice(),
+            Decoder::Classification { labels, .. } | Decoder::Labels { labels, .. } => labels.as_slice(),
             Decoder::Regression { .. } | Decoder::Forecast { .. } | Decoder::Raw => &[],
         };
         let metrics = ModelMetrics::new(&name, version, labels);
@@ -60,11 +60,25 @@ impl Endpoint {
         Ok(answer.outputs)
     }
 
-    /// Counts the predictions that raw outputs amount to: the largest score of each row.
+    /// Counts the predictions that raw outputs amount to: the largest score of each row, or every one that reaches the
+    /// threshold.
     pub(crate) fn count_outputs(&self, outputs: &NamedTensors) {
-        let Decoder::Classification { output, labels, .. } = &self.model.manifest().decoder else { return };
+        let (output, labels, threshold) = match &self.model.manifest().decoder {
+            Decoder::Classification { output, labels, .. } => (output, labels, None),
+            Decoder::Labels { output, labels, threshold } => (output, labels, Some(*threshold)),
+            Decoder::Regression { .. } | Decoder::Forecast { .. } | Decoder::Raw => return,
+        };
         let scores = outputs.iter().find(|(name, _)| name == output).and_then(|(_, tensor)| tensor.as_float32().ok());
         for row in scores.unwrap_or(&[]).chunks_exact(labels.len().max(1)) {
+            if let Some(threshold) = threshold {
+                // The logistic function rises, so the score may be held against its inverse.
+                let least = (threshold / (1.0 - threshold)).ln();
+                let holds = |score: &f32| f64::from(*score) >= least;
+                row.iter().enumerate().filter(|(_, score)| holds(score)).for_each(|(index, _)| {
+                    self.metrics.predicted_index(index);
+                });
+                continue;
+            }
             let best = row.iter().enumerate().fold(None, |best: Option<(usize, f32)>, (index, &score)| match best {
                 Some((_, highest)) if score <= highest || score.is_nan() => best,
                 _ => Some((index, score)),
@@ -78,8 +92,10 @@ impl Endpoint {
     /// Counts predictions by label.
     pub(crate) fn count_predictions(&self, predictions: &[Prediction]) {
         for prediction in predictions {
-            if let Prediction::Classification { label, .. } = prediction {
-                self.metrics.predicted(label);
+            match prediction {
+                Prediction::Classification { label, .. } => self.metrics.predicted(label),
+                Prediction::Labels { labels, .. } => labels.iter().for_each(|label| self.metrics.predicted(label)),
+                Prediction::Regression { .. } | Prediction::Forecast { .. } | Prediction::Raw { .. } => {}
             }
         }
     }

@@ -169,6 +169,7 @@ fn schemas() -> Value {
         "ClassProbability": object(&["label", "probability"], json!({"label": text(), "probability": {"type": "number"}})),
         "Prediction": object(&[], json!({
             "label": text(), "probability": {"type": "number"}, "probabilities": list(reference("ClassProbability")),
+            "labels": {"type": "array", "items": text(), "description": "The labels that hold, where several may"},
             "value": {"type": "number", "description": "A number that is predicted"},
             "forecast": {"type": "array", "items": {"type": "number"}, "description": "The median of each step ahead"},
             "quantiles": {"type": "object", "additionalProperties": list(json!({"type": "number"})),

@@ -34,6 +34,11 @@ impl PredictionSketch {
                 self.labels.add(Some(label));
                 self.probability.add(Some(*probability));
             }
+            // An answer counts once: as its most probable label, or as none.
+            Prediction::Labels { labels, probabilities } => {
+                self.labels.add(labels.first().map(String::as_str));
+                self.probability.add(probabilities.first().map(|first| first.probability));
+            }
             Prediction::Regression { value } => self.values.add(Some(*value)),
             Prediction::Forecast { forecast, .. } => {
                 let mean = forecast.iter().sum::<f64>() / forecast.len() as f64;

@@ -32,6 +32,10 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
         Target::Number { .. } => (Objective::SquaredError, 1),
         Target::Classes([_, _]) => (Objective::Logistic, 2),
         Target::Classes(labels) => (Objective::Softmax { classes: labels.len() }, labels.len()),
+        Target::Labels(_) => {
+            let message = "boosting gives one class a row, not several labels";
+            return Err(Error::new(ErrorCode::Unsupported, message).at_key("train.architecture"));
+        }
         Target::Horizon(_) => {
             return Err(
                 Error::new(ErrorCode::Unsupported, "boosting does not forecast series").at_key("train.architecture")
@@ -120,6 +124,7 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
         resumed_from_step: None,
         data_wait_seconds: 0.0,
         members: Vec::new(),
+        refitted_rows: None,
         backend: "lepton-boost (cpu)".to_owned(),
     })
 }

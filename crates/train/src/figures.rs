@@ -1,6 +1,7 @@
-//! Figures that every classification task shares: confusion matrix, table of classes, calibration.
+//! Figures that every classification task shares: confusion matrix, table of classes or labels, calibration.
 
-use crate::metrics::{Classified, class_scores};
+use crate::labelled::Labelled;
+use crate::metrics::{ClassScores, Classified, class_scores};
 use lepton_core::{Figure, LabelledCell, Series};
 
 /// How many equal steps of confidence the calibration chart has.
@@ -17,9 +18,18 @@ pub fn confusion_matrix(classified: &Classified, labels: &[String]) -> Figure {
 
 /// Precision, recall, F1 and support of each class. F1 is marked good from 0.9 and bad below 0.5.
 pub fn class_table(classified: &Classified, labels: &[String]) -> Figure {
+    score_table("class", class_scores(&classified.confusion()), labels)
+}
+
+/// As [`class_table`], of labels of which several may hold.
+pub fn label_table(labelled: &Labelled, labels: &[String]) -> Figure {
+    score_table("label", labelled.scores(), labels)
+}
+
+fn score_table(of: &str, scores: Vec<ClassScores>, labels: &[String]) -> Figure {
     let plain = |text: String| LabelledCell { text, good: None };
     let verdict = |f1: f64| (f1 >= 0.9).then_some(true).or((f1 < 0.5).then_some(false));
-    let rows = class_scores(&classified.confusion())
+    let rows = scores
         .into_iter()
         .zip(labels)
         .map(|(scores, label)| {
@@ -33,8 +43,8 @@ pub fn class_table(classified: &Classified, labels: &[String]) -> Figure {
         })
         .collect();
     Figure::Table {
-        title: "Scores by class".to_owned(),
-        columns: ["class", "precision", "recall", "F1", "rows"].map(str::to_owned).to_vec(),
+        title: format!("Scores by {of}"),
+        columns: [of, "precision", "recall", "F1", "rows"].map(str::to_owned).to_vec(),
         rows,
     }
 }

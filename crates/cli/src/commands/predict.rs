@@ -3,7 +3,7 @@
 use super::Session;
 use crate::interrupt::cancel_on_signal;
 use crate::terminal::{Bars, Table};
-use lepton_core::{Limits, ModelRef, Prediction, Result};
+use lepton_core::{ClassProbability, Limits, ModelRef, Prediction, Result};
 use lepton_pipeline::PredictInput;
 use serde_json::json;
 
@@ -55,6 +55,15 @@ fn table(answers: &[(String, Prediction)]) -> String {
                     format!("{probability:.4}"),
                     next.collect::<Vec<_>>().join(", "),
                 ]);
+            }
+            Prediction::Labels { labels, probabilities } => {
+                let (holding, others) = probabilities.split_at(labels.len());
+                let told = |classes: &[ClassProbability]| {
+                    let told = classes.iter().take(3).map(|class| format!("{} {:.4}", class.label, class.probability));
+                    told.collect::<Vec<_>>().join(", ")
+                };
+                let given = if labels.is_empty() { "(no label)".to_owned() } else { labels.join(", ") };
+                table.row([origin.clone(), given, told(holding), told(others)]);
             }
             Prediction::Regression { value } => {
                 table.row([origin.clone(), value.to_string(), String::new(), String::new()]);

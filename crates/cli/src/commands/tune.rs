@@ -18,11 +18,12 @@ const SHOWN: usize = 10;
 
 pub(super) fn tune(session: &Session, arguments: &TuneArguments) -> Result<u8> {
     let mut project = Project::load(&arguments.path, &arguments.set)?;
+    let task = project.settings.task();
     let settings = &mut project.settings.tune;
     settings.trials = arguments.trials.unwrap_or(settings.trials);
     settings.parallel = arguments.parallel.map_or(settings.parallel, std::num::NonZeroUsize::get);
     settings.time = arguments.time.or(settings.time);
-    settings.validate(lepton_pipeline::task(project.settings.project.task))?;
+    settings.validate(task)?;
     if let Some(to) = &arguments.to {
         check_best_place(&project, to)?;
     }

@@ -18,6 +18,7 @@ pub use settings::{CellText, Fold, LeakPolicy, PrepareSettings, SplitMethod};
 use crate::dataset::Dataset;
 use crate::rows::{TypedColumn, row_digests, take_rows};
 use lepton_core::{Cancel, ColumnKind, Digest, Error, ErrorCode, Event, Progress, Result, Seed, Split};
+use lepton_recipe::labels_of;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A part under preparation: which of the source's rows it has, and the digests of their inputs.
@@ -30,10 +31,13 @@ pub(crate) struct Part {
 
 /// Labels and input digests of the source's parts, by row.
 pub(crate) struct Content {
-    /// Of a target that is a number, which tenth of the training rows each one's lies in; `None` where classes are
-    /// predicted. Parts are cut so that they hold equal shares of these.
+    /// Of a target that is a number, which tenth of the training rows each one's lies in, and of several labels the
+    /// rarest of each training row; `None` where classes are predicted. Parts are cut so that they hold equal shares
+    /// of these.
     pub(crate) strata: Option<Vec<String>>,
     pub(crate) labels: BTreeMap<Split, Vec<String>>,
+    /// What stands between labels, where a row has several.
+    pub(crate) separator: Option<String>,
     pub(crate) inputs: BTreeMap<Split, Vec<Digest>>,
 }
 
@@ -107,16 +111,26 @@ pub fn prepare_domains(
         progress.event(Event::Advanced { what, done: done as u64, total: Some(total as u64), unit: "rows" });
     };
     let domains = settings.domains.as_ref().map(|domains| domains::Domains::read(&dataset, domains)).transpose()?;
-    let mut content = Content { strata: None, labels: BTreeMap::new(), inputs: BTreeMap::new() };
+    let mut content = Content {
+        strata: None,
+        labels: BTreeMap::new(),
+        separator: settings.label_separator.clone(),
+        inputs: BTreeMap::new(),
+    };
     let mut done = 0;
     for (&split, part) in &dataset.parts {
         cancel.check()?;
         validate::values(part, &dataset.schema, split)?;
-        let may_lack = |row| domains.as_ref().is_some_and(|domains| domains.may_lack_label(split, row));
-        content.labels.insert(split, labels(&dataset, split, &may_lack)?);
+        let is_of_target = |row| domains.as_ref().is_some_and(|domains| domains.may_lack_label(split, row));
+        let may_lack = |row| content.separator.is_some() || is_of_target(row);
+        let labels = labels(&dataset, split, &may_lack)?;
         if split == Split::Train {
-            content.strata = strata(&dataset, part)?;
+            content.strata = match &content.separator {
+                Some(separator) => Some(rarest_labels(&labels, separator)),
+                None => strata(&dataset, part)?,
+            };
         }
+        content.labels.insert(split, labels);
         let is_input = |name: &str| name != dataset.target && !settings.steers(name);
         content.inputs.insert(split, row_digests(part, &dataset.schema, is_input)?);
         done += part.num_rows();
@@ -155,15 +169,15 @@ pub fn prepare_domains(
             train.rows.retain(|row| !dropped.contains(row));
         }
     }
-    let is_number = content.strata.is_some();
-    if !is_number {
+    let is_class = content.strata.is_none();
+    if is_class {
         validate::labels(&parts, &content, &dataset.target)?;
     }
     let leaks = leaks::find(&dataset, &features, &parts, &content, &steering, settings)?;
     findings.extend(leaks::judge(leaks, settings.leaks)?);
     let (crossing, crossing_findings) = duplicates::across_parts(&parts, &content);
     findings.extend(crossing_findings);
-    if !is_number {
+    if is_class {
         findings.extend(validate::imbalance(&parts, &content));
     }
     cancel.check()?;
@@ -171,7 +185,11 @@ pub fn prepare_domains(
     let report = PrepareReport {
         rows: report::row_counts(&before, &parts),
         crossing,
-        classes: if is_number { BTreeMap::new() } else { report::class_counts(&parts, &content) },
+        classes: if is_class || content.separator.is_some() {
+            report::class_counts(&parts, &content)
+        } else {
+            BTreeMap::new()
+        },
         findings,
     };
     let kept: Vec<usize> = (0..dataset.schema.columns.len())
@@ -221,6 +239,18 @@ fn strata(dataset: &Dataset, train: &arrow_array::RecordBatch) -> Result<Option<
         strata[row] = (place * count / numbers.len()).to_string();
     }
     Ok(Some(strata))
+}
+
+/// The label of each row that the fewest rows have; nothing of a row without labels.
+fn rarest_labels(rows: &[String], separator: &str) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for label in rows.iter().flat_map(|text| labels_of(text, separator)) {
+        *counts.entry(label).or_default() += 1;
+    }
+    let rarest = |text: &String| -> String {
+        labels_of(text, separator).min_by_key(|label| (counts[label], *label)).unwrap_or_default().to_owned()
+    };
+    rows.iter().map(rarest).collect()
 }
 
 /// The label of every row of a part; a number as text, and nothing of a row that may lack one and does.

@@ -2,8 +2,9 @@
 
 use super::{Content, Part};
 use lepton_core::Split;
+use lepton_recipe::labels_of;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What preparing found and did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -130,7 +131,13 @@ pub(super) fn count_classes(part: &Part, content: &Content) -> BTreeMap<String, 
     let labels = &content.labels[&part.origin];
     let mut counts = BTreeMap::new();
     for &row in &part.rows {
-        *counts.entry(labels[row].clone()).or_default() += 1;
+        match &content.separator {
+            Some(separator) => {
+                let of_row: BTreeSet<&str> = labels_of(&labels[row], separator).collect();
+                of_row.into_iter().for_each(|label| *counts.entry(label.to_owned()).or_default() += 1);
+            }
+            None => *counts.entry(labels[row].clone()).or_default() += 1,
+        }
     }
     counts
 }

@@ -42,6 +42,10 @@ pub struct PrepareSettings {
     pub repair: Option<PathBuf>,
     /// What a leak of the target or of groups or times across parts does.
     pub leaks: LeakPolicy,
+    /// What stands between the labels of a row that has several. Never written under `[prepare]`: it is
+    /// `recipe.label_separator`, for this stage.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<String>,
     /// Which rows are of which domain. Never written under `[prepare]`: it is what `[adapt]` says, for this stage.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub domains: Option<DomainSettings>,
@@ -114,6 +118,7 @@ impl Default for PrepareSettings {
             near_duplicates: false,
             repair: None,
             leaks: LeakPolicy::default(),
+            label_separator: None,
             domains: None,
         }
     }

@@ -9,7 +9,6 @@ use crate::artifact::Prepared;
 use crate::machine::peak_memory_bytes;
 use crate::repair::RunRepair;
 use crate::stages::parts;
-use crate::tasks::task;
 use crate::worker::WorkerFailure;
 use crate::{Project, Settings, engines, latency};
 use arrow_array::{RecordBatch, UInt64Array};
@@ -246,7 +245,7 @@ impl<'a> Pilot<'a> {
         // A pilot that is stopped is not gone on with.
         (train.checkpoint_seconds, train.checkpoint_steps) = (0.0, 0);
         let repair = RunRepair::of(&project)?;
-        Ok(Pilot { job, task: task(settings.project.task), train, repair, pool, classes, splits, cancel, tell })
+        Ok(Pilot { job, task: settings.task(), train, repair, pool, classes, splits, cancel, tell })
     }
 
     fn seed(&self) -> Seed {
@@ -267,8 +266,7 @@ impl<'a> Pilot<'a> {
         let (batch_size, seed, threads) = (self.train.batch_size, self.seed(), job.threads);
         let train = Loader::for_training(train, Arc::clone(&recipe), augmenter, batch_size, seed, threads)?;
         let valid = Loader::new(valid, Arc::clone(&recipe), None, batch_size, seed, threads)?;
-        let scale = recipe.target_scale().map(|(mean, deviation)| [mean, deviation]);
-        let target = Target::new(recipe.labels(), scale);
+        let target = Target::of(&recipe);
         let shape: Vec<usize> =
             recipe.output().shape.iter().skip(1).map(|side| usize::try_from(*side).unwrap_or(0)).collect();
         let learner = lepton_train::learner(self.task, &self.train, &shape, target.outputs())?;

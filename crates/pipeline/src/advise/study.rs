@@ -16,7 +16,6 @@ use crate::artifact::{Augmented, Collected, Prepared};
 use crate::engines;
 use crate::run::stages_before_training;
 use crate::stages::train;
-use crate::tasks::task;
 use lepton_core::{Cancel, Error, ErrorCode, Event, Progress, Result, Seed, Split, Tensor};
 use lepton_nn::Network;
 use lepton_recipe::Recipe;
@@ -41,7 +40,13 @@ pub fn advise(
     cancel: &Cancel,
 ) -> Result<AdviceReport> {
     let project = &subject.project;
-    let task = task(project.settings.project.task);
+    let task = project.settings.task();
+    if project.settings.recipe.label_separator.is_some() {
+        let message = "there are no pilots yet for rows of several labels";
+        return Err(Error::new(ErrorCode::Unsupported, message)
+            .at_key("recipe.label_separator")
+            .fix("compare networks with lepton tune, over train.architecture"));
+    }
     let metric = metric(task, options.metric.as_deref())?;
     let _lock = store.lock_project(&project.folder)?;
     let (collected, prepared, augmented) = stages_before(subject, options, store, progress, cancel)?;
@@ -184,7 +189,7 @@ fn of_zoo(subject: &AdviseSubject, fingerprint: &Fingerprint) -> Result<Vec<Cand
     // What goes on from another training is not piloted: it would learn from what it was trained on.
     let own = own.filter(|own| !own.is_empty() && !own.contains_key("from"));
     let rank = fingerprint.input_shape.len();
-    candidates(task(subject.project.settings.project.task), &fingerprint.traits(), rank, &kept, own)
+    candidates(subject.project.settings.task(), &fingerprint.traits(), rank, &kept, own)
 }
 
 /// What can be told of a candidate without training it.
@@ -204,7 +209,7 @@ impl Look<'_> {
         let settings = &self.subject.project.settings;
         let shape = shape(self.prepared);
         let outputs = self.prepared.target_of().outputs();
-        let learner = lepton_train::learner(task(settings.project.task), &candidate.settings, &shape, outputs);
+        let learner = lepton_train::learner(settings.task(), &candidate.settings, &shape, outputs);
         let mut runner = Runner::new(candidate);
         let architecture = match learner {
             Ok(Learner::Network(architecture)) => architecture,

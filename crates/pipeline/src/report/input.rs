@@ -41,6 +41,8 @@ pub struct ReportInput {
     pub history: Vec<EpochFacts>,
     /// The epoch whose weights were kept.
     pub best_epoch: Option<usize>,
+    /// Rows that the network was trained on once more, those of validation among them.
+    pub refitted_rows: Option<u64>,
     /// What the task drew: confusion matrix, per-class table, prediction grid.
     pub figures: Vec<Figure>,
     /// Training pictures as augmented.

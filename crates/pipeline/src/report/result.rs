@@ -133,7 +133,12 @@ pub(super) fn history(input: &ReportInput) -> Markup {
             (curves::draw(&chart("Loss", "what training makes small", &loss, plain)))
             (curves::draw(&chart(&title, unit, &scores, write)))
         }
-        @if let Some(best) = input.best_epoch { p.muted { "The weights of epoch " (best) " were kept." } } }
+        @match (input.best_epoch, input.refitted_rows) {
+            (Some(best), Some(rows)) => p.muted { "Epoch " (best) " was the best. The network was then trained once more for as many epochs, on "
+                (quantity::counted(rows, "row")) " with those of validation." },
+            (Some(best), None) => p.muted { "The weights of epoch " (best) " were kept." },
+            (None, _) => {},
+        } }
         details {
             summary { "The numbers behind the curves" }
             div.scroll tabindex="0" role="region" aria-label="The numbers behind the curves" { table {

@@ -93,6 +93,7 @@ pub(super) fn run() -> ReportInput {
             })
             .collect(),
         best_epoch: Some(4),
+        refitted_rows: None,
         figures: figures(),
         augmented: Some(Figure::Pictures {
             title: "Training pictures as augmented".into(),

@@ -7,7 +7,6 @@ use crate::artifact::{Augmented, Prepared};
 use crate::cache;
 use crate::preview::{TrainRows, figures};
 use crate::run::Context;
-use crate::tasks::task;
 use lepton_core::{Digest, Result, Split};
 use lepton_data::augment::Domain;
 use lepton_data::augment::table::oversample;
@@ -45,7 +44,7 @@ impl Work for Augment<'_> {
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Augmented> {
         let settings = &context.project.settings;
-        let chosen = settings.augment.clone().unwrap_or_else(|| task(settings.project.task).default_augment());
+        let chosen = settings.augment.clone().unwrap_or_else(|| settings.task().default_augment());
         chosen.check()?;
         let prepared = self.prepared;
         let about = chosen.describe();

@@ -5,7 +5,6 @@ use super::parts;
 use crate::Project;
 use crate::artifact::Collected;
 use crate::repair::RunRepair;
-use crate::tasks::task;
 use arrow_array::RecordBatch;
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Limits, Progress, Result, Split};
 use lepton_data::remote::{self, Access, Freshness};
@@ -48,7 +47,7 @@ pub(crate) fn of_project(
         Some(repair) => repair.edit(dataset, &settings.collect)?,
         None => (dataset, BTreeSet::new()),
     };
-    if let Some(cut) = task(settings.project.task).cut(&dataset, &settings.forecast, &settings.recipe)? {
+    if let Some(cut) = settings.task().cut(&dataset, &settings.forecast, &settings.recipe)? {
         return rows(cut.dataset, digest, Split::Test);
     }
     let seed = settings.project.seed;

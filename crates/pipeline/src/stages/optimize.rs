@@ -8,7 +8,6 @@ use crate::artifact::{Optimized, Prepared, Trained};
 use crate::cache;
 use crate::engine::{Picked, engines, pick};
 use crate::run::Context;
-use crate::tasks::task;
 use arrow_array::RecordBatch;
 use lepton_core::{
     Digest, Error, ErrorCode, Int8Verdict, Metrics, MetricsBySplit, NamedTensors, Result, Split, Tensor,
@@ -69,7 +68,7 @@ impl Work for Optimize<'_> {
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Optimized> {
         let settings = &context.project.settings;
-        let (store, task) = (context.store, task(settings.project.task));
+        let (store, task) = (context.store, settings.task());
         let blobs = store.blobs();
         let recipe = self.prepared.load_recipe(store)?;
         let architecture = lepton_nn::Architecture::from_json(&blobs.get(&self.trained.architecture)?)?;
@@ -93,7 +92,7 @@ impl Work for Optimize<'_> {
         let agreement = lepton_optimize::agreement(&trained_outputs, &float_outputs)?;
         let target = self.prepared.target_of();
         match target {
-            Target::Horizon(_) => agreement.check_values()?,
+            Target::Horizon(_) | Target::Labels(_) => agreement.check_values()?,
             _ => agreement.check()?,
         }
         let measured = Measured { task, target, splits, recipe, engine, session, options };
@@ -110,6 +109,10 @@ impl Work for Optimize<'_> {
             context.cancel.check()?;
             let (outputs, values) = measured.evaluate(served, *split)?;
             metrics.insert(split.to_string(), values);
+            // Rows that were learned from tell nothing of rows that were not.
+            if *split == Split::Valid && self.trained.refitted_rows.is_some() {
+                metrics.remove(split.name());
+            }
             if *split == Split::Test {
                 let Rows { raw, targets, .. } = rows_of(&measured.splits, *split)?;
                 let given = EvaluationInput { outputs: &outputs, targets, target, rows: raw };

@@ -8,7 +8,6 @@ use crate::cache;
 use crate::check::check_dataset;
 use crate::repair::RunRepair;
 use crate::run::Context;
-use crate::tasks::task;
 use crate::tokenizer_file::TokenizerFile;
 use lepton_core::{Column, Digest, Error, ErrorCode, Event, Result, Schema, Split, thousands};
 use lepton_data::{Dataset, PrepareReport, PrepareSettings};
@@ -68,7 +67,7 @@ impl Work for Prepare<'_> {
 
     fn compute(&self, context: &Context<'_>, _: &Digest) -> Result<Prepared> {
         let (settings, collected) = (&context.project.settings, self.collected);
-        let task = task(settings.project.task);
+        let task = settings.task();
         if self.repair.is_none() {
             settings.prepare.check(&collected.schema, &collected.target)?;
             task.check(&settings.prepare.features(&collected.schema), &collected.target)?;
@@ -194,6 +193,7 @@ fn finish(
         recipe: context.store.blobs().put_bytes(&recipe.to_json()?)?,
         features: recipe.output(),
         labels: recipe.labels().to_vec(),
+        several_labels: recipe.has_several_labels(),
         target_scale: recipe.target_scale().map(|(mean, deviation)| [mean, deviation]),
         horizon: recipe.horizon().cloned(),
         schema: prepared.schema,
@@ -237,9 +237,11 @@ impl Collected {
 impl Prepared {
     /// What is predicted.
     pub(crate) fn target_of(&self) -> Target<'_> {
-        match &self.horizon {
-            Some(horizon) => Target::Horizon(horizon),
-            None => Target::new(&self.labels, self.target_scale),
+        match (&self.horizon, self.target_scale) {
+            (Some(horizon), _) => Target::Horizon(horizon),
+            (None, Some([mean, deviation])) => Target::Number { mean, deviation },
+            (None, None) if self.several_labels => Target::Labels(&self.labels),
+            (None, None) => Target::Classes(&self.labels),
         }
     }
 

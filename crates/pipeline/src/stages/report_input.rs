@@ -7,7 +7,6 @@ use crate::report::{
     AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,
 };
 use crate::run::{Context, RunResult};
-use crate::tasks::task;
 use lepton_core::{Figure, LabelledCell, Limits, Result, thousands};
 use lepton_doctor::rules::{CheckReport, Verdict};
 use lepton_train::ensemble_figure;
@@ -47,12 +46,13 @@ pub(crate) fn report_input(
             sha256: result.dataset,
         },
         stages,
-        primary_metric: task(settings.project.task).primary_metric(),
+        primary_metric: settings.task().primary_metric(),
         engine: result.engine.clone().unwrap_or_default(),
         metrics: result.metrics.clone(),
         confidence: result.confidence.clone(),
         history: Vec::new(),
         best_epoch: None,
+        refitted_rows: None,
         figures: Vec::new(),
         augmented: artifacts.augmented.as_ref().and_then(|augmented| augmented.preview.clone()),
         drift: artifacts.monitored.as_ref().map(|monitored| drift_table(&monitored.drift)),
@@ -72,6 +72,7 @@ pub(crate) fn report_input(
     prepared(&mut input, artifacts);
     if let Some(trained) = &artifacts.trained {
         input.best_epoch = Some(trained.best_epoch);
+        input.refitted_rows = trained.refitted_rows.map(|rows| rows as u64);
         input.architecture = Some(trained.summary.clone());
         input.history = trained
             .history

@@ -5,9 +5,9 @@ use crate::adapt::{Adaptation, target_features};
 use crate::artifact::{Augmented, Prepared, Trained};
 use crate::cache;
 use crate::run::Context;
-use crate::tasks::task;
 use crate::transfer::{self, Source, TransferReport};
 use crate::{Stage, environment, now_utc};
+use arrow_array::RecordBatch;
 use lepton_core::{Digest, Error, ErrorCode, Event, Progress, Result, Split};
 use lepton_data::{Augmenter, Loader};
 use lepton_nn::Network;
@@ -46,7 +46,7 @@ impl<'a> Train<'a> {
             }
             return Ok(Learner::Trained(Box::new(Start::new(&source.network, &shape, outputs, transfer, seed)?)));
         }
-        let task = task(settings.project.task);
+        let task = settings.task();
         match recipe.codes() {
             Some(codes) => lepton_train::learner_over_codes(task, &settings.train, codes, outputs),
             None => lepton_train::learner(task, &settings.train, &shape, outputs),
@@ -65,6 +65,17 @@ impl Train<'_> {
         }
     }
 
+    /// The rows of training and validation, one after the other.
+    fn all_rows(&self, context: &Context<'_>) -> Result<RecordBatch> {
+        let train = match &self.augmented.train {
+            Some(part) => parts::load_part(context.store, part)?,
+            None => parts::load(context.store, &self.prepared.parts, Split::Train)?,
+        };
+        let valid = parts::load(context.store, &self.prepared.parts, Split::Valid)?;
+        arrow_select::concat::concat_batches(&train.schema(), [&train, &valid])
+            .map_err(|source| Error::internal(format!("parts cannot be joined: {source}")))
+    }
+
     /// What transfer gained: the metric of the network on the test split and, where it is asked for, that of the same
     /// network trained from scratch.
     #[expect(clippy::too_many_arguments, reason = "one caller, and all of it is at hand there")]
@@ -79,7 +90,7 @@ impl Train<'_> {
         loader: &dyn Fn(Split, Option<Augmenter>) -> Result<Loader>,
     ) -> Result<TransferReport> {
         let settings = &context.project.settings;
-        let (task, target, test) = (task(settings.project.task), self.prepared.target_of(), loader(Split::Test, None)?);
+        let (task, target, test) = (settings.task(), self.prepared.target_of(), loader(Split::Test, None)?);
         let scratch = match settings.train.transfer.compare {
             false => None,
             true => {
@@ -113,6 +124,11 @@ impl Train<'_> {
         context.progress.event(Event::Note { text: report.sentence() });
         Ok(report)
     }
+}
+
+/// Where the checkpoints of the training on all rows are kept.
+fn refit_key(key: &Digest) -> Result<Digest> {
+    Digest::of_json(&("refit", key))
 }
 
 /// Threads that compute: the setting, or one per core.
@@ -161,11 +177,21 @@ impl Work for Train<'_> {
             let over = if split == Split::Train { Loader::for_training } else { Loader::new };
             over(part, Arc::clone(&recipe), augmenter, train.batch_size, seed, threads)
         };
-        let (training, validation) = (loader(Split::Train, augmenter)?, loader(Split::Valid, None)?);
+        if train.refit {
+            lepton_train::check_refit(&learner)?;
+            if recipe.is_out_of_fold() {
+                let message =
+                    "a category's target encoding is of the training rows alone, so validation rows cannot join them";
+                return Err(Error::new(ErrorCode::Unsupported, message)
+                    .at_key("train.refit")
+                    .fix("remove train.refit, or encode categories in another way"));
+            }
+        }
+        let (training, validation) = (loader(Split::Train, augmenter.clone())?, loader(Split::Valid, None)?);
         let mut checkpoints = StoredCheckpoints { folder: context.store.checkpoints(key)?, progress: context.progress };
         let on_threads = TrainSettings { threads: Some(threads), ..train.clone() };
         let job = FitJob {
-            task: task(settings.project.task),
+            task: settings.task(),
             learner: &learner,
             target: self.prepared.target_of(),
             train: &training,
@@ -197,6 +223,35 @@ impl Work for Train<'_> {
             }
             _ => (lepton_train::fit(job)?, None),
         };
+        let fit = match train.refit {
+            false => fit,
+            true => {
+                let all = Loader::new(
+                    self.all_rows(context)?,
+                    Arc::clone(&recipe),
+                    augmenter,
+                    train.batch_size,
+                    seed,
+                    threads,
+                )?;
+                let folder = context.store.checkpoints(&refit_key(key)?)?;
+                lepton_train::refit(
+                    FitJob {
+                        task: settings.task(),
+                        learner: &learner,
+                        target: self.prepared.target_of(),
+                        train: &all,
+                        valid: &validation,
+                        settings: &on_threads,
+                        seed,
+                        checkpoints: &mut StoredCheckpoints { folder, progress: context.progress },
+                        progress: context.progress,
+                        cancel: context.cancel,
+                    },
+                    fit,
+                )?
+            }
+        };
         let blobs = context.store.blobs();
         let architecture = fit.network.architecture();
         let transfer = match (&learner, &self.source) {
@@ -209,6 +264,7 @@ impl Work for Train<'_> {
             architecture: blobs.put_bytes(&architecture.to_json()?)?,
             weights: blobs.put_bytes(&fit.network.weights()?)?,
             summary: architecture.summary()?.to_string(),
+            refitted_rows: fit.refitted_rows,
             best_epoch: fit.best_epoch,
             stopped_early: fit.stopped_early,
             samples_per_second: fit.samples_per_second,
@@ -227,6 +283,7 @@ impl Work for Train<'_> {
 
     /// A finished training needs its checkpoints no more, and `--from train` must not go on from them.
     fn clean_up(&self, context: &Context<'_>, key: &Digest) -> Result<()> {
+        context.store.checkpoints(&refit_key(key)?)?.clear()?;
         context.store.checkpoints(key)?.clear()
     }
 }

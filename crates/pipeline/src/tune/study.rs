@@ -6,7 +6,6 @@ use super::report::{Made, StudyReport, shown_point};
 use super::settings::Objective;
 use super::trial::{TrialJob, TrialLine};
 use crate::run::stages_before_training;
-use crate::tasks::task;
 use crate::worker::{Heard, WorkerFailure};
 use crate::{Project, cache};
 use lepton_core::{Cancel, Digest, Error, ErrorCode, Event, Progress, Result};
@@ -80,7 +79,7 @@ pub fn tune(
     let TuneOptions { access, command, onnxruntime, .. } = options;
     let artifacts = stages_before_training(project, access, command, onnxruntime.as_deref(), store, progress, cancel)?;
     let collected = artifacts.collected.as_ref().ok_or_else(|| Error::internal("nothing was collected"))?;
-    let objectives = settings.objectives(task(project.settings.project.task));
+    let objectives = settings.objectives(project.settings.task());
     let (tell, hear) = channel();
     let mut study = Study {
         id: study_digest(project, &collected.digest)?,

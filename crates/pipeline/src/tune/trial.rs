@@ -6,7 +6,6 @@ use super::settings::{Measure, Objective};
 use crate::artifact::{Prepared, Trained};
 use crate::run::{Context, RunOptions, walk};
 use crate::stages::{Artifacts, Work, parts, train};
-use crate::tasks::task;
 use crate::worker::WorkerFailure;
 use crate::{Project, Stage, engines, latency};
 use lepton_core::{Cancel, Error, ErrorCode, Event, Metrics, Progress, Result, Split};
@@ -172,7 +171,7 @@ pub fn run_trial(
         .collect();
     let best = trained.best_epoch as u64;
     let valid = epochs.iter().find(|(epoch, _)| *epoch == best).map(|(_, valid)| valid.clone()).unwrap_or_default();
-    let objectives = project.settings.tune.objectives(task(project.settings.project.task));
+    let objectives = project.settings.tune.objectives(project.settings.task());
     let (size, latency) = measured(&context(result.run.clone()), &objectives, prepared, trained)?;
     Ok(TrialResult {
         epoch: best,

@@ -55,10 +55,15 @@ fn faces(manifest: &Manifest) -> String {
             let _ = writeln!(text, "| {} | {side} | {} | {:?} |", plain(&spec.name), spec.dtype, spec.shape);
         }
     }
-    if let Decoder::Classification { labels, .. } = &manifest.decoder {
+    let names = match &manifest.decoder {
+        Decoder::Classification { labels, .. } => Some(("Classes", labels)),
+        Decoder::Labels { labels, .. } => Some(("Labels, of which several may hold", labels)),
+        Decoder::Regression { .. } | Decoder::Forecast { .. } | Decoder::Raw => None,
+    };
+    if let Some((what, labels)) = names {
         let shown: Vec<_> = labels.iter().take(50).map(|label| plain(label)).collect();
         let more = if labels.len() > 50 { format!(" and {} more", labels.len() - 50) } else { String::new() };
-        let _ = writeln!(text, "\nClasses ({}): {}{more}", labels.len(), shown.join(", "));
+        let _ = writeln!(text, "\n{what} ({}): {}{more}", labels.len(), shown.join(", "));
     }
     text
 }

@@ -233,6 +233,7 @@ pub(crate) fn check_decoder(manifest: &Manifest) -> Result<()> {
     let wrong = |text: String| Err(Error::new(ErrorCode::BadData, text).at_key("decoder"));
     let output = match &manifest.decoder {
         Decoder::Classification { output, .. }
+        | Decoder::Labels { output, .. }
         | Decoder::Regression { output, .. }
         | Decoder::Forecast { output, .. } => output,
         Decoder::Raw => return Ok(()),
@@ -242,6 +243,12 @@ pub(crate) fn check_decoder(manifest: &Manifest) -> Result<()> {
     };
     let labels = match &manifest.decoder {
         Decoder::Classification { labels, .. } => labels,
+        Decoder::Labels { labels, threshold, .. } => {
+            if !(*threshold > 0.0 && *threshold < 1.0) {
+                return wrong(format!("the threshold {threshold} of labels is not above 0 and below 1"));
+            }
+            labels
+        }
         Decoder::Regression { scale, offset, .. } => {
             let is_number = matches!(spec.shape[..], [_, 1]) && spec.dtype == DType::Float32;
             if !(is_number && scale.is_finite() && offset.is_finite()) {

@@ -8,7 +8,7 @@ pub(crate) use alignment::Alignment;
 pub use settings::{AdaptMethod, AdaptSettings};
 
 use crate::checkpoint::InMemory;
-use crate::fit::{Fit, FitJob, fit, fit_aligned};
+use crate::fit::{Extras, Fit, FitJob, fit, fit_with};
 use crate::metrics::argmax;
 use crate::target::Target;
 use crate::task::Learner;
@@ -109,7 +109,8 @@ pub fn fit_adapted(job: FitJob<'_>, target: &TargetRows<'_>, settings: &AdaptSet
         AdaptMethod::Mmd | AdaptMethod::Adversarial => {
             let alignment = Alignment::new(settings, target.features, sources, job.seed);
             let train = job.train;
-            let fit = fit_aligned(over(job, train, None), Some(alignment))?;
+            let extras = Extras { alignment: Some(alignment), ..Extras::default() };
+            let fit = fit_with(over(job, train, None), extras)?;
             Ok(Adapted { fit, weights: None, features: None, domain_accuracy: None })
         }
         AdaptMethod::Tradaboost => boosted(&job, sources, target.labelled, settings),

@@ -179,6 +179,7 @@ pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
         samples_per_second: if speed.1 > 0.0 { speed.0 / speed.1 } else { 0.0 },
         data_wait_seconds: 0.0,
         members: joined.members,
+        refitted_rows: None,
         backend: joined.backends.into_iter().collect::<Vec<_>>().join(" and "),
     })
 }

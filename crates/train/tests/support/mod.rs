@@ -3,13 +3,15 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
-use lepton_core::{Cancel, Column, ColumnKind, Figure, Metric, Metrics, Progress, Result, Schema, Seed, TaskKind};
+use lepton_core::{
+    Cancel, Column, ColumnKind, Figure, Metric, Metrics, Progress, Result, Schema, Seed, Silent, TaskKind,
+};
 use lepton_data::{AugmentSettings, Loader};
 use lepton_nn::{Architecture, InputSpec, Layer, Node};
 use lepton_recipe::{NumberMissing, NumberPlan, Recipe, RecipePlan, StepPlan, TargetPlan, raw};
 use lepton_train::{
     Checkpoints, Classified, EvaluationInput, Fit, FitJob, Learner, RecipeSettings, Target, Task, TrainSettings,
-    ZooEntry, fit,
+    ZooEntry, fit, refit,
 };
 use std::sync::{Arc, Mutex};
 
@@ -141,10 +143,33 @@ impl Problem {
         cancel: &Cancel,
     ) -> Result<Fit> {
         let labels = ["inner".to_owned(), "outer".to_owned()];
-        fit(FitJob {
+        let learner = Learner::Network(self.architecture.clone());
+        fit(self.job(&learner, &labels, checkpoints, (progress, cancel)))
+    }
+
+    /// `first` once more, on the training rows alone: what a refit does, where there are no other rows.
+    pub(crate) fn refit(
+        &self,
+        first: Fit,
+        learner: &Learner,
+        checkpoints: &mut dyn Checkpoints,
+        cancel: &Cancel,
+    ) -> Result<Fit> {
+        let labels = ["inner".to_owned(), "outer".to_owned()];
+        refit(self.job(learner, &labels, checkpoints, (&Silent, cancel)), first)
+    }
+
+    fn job<'a>(
+        &'a self,
+        learner: &'a Learner,
+        labels: &'a [String],
+        checkpoints: &'a mut dyn Checkpoints,
+        (progress, cancel): (&'a dyn Progress, &'a Cancel),
+    ) -> FitJob<'a> {
+        FitJob {
             task: &self.task,
-            learner: &Learner::Network(self.architecture.clone()),
-            target: Target::Classes(&labels),
+            learner,
+            target: Target::Classes(labels),
             train: &self.train,
             valid: &self.valid,
             settings: &self.settings,
@@ -152,7 +177,7 @@ impl Problem {
             checkpoints,
             progress,
             cancel,
-        })
+        }
     }
 }
 
