@@ -12,7 +12,7 @@ use lepton_data::{AugmentSettings, PrepareReport, SourceFile, Unreadable};
 use lepton_doctor::rules::CheckReport;
 use lepton_monitor::DriftReport;
 use lepton_optimize::Agreement;
-use lepton_train::{EpochRecord, MemberScore};
+use lepton_train::{EnsembleScore, EpochRecord};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
@@ -135,7 +135,7 @@ pub struct Trained {
     pub transfer: Option<TransferReport>,
     /// Of an ensemble its members.
     #[serde(default)]
-    pub members: Vec<MemberScore>,
+    pub ensemble: Option<EnsembleScore>,
     /// What adaptation gained, where the training was for another domain.
     #[serde(default)]
     pub adapt: Option<AdaptReport>,

@@ -123,7 +123,7 @@ pub(crate) fn fit(job: &FitJob<'_>, settings: &BoostSettings) -> Result<Fit> {
         history,
         resumed_from_step: None,
         data_wait_seconds: 0.0,
-        members: Vec::new(),
+        ensemble: None,
         refitted_rows: None,
         backend: "lepton-boost (cpu)".to_owned(),
     })

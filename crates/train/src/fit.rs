@@ -9,7 +9,7 @@ use crate::adapt::Alignment;
 use crate::boosting;
 use crate::checkpoint::{Checkpoint, Checkpoints, EpochSums, Position};
 use crate::early_stopping::BestSoFar;
-use crate::ensemble::{self, MemberScore};
+use crate::ensemble::{self, EnsembleScore};
 use crate::history::EpochRecord;
 use crate::metrics::argmax;
 use crate::outputs::outputs_over;
@@ -68,7 +68,7 @@ pub struct Fit {
     /// Seconds in which steps waited for their batch, over all epochs.
     pub data_wait_seconds: f64,
     /// Of an ensemble its members.
-    pub members: Vec<MemberScore>,
+    pub ensemble: Option<EnsembleScore>,
     /// Rows that the network was trained on once more, those of validation among them; `None` where it was not.
     pub refitted_rows: Option<usize>,
     /// What computed, for example `burn 0.22.1 flex (cpu)`.
@@ -396,7 +396,7 @@ impl<'a> Training<'a> {
             resumed_from_step: self.resumed_from_step,
             stopped_early: self.position.stopped_early,
             samples_per_second: self.speed.rows_per_second(self.clock.elapsed().as_secs_f64()),
-            members: Vec::new(),
+            ensemble: None,
             refitted_rows: None,
             backend: self.trainer.backend(),
         })

@@ -33,7 +33,7 @@ pub use boosting::BOOSTING;
 pub use bootstrap::confidence;
 pub use checkpoint::{Checkpoints, InMemory};
 pub use early_stopping::EarlyStopping;
-pub use ensemble::{ENSEMBLE, Ensemble, EnsembleSettings, MemberScore, ensemble_figure};
+pub use ensemble::{ENSEMBLE, Ensemble, EnsembleMember, EnsembleScore, EnsembleSettings, MemberScore};
 pub use figures::{calibration, class_table, confusion_matrix, label_table};
 pub use fit::{Fit, FitJob, fit};
 pub use forecast::{Baseline, Forecasted, columns};

@@ -2,7 +2,7 @@
 //! each; the table of all of them lives in lepton-pipeline.
 
 use crate::boosting::BOOSTING;
-use crate::ensemble::{ENSEMBLE, Ensemble, EnsembleSettings};
+use crate::ensemble::{ENSEMBLE, Ensemble, EnsembleMember, EnsembleSettings};
 use crate::forecast::Forecasted;
 use crate::labelled::Labelled;
 use crate::metrics::Classified;
@@ -111,6 +111,12 @@ pub trait Task: Send + Sync {
         &[]
     }
 
+    /// Whether parts of the training rows may be held out by chance, to find what each member of an ensemble counts. Where
+    /// they overlap, as windows of one series do, all members count the same.
+    fn has_folds(&self) -> bool {
+        true
+    }
+
     /// What is computed on each split.
     fn metrics(&self) -> &'static [Metric] {
         match self.target_kind() {
@@ -209,7 +215,18 @@ pub fn learner(task: &dyn Task, settings: &TrainSettings, input_shape: &[usize],
 
 /// The members of an ensemble. Each is trained as `settings` say.
 fn ensemble(task: &dyn Task, settings: &TrainSettings, input_shape: &[usize], outputs: usize) -> Result<Ensemble> {
-    let EnsembleSettings { members, folds } = settings.ensemble.clone().unwrap_or_default();
+    let EnsembleSettings { members, folds, repeats } = settings.ensemble.clone().unwrap_or_default();
+    let folds = match (folds, task.has_folds()) {
+        (Some(folds), false) if folds > 0 => {
+            let message = format!("the training rows of {} overlap, so that no part of them is unknown", task.kind());
+            return Err(Error::new(ErrorCode::Unsupported, message)
+                .at_key("train.ensemble.folds")
+                .fix("remove it: the members count the same"));
+        }
+        (Some(folds), _) => folds,
+        (None, true) => 5,
+        (None, false) => 0,
+    };
     let members = members.unwrap_or_else(|| task.ensemble().iter().map(|&name| name.to_owned()).collect());
     if settings.boosting.is_some() && !members.iter().any(|name| name == BOOSTING) {
         return Err(Error::new(
@@ -226,7 +243,13 @@ fn ensemble(task: &dyn Task, settings: &TrainSettings, input_shape: &[usize], ou
             learner(task, &alone, input_shape, outputs).map_err(|error| error.at_key("train.ensemble.members"))?;
         Ok((name, learner))
     };
-    Ok(Ensemble { members: members.into_iter().map(member).collect::<Result<_>>()?, folds })
+    let once: Vec<(String, Learner)> = members.into_iter().map(member).collect::<Result<_>>()?;
+    let repeated = (0..repeats as u64).flat_map(|repeat| once.iter().map(move |one| (repeat, one)));
+    let members = repeated.map(|(repeat, (name, learner))| {
+        let name = if repeat == 0 { name.clone() } else { format!("{name}-{}", repeat + 1) };
+        EnsembleMember { name, learner: learner.clone(), repeat }
+    });
+    Ok(Ensemble { members: members.collect(), folds })
 }
 
 /// As [`learner`], for rows that are the codes of texts. A person's own layers begin with an embedding of all codes.

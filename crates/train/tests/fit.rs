@@ -6,7 +6,9 @@ mod support;
 
 use lepton_core::{Cancel, ErrorCode, Event, Metric, Progress, Seed, Silent};
 use lepton_nn::{Layer, Node, OptimizerKind};
-use lepton_train::{EarlyStopping, EpochRecord, InMemory, Learner, Schedule, TrainSettings, architecture};
+use lepton_train::{
+    EarlyStopping, Ensemble, EnsembleMember, EpochRecord, InMemory, Learner, Schedule, TrainSettings, architecture,
+};
 use std::sync::Mutex;
 use support::{Problem, Recorder};
 
@@ -239,4 +241,31 @@ fn a_refit_over_the_same_rows_ends_with_the_weights_of_the_best_epoch() {
     let trees = Learner::Boosting(lepton_boost::BoostSettings::default());
     let error = problem.refit(first(), &trees, &mut InMemory::default(), &Cancel::default()).err().unwrap();
     assert_eq!((error.code(), error.place().key.as_deref()), (ErrorCode::Unsupported, Some("train.refit")));
+}
+
+#[test]
+fn members_that_count_the_same_are_averaged() {
+    let mut problem = Problem::new();
+    problem.settings.epochs = 2;
+    let network = Learner::Network(problem.architecture.clone());
+    let member = |repeat: u64| EnsembleMember { name: format!("net-{repeat}"), learner: network.clone(), repeat };
+    let ensemble = Learner::Ensemble(Ensemble { members: vec![member(0), member(1), member(2)], folds: 0 });
+    let joined = problem.fit_with(&ensemble, &mut InMemory::default()).unwrap();
+    let score = joined.ensemble.unwrap();
+    assert_eq!(score.members.iter().map(|member| member.weight).collect::<Vec<_>>(), [1.0 / 3.0; 3]);
+    assert!(score.members[0].loss != score.members[1].loss && score.members[1].loss != score.members[2].loss);
+    assert_eq!(score.loss, joined.history.last().unwrap().valid_loss);
+    // Each member alone is an ensemble of one: the sum of all is three times their mean.
+    let (rows, _) = problem.valid.everything().unwrap();
+    let said = |learner: &Learner| {
+        let fit = problem.fit_with(learner, &mut InMemory::default()).unwrap();
+        fit.network.forward(&rows).unwrap().as_float32().unwrap().to_vec()
+    };
+    let alone = |repeat| said(&Learner::Ensemble(Ensemble { members: vec![member(repeat)], folds: 0 }));
+    let (first, second, third) = (alone(0), alone(1), alone(2));
+    assert_eq!(first, said(&network));
+    for (place, mean) in said(&ensemble).into_iter().enumerate() {
+        assert!((mean - (first[place] + second[place] + third[place]) / 3.0).abs() < 1e-4, "output {place}");
+    }
+    assert_ne!(first, second);
 }

@@ -131,6 +131,31 @@ fn every_network_goes_through_all_stages_and_a_gate_refuses_a_bad_one() {
 }
 
 #[test]
+fn several_trainings_of_one_network_are_averaged() {
+    let (lepton, project) = (Lepton::new(), project(&table(120)));
+    let folder = project.at("");
+    let run = |ensemble: &'static str| {
+        let set = ["--set", "train.architecture=ensemble", "--set", "train.epochs=2", "--set", ensemble];
+        ["run", &folder].into_iter().chain(set).map(str::to_owned).collect::<Vec<String>>()
+    };
+    let answered = |ensemble: &'static str| {
+        let arguments = run(ensemble);
+        let answer = lepton.done(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(answer.err.contains("the members count"), "{}", answer.err);
+        let forecast = lepton.json(&["predict", "sales", &request((0..12).map(sold))]);
+        (answer.err, listed(&forecast["predictions"][0]["forecast"]))
+    };
+    let (told, repeated) = answered("train.ensemble={ members = [\"mlp\"], repeats = 2 }");
+    assert!(told.contains("mlp 0.500, mlp-2 0.500"), "{told}");
+    let (told, several) = answered("train.ensemble={}");
+    assert!(told.contains("linear 0.250, nbeats 0.250, tcn 0.250, lstm 0.250"), "{told}");
+    assert_ne!(repeated, several);
+    let folds = run("train.ensemble={ folds = 5 }");
+    let folds: Vec<&str> = folds.iter().map(String::as_str).collect();
+    lepton.refused(&folds, 2, &["train.ensemble.folds", "overlap"]);
+}
+
+#[test]
 fn an_int8_network_is_judged_by_its_scaled_error() {
     let (lepton, project) = (Lepton::new(), project(&table(120)));
     let set = ["--set", "optimize.int8=true", "--set", "train.architecture=mlp", "--set", "train.epochs=2"];

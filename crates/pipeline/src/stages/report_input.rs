@@ -1,7 +1,6 @@
 //! From a run's artifacts to what the report is drawn from.
 
 use super::Artifacts;
-use crate::artifact::Trained;
 use crate::machine::environment;
 use crate::report::{
     AgreementFacts, DatasetFacts, EpochFacts, FileFacts, FindingFacts, ReportInput, RowCounts, StageFacts,
@@ -9,7 +8,6 @@ use crate::report::{
 use crate::run::{Context, RunResult};
 use lepton_core::{Figure, LabelledCell, Limits, Result, thousands};
 use lepton_doctor::rules::{CheckReport, Verdict};
-use lepton_train::ensemble_figure;
 
 /// Collects everything that the page shows; what the run did not reach stays empty.
 pub(crate) fn report_input(
@@ -95,9 +93,8 @@ pub(crate) fn report_input(
             .map_err(|source| lepton_core::Error::internal(format!("figures cannot be read back: {source}")))?;
         let transfer = artifacts.trained.as_ref().and_then(|trained| trained.transfer.as_ref());
         input.figures.splice(..0, transfer.map(|transfer| transfer.figure()));
-        let ensemble = artifacts.trained.as_ref().filter(|trained| !trained.members.is_empty());
-        let loss = |trained: &Trained| trained.history.last().map_or(f64::NAN, |record| record.train_loss);
-        input.figures.splice(..0, ensemble.map(|trained| ensemble_figure(&trained.members, loss(trained))));
+        let ensemble = artifacts.trained.as_ref().and_then(|trained| trained.ensemble.as_ref());
+        input.figures.splice(..0, ensemble.map(|ensemble| ensemble.figure()));
         let adapt = artifacts.trained.as_ref().and_then(|trained| trained.adapt.as_ref());
         input.figures.splice(..0, adapt.map(|adapt| adapt.figure()));
         input.agreement = Some(AgreementFacts {

@@ -271,7 +271,7 @@ impl Work for Train<'_> {
             data_wait_seconds: fit.data_wait_seconds,
             history: fit.history,
             transfer,
-            members: fit.members,
+            ensemble: fit.ensemble,
             adapt,
             environment: environment(threads, &fit.backend),
             run: context.run.clone(),

@@ -1,5 +1,5 @@
 //! An ensemble: several learners over the same rows, and the weighted sum of what they say as one network. How much each
-//! counts is found on rows that it was not trained on (`weights`).
+//! counts is found on rows that it was not trained on (`weights`), or is the same for all.
 
 mod weights;
 
@@ -13,6 +13,7 @@ use crate::task::{EvaluationInput, Learner};
 use lepton_core::{Digest, Error, ErrorCode, Event, Figure, LabelledCell, Progress, Result, Seed, Tensor};
 use lepton_data::Loader;
 use lepton_nn::{Architecture, Member, Network};
+use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use weights::Outputs;
@@ -32,13 +33,16 @@ pub struct EnsembleSettings {
     /// Networks of the zoo, and `boosting`; `None` takes the task's own choice.
     pub members: Option<Vec<String>>,
     /// Parts of the training rows. Each member is trained that often on all parts but one, to see what it says of rows
-    /// that it does not know, and once on all.
-    pub folds: usize,
+    /// that it does not know, and once on all. With 0 parts each is trained once, and all count the same. `None` takes the
+    /// task's own choice.
+    pub folds: Option<usize>,
+    /// How often each member is trained, each time from other first weights (Lakshminarayanan and others 2017).
+    pub repeats: usize,
 }
 
 impl Default for EnsembleSettings {
     fn default() -> EnsembleSettings {
-        EnsembleSettings { members: None, folds: 5 }
+        EnsembleSettings { members: None, folds: None, repeats: 1 }
     }
 }
 
@@ -51,12 +55,18 @@ impl EnsembleSettings {
         let wrong = |key: &str, message: String| {
             Err(Error::new(ErrorCode::Config, message).at_key(format!("train.ensemble.{key}")))
         };
-        if !(2..=100).contains(&self.folds) {
-            return wrong("folds", format!("{} folds; there are 2 to 100", self.folds));
+        if let Some(folds) = self.folds
+            && folds != 0
+            && !(2..=100).contains(&folds)
+        {
+            return wrong("folds", format!("{folds} folds; there are 2 to 100, or 0 for members that count the same"));
+        }
+        if !(1..=100).contains(&self.repeats) {
+            return wrong("repeats", format!("{} repeats; there are 1 to 100", self.repeats));
         }
         let members = self.members.as_deref().unwrap_or_default();
-        if self.members.is_some() && members.len() < 2 {
-            return wrong("members", "an ensemble has at least two members".to_owned());
+        if self.members.is_some() && members.len() * self.repeats < 2 {
+            return wrong("members", "an ensemble has at least two members, or repeats of one".to_owned());
         }
         if let Some(name) = members.iter().find(|name| *name == ENSEMBLE) {
             return wrong("members", format!("\"{name}\" cannot be a member of itself"));
@@ -69,13 +79,44 @@ impl EnsembleSettings {
     }
 }
 
-/// Learners and their names.
+/// Learners and how they are joined.
 #[derive(Clone, Serialize)]
 pub struct Ensemble {
-    /// By name, in the order of the settings.
-    pub members: Vec<(String, Learner)>,
-    /// Parts of the training rows.
+    /// In the order of the settings, all of them once before the first is repeated.
+    pub members: Vec<EnsembleMember>,
+    /// Parts of the training rows; 0 lets all members count the same.
     pub folds: usize,
+}
+
+/// A learner of an ensemble.
+#[derive(Clone, Serialize)]
+pub struct EnsembleMember {
+    /// Its name in the zoo, with the number of its repeat from the second on: `lstm`, `lstm-2`.
+    pub name: String,
+    /// What learns.
+    pub learner: Learner,
+    /// Which repeat it is, from 0.
+    pub repeat: u64,
+}
+
+impl EnsembleMember {
+    /// The seed of its first weights.
+    fn seed(&self, seed: Seed) -> Seed {
+        match self.repeat {
+            0 => seed,
+            repeat => Seed(seed.rng("ensemble repeat", &[repeat]).next_u64()),
+        }
+    }
+}
+
+/// What an ensemble gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleScore {
+    /// Its members.
+    pub members: Vec<MemberScore>,
+    /// The loss of all of them together on the rows that the members' losses are of.
+    pub loss: f64,
 }
 
 /// What a member gave.
@@ -86,35 +127,36 @@ pub struct MemberScore {
     pub name: String,
     /// What its outputs are multiplied by; 0 leaves it out of the network.
     pub weight: f64,
-    /// Its loss alone on rows that it was not trained on: log loss, or the mean squared error of standardised numbers.
+    /// Its loss alone on rows that it was not trained on: on the folds log loss, or the mean squared error of standardised
+    /// numbers, and without folds the loss of the training on the validation rows.
     pub loss: f64,
 }
 
-/// The table of the report: members and the ensemble itself, whose loss is that of the weights on the same rows.
-pub fn ensemble_figure(members: &[MemberScore], loss: f64) -> Figure {
-    let cell = |text: String, good| LabelledCell { text, good };
-    let mut rows: Vec<_> = members
-        .iter()
-        .map(|member| {
+impl EnsembleScore {
+    /// The table of the report: members and the ensemble itself.
+    pub fn figure(&self) -> Figure {
+        let cell = |text: String, good| LabelledCell { text, good };
+        let row = |member: &MemberScore| {
             let texts = [member.name.clone(), format!("{:.3}", member.weight), format!("{:.4}", member.loss)];
             texts.map(|text| cell(text, None)).to_vec()
-        })
-        .collect();
-    let better = members.iter().all(|member| loss <= member.loss);
-    rows.push(vec![
-        cell(ENSEMBLE.to_owned(), None),
-        cell("–".to_owned(), None),
-        cell(format!("{loss:.4}"), Some(better)),
-    ]);
-    Figure::Table {
-        title: "Members of the ensemble, on training rows that they were not trained on".to_owned(),
-        columns: ["member", "weight", "loss"].map(str::to_owned).to_vec(),
-        rows,
+        };
+        let mut rows: Vec<_> = self.members.iter().map(row).collect();
+        let better = self.members.iter().all(|member| self.loss <= member.loss);
+        rows.push(vec![
+            cell(ENSEMBLE.to_owned(), None),
+            cell("–".to_owned(), None),
+            cell(format!("{:.4}", self.loss), Some(better)),
+        ]);
+        Figure::Table {
+            title: "Members of the ensemble, on rows that they were not trained on".to_owned(),
+            columns: ["member", "weight", "loss"].map(str::to_owned).to_vec(),
+            rows,
+        }
     }
 }
 
-/// Trains every member on all folds but one, for each fold, and then on all rows; finds the weights; and adds the members
-/// up. A training that is taken over goes on behind the last member and fold that was finished.
+/// Trains every member on all folds but one, for each fold, and then on all rows; finds the weights, which are the same for
+/// all where there are no folds; and adds the members up. A training that is taken over goes on behind the last member and fold that was finished.
 ///
 /// # Errors
 /// [`ErrorCode::BadData`] for fewer rows than folds; [`ErrorCode::Unsupported`] for rows that change from epoch to epoch;
@@ -133,7 +175,8 @@ pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
     let steps = Steps { progress: job.progress };
     let mut speed = (0.0, 0.0);
     for step in finished.len()..ensemble.members.len() * (folds.len() + 1) {
-        let (name, learner) = &ensemble.members[step / (folds.len() + 1)];
+        let member = &ensemble.members[step / (folds.len() + 1)];
+        let EnsembleMember { name, learner, .. } = member;
         let held_out = folds.get(step % (folds.len() + 1));
         let of = match held_out {
             Some(_) => format!("without part {} of {}", step % (folds.len() + 1) + 1, folds.len()),
@@ -153,7 +196,7 @@ pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
             train: rest.as_ref().unwrap_or(job.train),
             valid: job.valid,
             settings: &TrainSettings { loss, ..job.settings.clone() },
-            seed: job.seed,
+            seed: member.seed(job.seed),
             checkpoints: &mut InMemory::default(),
             progress: &steps,
             cancel: job.cancel,
@@ -178,7 +221,7 @@ pub(crate) fn fit(job: FitJob<'_>, ensemble: &Ensemble) -> Result<Fit> {
         stopped_early: false,
         samples_per_second: if speed.1 > 0.0 { speed.0 / speed.1 } else { 0.0 },
         data_wait_seconds: 0.0,
-        members: joined.members,
+        ensemble: Some(joined.score),
         refitted_rows: None,
         backend: joined.backends.into_iter().collect::<Vec<_>>().join(" and "),
     })
@@ -196,7 +239,7 @@ enum Finished {
 struct Joined {
     network: Network,
     history: Vec<EpochRecord>,
-    members: Vec<MemberScore>,
+    score: EnsembleScore,
     /// What computed, each once.
     backends: BTreeSet<String>,
 }
@@ -232,14 +275,20 @@ fn join(
         }
     }
     let said = Outputs { members: &outputs, targets, width };
-    let weights = said.best_weights()?;
-    let alone = |place: usize| {
-        let only: Vec<f64> = (0..weights.len()).map(|other| f64::from(u8::from(other == place))).collect();
-        said.loss(&only)
+    let weights = match folds {
+        [] => vec![1.0 / networks.len() as f64; networks.len()],
+        _ => said.best_weights()?,
+    };
+    let alone = |place: usize| match folds {
+        [] => Ok(history[place].valid_loss),
+        _ => {
+            let only: Vec<f64> = (0..weights.len()).map(|other| f64::from(u8::from(other == place))).collect();
+            said.loss(&only)
+        }
     };
     let mut members = Vec::new();
-    for (place, (name, _)) in ensemble.members.iter().enumerate() {
-        members.push(MemberScore { name: name.clone(), weight: weights[place], loss: alone(place)? });
+    for (place, member) in ensemble.members.iter().enumerate() {
+        members.push(MemberScore { name: member.name.clone(), weight: weights[place], loss: alone(place)? });
     }
     let names: Vec<String> = members.iter().map(|member| member.name.replace('-', "_")).collect();
     let kept: Vec<Member<'_>> = (0..networks.len())
@@ -254,9 +303,12 @@ fn join(
     let (validated, truth) = outputs_over(job.valid, job.cancel, &mut |input| network.forward(input))?;
     let counts = job.train.class_counts();
     let valid_loss = target::loss(job.task, job.settings, job.target, counts.as_deref())?.value(&validated, &truth)?;
-    let train_loss = said.loss(&weights)?;
     let told: Vec<String> = members.iter().map(|member| format!("{} {:.3}", member.name, member.weight)).collect();
-    let text = format!("the members count {}; loss on rows that they did not know: {train_loss:.4}", told.join(", "));
+    let (train_loss, loss) = match folds {
+        [] => (history.iter().map(|record| record.train_loss).sum::<f64>() / history.len().max(1) as f64, valid_loss),
+        _ => said.loss(&weights).map(|loss| (loss, loss))?,
+    };
+    let text = format!("the members count {}; loss on rows that they did not know: {loss:.4}", told.join(", "));
     job.progress.event(Event::Note { text });
     history.push(EpochRecord {
         epoch: history.len() + 1,
@@ -273,7 +325,7 @@ fn join(
         seconds: 0.0,
         data_wait_seconds: 0.0,
     });
-    Ok(Joined { network, history, members, backends })
+    Ok(Joined { network, history, score: EnsembleScore { members, loss }, backends })
 }
 
 /// The rows that are in no `held_out`, which is in order.
@@ -286,9 +338,12 @@ fn outputs(network: &Network, rows: &Loader, job: &FitJob<'_>) -> Result<Tensor>
     Ok(outputs_over(rows, job.cancel, &mut |input| network.forward(input))?.0)
 }
 
-/// Rows dealt into parts of the same size, each with the same share of each class; within a part in order.
+/// Rows dealt into `count` parts of the same size, each with the same share of each class; within a part in order.
 fn folds(targets: &Tensor, count: usize, seed: Seed) -> Result<Vec<Vec<usize>>> {
     let rows = targets.rows();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     if rows < 2 * count {
         return Err(Error::new(ErrorCode::BadData, format!("{rows} training rows are too few for {count} folds"))
             .at_key("train.ensemble.folds")
@@ -399,15 +454,17 @@ mod tests {
 
     #[test]
     fn settings_that_make_no_sense_are_named() {
-        let key = |members: Option<&[&str]>, folds| {
+        let key = |members: Option<&[&str]>, folds, repeats| {
             let members = members.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-            EnsembleSettings { members, folds }.validate().err().and_then(|error| error.place().key.clone())
+            EnsembleSettings { members, folds, repeats }.validate().err().and_then(|error| error.place().key.clone())
         };
-        assert_eq!(key(None, 5), None);
-        assert_eq!(key(Some(&["mlp", "linear"]), 5), None);
-        assert_eq!(key(None, 1).as_deref(), Some("train.ensemble.folds"));
+        assert_eq!(key(None, None, 1), None);
+        assert_eq!(key(Some(&["mlp", "linear"]), Some(5), 1), None);
+        assert_eq!(key(Some(&["mlp"]), Some(0), 3), None);
+        assert_eq!(key(None, Some(1), 1).as_deref(), Some("train.ensemble.folds"));
+        assert_eq!(key(None, None, 0).as_deref(), Some("train.ensemble.repeats"));
         for members in [&["mlp"][..], &["mlp", "mlp"], &["mlp", "ensemble"]] {
-            assert_eq!(key(Some(members), 5).as_deref(), Some("train.ensemble.members"), "{members:?}");
+            assert_eq!(key(Some(members), None, 1).as_deref(), Some("train.ensemble.members"), "{members:?}");
         }
     }
 }

@@ -147,6 +147,12 @@ impl Problem {
         fit(self.job(&learner, &labels, checkpoints, (progress, cancel)))
     }
 
+    /// As [`Problem::fit`], of another learner.
+    pub(crate) fn fit_with(&self, learner: &Learner, checkpoints: &mut dyn Checkpoints) -> Result<Fit> {
+        let labels = ["inner".to_owned(), "outer".to_owned()];
+        fit(self.job(learner, &labels, checkpoints, (&Silent, &Cancel::default())))
+    }
+
     /// `first` once more, on the training rows alone: what a refit does, where there are no other rows.
     pub(crate) fn refit(
         &self,

@@ -61,6 +61,14 @@ impl Task for Forecasting {
         zoo::architecture(name, input_shape, outputs)
     }
 
+    fn ensemble(&self) -> &'static [&'static str] {
+        zoo::MEMBERS
+    }
+
+    fn has_folds(&self) -> bool {
+        false
+    }
+
     fn default_loss(&self) -> Loss {
         Loss::Quantile { levels: ForecastSettings::default().quantiles }
     }

@@ -3,7 +3,7 @@
 
 use lepton_core::{Error, ErrorCode, Result};
 use lepton_nn::{Architecture, Centre, Conv1d, InputSpec, Layer, Lstm, Node, ReversibleNorm, TimePadding};
-use lepton_train::{ZooEntry, unknown_architecture};
+use lepton_train::{ENSEMBLE, ZooEntry, unknown_architecture};
 
 /// All of them; the first is the default.
 pub(super) const ENTRIES: &[ZooEntry] = &[
@@ -16,7 +16,11 @@ pub(super) const ENTRIES: &[ZooEntry] = &[
     ZooEntry { name: "nbeats", about: "N-BEATS, generic: blocks of dense layers, each on what the ones before leave" },
     ZooEntry { name: "tcn", about: "dilated causal convolutions with shortcuts, as many as reach over the window" },
     ZooEntry { name: "lstm", about: "an LSTM of 64 units that reads the window, and a dense layer on where it ends" },
+    ZooEntry { name: ENSEMBLE, about: "the mean of linear, nbeats, tcn and lstm: surer than any one of them" },
 ];
+
+/// What an ensemble is made of.
+pub(super) const MEMBERS: &[&str] = &["linear", "nbeats", "tcn", "lstm"];
 
 /// Units of the dense layers of `mlp` and `nbeats`.
 const WIDTH: usize = 128;
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_network_fits_any_window_and_horizon() {
-        for entry in ENTRIES {
+        for entry in ENTRIES.iter().filter(|entry| entry.name != ENSEMBLE) {
             for (time, outputs) in [(24, 36), (1, 1), (2, 3), (400, 14)] {
                 let network = architecture(Some(entry.name), &[time, 1], outputs).unwrap();
                 assert_eq!(network.output_shape().unwrap(), [outputs], "{} on {time}", entry.name);
@@ -166,7 +170,7 @@ mod tests {
             let values = (0..20).map(|at| (at as f32 * 0.7).sin() + shift).collect();
             Tensor::float32([1, 20, 1], values).unwrap()
         };
-        for entry in ENTRIES.iter().filter(|entry| entry.name != "autoregression") {
+        for entry in ENTRIES.iter().filter(|entry| !["autoregression", ENSEMBLE].contains(&entry.name)) {
             let network = Network::new(&architecture(Some(entry.name), &[20, 1], 4).unwrap(), Seed(1)).unwrap();
             let [here, there] = [0.0, 50.0].map(|shift| network.forward(&window(shift)).unwrap());
             for (here, there) in here.as_float32().unwrap().iter().zip(there.as_float32().unwrap()) {
