@@ -22,12 +22,12 @@ mod tile;
 
 pub use batch_norm::{BatchNorm, Moments};
 pub use blocks::{from_pictures, from_rows, to_rows};
-pub use conv::Conv;
+pub use conv::{Conv, PooledConv};
 pub use linear::Linear;
 pub use optimizer::Rule;
 pub use pooling::{MaxPool, global_mean, global_mean_backward};
 pub use raw::{Level, Workers};
-pub use simple::{add, flatten, mask_relu, relu, sum_of, unflatten};
+pub use simple::{add, flatten, mask_relu, product_of, relu, squares, sum_of, unflatten};
 
 /// Rows of a batch that lie beside each other.
 pub const LANES: usize = 16;

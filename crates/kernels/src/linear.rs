@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Terms that are added while a piece of the input stays in the first cache: 16 KiB of it.
 const TERMS: usize = 256;
 
+/// Units whose weights for 32 features are copied at once: 16 KiB.
+const UNITS: usize = 128;
+
 /// Weights from which on threads share a layer's units and not the rows of the batch: 256 KiB.
 const MANY: usize = 1 << 16;
 
@@ -166,28 +169,42 @@ impl Task for Input<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Linear { features, units } = self.sizes;
         let mut pieces = self.pieces;
-        let longest = pieces.iter().map(|piece| piece.range.len()).max().unwrap_or(0);
-        for first in (0..units).step_by(TERMS) {
-            let count = TERMS.min(units - first);
+        let Some(range) = pieces.first().map(|piece| piece.range.clone()) else { return };
+        let mut panels = [[[0.0; LANES]; UNITS]; 2];
+        for first in (0..units).step_by(UNITS) {
+            let count = UNITS.min(units - first);
             let begins = first == 0 && !self.add;
-            // All blocks for a tile of weights, which stays in the first cache.
-            for tile in 0..tile_count(longest.max(1)) {
+            // Two lines of a row of weights at once: the processor fetches them in pairs.
+            for start in (0..range.len()).step_by(2 * LANES) {
+                for (unit, row) in self.weights.chunks_exact(features).skip(first).take(count).enumerate() {
+                    let row = &row[range.start + start..range.end];
+                    for (panel, row) in panels.iter_mut().zip(row.chunks(LANES)) {
+                        match row.first_chunk() {
+                            Some(row) => panel[unit] = *row,
+                            None => panel[unit][..row.len()].copy_from_slice(row),
+                        }
+                    }
+                }
                 for piece in &mut pieces {
-                    let (start, rows) = tile_at(piece.range.len(), tile);
                     let from = (piece.block * units + first) * LANES;
                     let right = lanes(&self.dy[from..from + count * LANES]);
                     let to = lanes_mut(piece.to);
-                    let weights = &self.weights[first * features + piece.range.start + start..];
-                    for_rows!(rows, M => {
-                        let mut sums: Tile<S, M> = match begins {
-                            false => std::array::from_fn(|row| load(simd, &to[start + row])),
-                            true => splat(simd, |_| 0.0),
-                        };
-                        multiply(simd, &mut sums, &Strided { from: weights, stride: features }, right);
-                        for (row, value) in sums.into_iter().enumerate() {
-                            store(simd, value, &mut to[start + row]);
+                    for (panel, to) in panels.iter().zip(to[start..].chunks_mut(LANES)) {
+                        let left = panel[..count].as_flattened();
+                        for tile in 0..tile_count(to.len()) {
+                            let (start, rows) = tile_at(to.len(), tile);
+                            for_rows!(rows, M => {
+                                let mut sums: Tile<S, M> = match begins {
+                                    false => std::array::from_fn(|row| load(simd, &to[start + row])),
+                                    true => splat(simd, |_| 0.0),
+                                };
+                                multiply(simd, &mut sums, &Strided { from: &left[start..], stride: LANES }, right);
+                                for (value, to) in sums.into_iter().zip(&mut to[start..start + M]) {
+                                    store(simd, value, to);
+                                }
+                            });
                         }
-                    });
+                    }
                 }
             }
         }

@@ -26,6 +26,25 @@ pub fn sum_of(workers: &Workers, a: &[f32], b: &[f32], relu: bool, to: &mut [f32
     each(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
 }
 
+/// `to = a · b`, place by place, or added to it.
+pub fn product_of(workers: &Workers, a: &[f32], b: &[f32], add: bool, to: &mut [f32]) {
+    each(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
+}
+
+/// The sum of all squares, and whether all numbers are finite.
+pub fn squares(workers: &Workers, values: &[f32]) -> (f64, bool) {
+    let ranges = parts(values.len().div_ceil(LANES), workers.threads());
+    let mut found = vec![(0.0, true); ranges.len()];
+    let end = values.len();
+    let pieces = ranges.into_iter().zip(&mut found);
+    workers.run(
+        pieces
+            .map(|(range, found)| Squares { values: &values[range.start * LANES..(range.end * LANES).min(end)], found })
+            .collect(),
+    );
+    (found.iter().map(|(sum, _)| sum).sum(), found.iter().all(|(_, finite)| *finite))
+}
+
 /// `[blocks, places, channels, 16]` as `[blocks, channels · places, 16]`: row-major over channels, as other layouts have it.
 pub fn flatten(workers: &Workers, x: &[f32], channels: usize, places: usize, y: &mut [f32]) {
     swap(workers, x, channels, places, false, y);
@@ -48,6 +67,7 @@ enum Each<'a> {
     Mask { y: &'a [f32], dy: &'a mut [f32] },
     Add { from: &'a [f32], to: &'a mut [f32] },
     Sum { a: &'a [f32], b: &'a [f32], relu: bool, to: &'a mut [f32] },
+    Product { a: &'a [f32], b: &'a [f32], add: bool, to: &'a mut [f32] },
 }
 
 impl Task for Each<'_> {
@@ -79,6 +99,16 @@ impl Task for Each<'_> {
                 for ((a, b), to) in lanes(a).iter().zip(lanes(b)).zip(lanes_mut(to)) {
                     let sum = plus(a, b);
                     store(simd, if relu { sum.map(|sum| simd.relu(sum)) } else { sum }, to);
+                }
+            }
+            Each::Product { a, b, add, to } => {
+                for ((a, b), to) in lanes(a).iter().zip(lanes(b)).zip(lanes_mut(to)) {
+                    let (a, b, old) = (load(simd, a), load(simd, b), load(simd, to));
+                    let value = |at: usize| match add {
+                        true => simd.fma(a[at], b[at], old[at]),
+                        false => simd.mul(a[at], b[at]),
+                    };
+                    store(simd, [value(0), value(1)], to);
                 }
             }
         }
@@ -118,5 +148,31 @@ impl Task for Swap<'_> {
                 );
             }
         }
+    }
+}
+
+struct Squares<'a> {
+    values: &'a [f32],
+    found: &'a mut (f64, bool),
+}
+
+impl Task for Squares<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        // Sums of their own for each place of a block, which the compiler makes vectors of.
+        let (mut sums, mut zeros) = ([0.0f64; LANES], [0.0f32; LANES]);
+        let (blocks, rest) = self.values.as_chunks::<LANES>();
+        for block in blocks {
+            for (at, value) in block.iter().enumerate() {
+                sums[at] += f64::from(*value) * f64::from(*value);
+                // 0 times a finite number is 0, and NaN stays NaN.
+                zeros[at] += value * 0.0;
+            }
+        }
+        for (at, value) in rest.iter().enumerate() {
+            sums[at] += f64::from(*value) * f64::from(*value);
+            zeros[at] += value * 0.0;
+        }
+        *self.found = (sums.iter().sum(), zeros.iter().all(|zero| *zero == 0.0));
     }
 }

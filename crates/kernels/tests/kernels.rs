@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use lepton_kernels::{
-    BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, Workers, blocks, flatten, from_pictures, from_rows,
-    global_mean, global_mean_backward, mask_relu, relu, sum_of, to_rows, unflatten,
+    BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Workers, blocks, flatten, from_pictures,
+    from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows, unflatten,
 };
 use proptest::prelude::*;
 
@@ -95,6 +95,37 @@ fn each_product(sizes: &Conv, rows: usize, mut of: impl FnMut(usize, usize, usiz
             }
         }
     }
+}
+
+/// A convolution with its pool in one pass, against the two kernels.
+fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &[f32], rows: usize) {
+    let (conv, pool) = (both.conv(), both.pool());
+    let nan = |sides: [usize; 2]| vec![f32::NAN; blocks(rows) * sides[0] * sides[1] * conv.out_channels * LANES];
+    let mut packed = w.to_vec();
+    conv.pack_forward(workers, w, &mut packed);
+    let (mut whole, mut y, mut winners) = (nan(conv.out_sides), nan(pool.out_sides), nan(pool.out_sides));
+    conv.forward(workers, x, &packed, Some(b), true, &mut whole);
+    pool.forward(workers, &whole, &mut y, &mut winners);
+    let (mut our_y, mut our_winners) = (nan(pool.out_sides), nan(pool.out_sides));
+    both.forward(workers, x, &packed, Some(b), &mut our_y, &mut our_winners);
+    assert_eq!(our_y, y);
+    // Where nothing is above 0 nothing comes back, whoever won.
+    assert!(our_winners.iter().zip(&winners).zip(&y).all(|((ours, winner), y)| ours == winner || *y <= 0.0));
+    let slope = blocked(
+        &numbers(rows * conv.out_channels * pool.out_sides[0] * pool.out_sides[1], 8),
+        rows,
+        conv.out_channels,
+        pool.out_sides[0] * pool.out_sides[1],
+    );
+    let mut spread = nan(conv.out_sides);
+    pool.backward(workers, &slope, &winners, false, &mut spread);
+    let mut scratch = vec![f32::NAN; conv.scratch(blocks(rows)).max(both.scratch(workers.threads()))];
+    let [(mut dw, mut db), (mut our_dw, mut our_db)] = [(), ()].map(|()| (vec![0.0; w.len()], vec![0.0; b.len()]));
+    conv.backward_weights(workers, x, Some(&whole), &mut spread, &mut scratch, &mut dw, Some(&mut db));
+    both.backward_weights(workers, x, &our_y, &our_winners, &slope, &mut scratch, &mut our_dw, Some(&mut our_db));
+    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+    close(&our_dw, &wide(&dw), "dw with the pool");
+    close(&our_db, &wide(&db), "db with the pool");
 }
 
 proptest! {
@@ -201,6 +232,17 @@ proptest! {
             sizes.backward_weights(workers, &x, masked, &mut our_slope, &mut scratch, &mut our_dw, Some(&mut our_db));
             close(&our_dw, &dw, "dw");
             close(&our_db, &db, "db");
+            let pooled = MaxPool {
+                channels: out,
+                sides: sizes.out_sides,
+                kernel: [2, 2],
+                stride: [2, 2],
+                before: [0, 0],
+                out_sides: sizes.out_sides.map(|side| side / 2),
+            };
+            if let Some(both) = PooledConv::new(sizes, pooled).filter(|_| is_relu && !pooled.out_sides.contains(&0)) {
+                check_pooled(workers, &both, &x, &w, &b, rows);
+            }
             sizes.pack_backward(workers, &w, &mut packed);
             let mut ours = vec![f32::NAN; x.len()];
             sizes.backward_input(workers, &our_slope, &packed, false, &mut ours);
@@ -279,6 +321,22 @@ proptest! {
             assert_eq!(up, both);
             sum_of(workers, &input, &input, true, &mut both);
             assert!(both.iter().zip(&input).all(|(sum, x)| *sum == (x + x).max(0.0)));
+            let mut products = both.clone();
+            product_of(workers, &input, &up, true, &mut products);
+            let expected: Vec<f64> = (0..up.len())
+                .map(|at| f64::from(input[at]) * f64::from(up[at]) + f64::from(both[at]))
+                .collect();
+            close(&products, &expected, "products added");
+            product_of(workers, &input, &input, false, &mut products);
+            assert!(products.iter().zip(&input).all(|(product, x)| *product == x * x));
+            let whole: f64 = x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+            let (sum, finite) = squares(workers, &x);
+            assert!((sum - whole).abs() <= 1e-12 * whole && finite, "{sum}, not {whole}");
+            for wrong in [f32::NAN, f32::INFINITY] {
+                let mut bad = x.clone();
+                bad[x.len() / 2] = wrong;
+                assert!(!squares(workers, &bad).1);
+            }
             let mut slope = input.clone();
             mask_relu(workers, &both, &mut slope);
             assert!(slope.iter().zip(&input).all(|(slope, x)| *slope == x.max(0.0)));

@@ -265,11 +265,12 @@ impl Artifact for Trained {
     fn summary(&self) -> String {
         let stopped = if self.stopped_early { ", stopped early" } else { "" };
         format!(
-            "{} epochs{stopped}, best is {}; {} samples/s, {:.1} % of it waiting for data",
+            "{} epochs{stopped}, best is {}; {} samples/s, {:.1} % of it waiting for data; steps by {}",
             self.history.len(),
             self.best_epoch,
             thousands(self.samples_per_second as u64),
-            100.0 * self.data_wait_share()
+            100.0 * self.data_wait_share(),
+            self.environment.backend
         )
     }
 }

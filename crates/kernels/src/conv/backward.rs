@@ -4,13 +4,13 @@ use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Columns, Lane, ROWS, Rows, Tile};
+use crate::tile::{Columns, Lane, Rows, Tile};
 use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
-/// Places whose gradients stay in the second cache while all tiles of weights go over them.
-const PLACES: usize = 64;
+/// Places whose gradients, 1 KiB each, stay in the first cache while all tiles of weights go over them.
+const PLACES: usize = 16;
 
 impl Conv {
     /// `dx`, or added to `dx`: `dy` `[blocks, height', width', out_channels, 16]`, `packed` from [`Conv::pack_backward`], `dx`
@@ -201,47 +201,58 @@ struct Products<'a> {
 impl Task for Products<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Conv { channels, sides: [height, width], out_sides, .. } = self.sizes;
-        let (terms, places) = (self.sizes.terms(), self.sizes.places());
+        let (out_sides, terms, places) = (self.sizes.out_sides, self.sizes.terms(), self.sizes.places());
         let to = lanes_mut(std::mem::take(&mut self.to));
         to.fill([0.0; LANES]);
-        let rows_at_once = (PLACES / out_sides[1]).max(1);
+        let wide = out_sides[1].min(PLACES);
+        let high = (PLACES / wide).max(1);
         for block in 0..self.blocks {
-            let x = lanes(&self.x[block * height * width * channels * LANES..][..height * width * channels * LANES]);
-            for top in (0..out_sides[0]).step_by(rows_at_once) {
-                let rows = top..(top + rows_at_once).min(out_sides[0]);
-                let mut next = self.range.start;
-                let mut rest = &mut *to;
-                while next < self.range.end {
-                    // The rows of this panel that are ours.
-                    let (panel, first) = (next / terms, next % terms);
-                    let count = (terms - first).min(self.range.end - next);
-                    let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
-                    let turned = lanes(&self.turned[(panel * self.blocks + block) * places * LANES * LANES..]);
-                    for tile in 0..tile_count(count) {
-                        let (start, size) = tile_at(count, tile);
-                        let own = &mut own[start..start + size];
-                        self.tile(simd, x, turned, rows.clone(), first + start, own);
+            let x = self.sizes.block(self.x, block);
+            let mut next = self.range.start;
+            let mut rest = &mut *to;
+            while next < self.range.end {
+                // The rows of this panel that are ours.
+                let (panel, first) = (next / terms, next % terms);
+                let count = (terms - first).min(self.range.end - next);
+                let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
+                let turned = lanes(&self.turned[(panel * self.blocks + block) * places * LANES * LANES..]);
+                for top in (0..out_sides[0]).step_by(high) {
+                    for left in (0..out_sides[1]).step_by(wide) {
+                        let rows = top..(top + high).min(out_sides[0]);
+                        let columns = left..(left + wide).min(out_sides[1]);
+                        for tile in 0..tile_count(count) {
+                            let (start, size) = tile_at(count, tile);
+                            let own = &mut own[start..start + size];
+                            self.tile(simd, x, turned, [rows.clone(), columns.clone()], first + start, own);
+                        }
                     }
-                    next += count;
-                    rest = others;
                 }
+                next += count;
+                rest = others;
             }
         }
     }
 }
 
 impl Products<'_> {
-    /// Adds the products of some rows of outputs to a tile.
+    /// Adds the products of some rows and columns of outputs to a tile.
     #[inline(always)]
-    fn tile<S: Simd>(&self, simd: S, x: &[Lane], turned: &[Lane], rows: Range<usize>, term: usize, to: &mut [Lane]) {
+    fn tile<S: Simd>(
+        &self,
+        simd: S,
+        x: &[Lane],
+        turned: &[Lane],
+        places: [Range<usize>; 2],
+        term: usize,
+        to: &mut [Lane],
+    ) {
         let channels = self.sizes.channels;
         let (tap, last) = (term / channels, (term + to.len() - 1) / channels);
         for_rows!(to.len(), M => {
             let mut sums: Tile<S, M> = std::array::from_fn(|row| load(simd, &to[row]));
             match tap == last {
-                true => self.one_tap(simd, x, turned, rows, term, &mut sums),
-                false => self.several_taps(simd, x, turned, rows, term, &mut sums),
+                true => self.one_tap(simd, x, turned, places, term, &mut sums),
+                false => self.several_taps(simd, x, turned, places, term, &mut sums),
             }
             for (value, to) in sums.into_iter().zip(to) {
                 store(simd, value, to);
@@ -256,7 +267,7 @@ impl Products<'_> {
         simd: S,
         x: &[Lane],
         turned: &[Lane],
-        rows: Range<usize>,
+        [rows, columns]: [Range<usize>; 2],
         term: usize,
         sums: &mut Tile<S, M>,
     ) {
@@ -267,7 +278,7 @@ impl Products<'_> {
         let (top, bottom) = seen(down, before[0], stride[0], sides[0], out_sides[0]);
         for row in rows.start.max(top)..rows.end.min(bottom) {
             let from = (row * stride[0] + down - before[0]) * sides[1];
-            for left in first..end {
+            for left in columns.start.max(first)..columns.end.min(end) {
                 let from = (from + left * stride[1] + across - before[1]) * channels + channel;
                 let rows = Rows::<M>::new(x[from..from + M].as_flattened(), 0, LANES, LANES);
                 multiply(simd, sums, &rows, &turned[(row * out_sides[1] + left) * LANES..][..LANES]);
@@ -282,29 +293,17 @@ impl Products<'_> {
         simd: S,
         x: &[Lane],
         turned: &[Lane],
-        rows: Range<usize>,
+        [rows, columns]: [Range<usize>; 2],
         term: usize,
         sums: &mut Tile<S, M>,
     ) {
         const ZERO: Lane = [0.0; LANES];
-        debug_assert!(M <= ROWS);
-        let Conv { channels, sides, kernel, stride, before, out_sides, .. } = self.sizes;
-        let taps: [[usize; 3]; M] = std::array::from_fn(|row| {
-            let (tap, channel) = ((term + row) / channels, (term + row) % channels);
-            [tap / kernel[1], tap % kernel[1], channel]
-        });
+        let taps: [[usize; 3]; M] = std::array::from_fn(|row| self.sizes.tap(term + row));
         for row in rows {
-            for left in 0..out_sides[1] {
-                let rows = Rows::<M>(taps.map(|[down, across, channel]| {
-                    // Below 0 it becomes very large.
-                    let y = (row * stride[0] + down).wrapping_sub(before[0]);
-                    let at = (left * stride[1] + across).wrapping_sub(before[1]);
-                    match y < sides[0] && at < sides[1] {
-                        true => &x[(y * sides[1] + at) * channels + channel][..],
-                        false => &ZERO[..],
-                    }
-                }));
-                multiply(simd, sums, &rows, &turned[(row * out_sides[1] + left) * LANES..][..LANES]);
+            for left in columns.clone() {
+                let seen = taps.map(|tap| &self.sizes.seen_at(x, [row, left], tap).unwrap_or(&ZERO)[..]);
+                let turned = &turned[(row * self.sizes.out_sides[1] + left) * LANES..][..LANES];
+                multiply(simd, sums, &Rows::<M>(seen), turned);
             }
         }
     }

@@ -1,18 +1,12 @@
 //! Outputs of a convolution.
 
-use super::Conv;
+use super::{Conv, FEW};
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
 use crate::tile::{Columns, Lane, Tile};
-use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, store, tile_at, tile_count};
+use crate::tile::{for_rows, lanes_mut, multiply, splat, store, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
-
-/// Terms up to which a window is copied before the products, because its rows are too short for loops of their own.
-const FEW: usize = 160;
-
-/// Terms in a row of a window that are long enough for a loop of their own.
-const LONG: usize = 24;
 
 impl Conv {
     /// `y = max(W * x + b, 0)`, or without the maximum: `x` `[blocks, height, width, channels, 16]`, `packed` from
@@ -46,14 +40,12 @@ struct Forward<'a> {
 impl Task for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Conv { channels, sides: [height, width], out_channels, kernel, out_sides, .. } = self.sizes;
-        let copies = self.sizes.terms() <= FEW && kernel[1] * channels < LONG;
-        let size = height * width * channels * LANES;
+        let Conv { out_channels, out_sides, .. } = self.sizes;
         let y = std::mem::take(&mut self.y);
         for (row, y) in self.rows.clone().zip(y.chunks_exact_mut(out_sides[1] * out_channels * LANES)) {
             let (block, top) = (row / out_sides[0], row % out_sides[0]);
-            let x = lanes(&self.x[block * size..][..size]);
-            match copies {
+            let x = self.sizes.block(self.x, block);
+            match self.sizes.has_few_terms() {
                 true => self.row_of_few(simd, x, top, lanes_mut(y)),
                 false => self.row_of_many(simd, x, top, lanes_mut(y)),
             }
@@ -92,23 +84,11 @@ impl Forward<'_> {
     /// One row of outputs, place by place: the window is copied once for all tiles.
     #[inline(always)]
     fn row_of_few<S: Simd>(&self, simd: S, x: &[Lane], top: usize, y: &mut [Lane]) {
-        let Conv { channels, sides: [_, width], out_channels, kernel, stride, before, .. } = self.sizes;
-        let terms = self.sizes.terms();
+        let (terms, out_channels) = (self.sizes.terms(), self.sizes.out_channels);
         let mut window = [[0.0; LANES]; FEW];
         let window = &mut window[..terms];
-        let (above, below) = self.sizes.inside(0, top);
         for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
-            let (first, end) = self.sizes.inside(1, left);
-            let count = (end - first) * channels;
-            if (below - above, end - first) != (kernel[0], kernel[1]) {
-                window.fill([0.0; LANES]);
-            }
-            let column = (left * stride[1] + first).wrapping_sub(before[1]);
-            for down in above..if first < end { below } else { above } {
-                let from = ((top * stride[0] + down - before[0]) * width + column) * channels;
-                let term = (down * kernel[1] + first) * channels;
-                window[term..term + count].copy_from_slice(&x[from..from + count]);
-            }
+            self.sizes.gather(x, top, left, window);
             for tile in 0..tile_count(out_channels) {
                 let (start, size) = tile_at(out_channels, tile);
                 let packed = &self.packed[start * terms..(start + size) * terms];

@@ -5,8 +5,18 @@
 mod backward;
 mod forward;
 mod pack;
+mod pooled;
+
+pub use pooled::PooledConv;
 
 use crate::LANES;
+use crate::tile::{Lane, lanes};
+
+/// Terms up to which a window is copied before the products, because its rows are too short for loops of their own.
+const FEW: usize = 160;
+
+/// Terms in a row of a window that are long enough for a loop of their own.
+const LONG: usize = 32;
 
 /// The sizes of a convolution. Dilation is 1, and there is one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,5 +75,57 @@ impl Conv {
         let first = self.before[side].saturating_sub(start);
         let end = (self.sides[side] + self.before[side]).saturating_sub(start).min(self.kernel[side]);
         (first.min(end), end)
+    }
+
+    /// Whether windows are copied before the products.
+    fn has_few_terms(&self) -> bool {
+        self.terms() <= FEW && self.kernel[1] * self.channels < LONG
+    }
+
+    /// A block of the input.
+    #[inline(always)]
+    fn block<'a>(&self, x: &'a [f32], block: usize) -> &'a [Lane] {
+        let size = self.sides[0] * self.sides[1] * self.channels;
+        &lanes(x)[block * size..][..size]
+    }
+
+    /// Copies the window of output `top`, `left`; what lies outside of the picture is 0.
+    #[inline(always)]
+    fn gather(&self, x: &[Lane], top: usize, left: usize, window: &mut [Lane]) {
+        let Conv { channels, sides: [_, width], kernel, stride, before, .. } = *self;
+        let ((above, below), (first, end)) = (self.inside(0, top), self.inside(1, left));
+        let count = (end - first) * channels;
+        if (below - above, end - first) != (kernel[0], kernel[1]) {
+            window.fill([0.0; LANES]);
+        }
+        if count == 0 {
+            return;
+        }
+        let column = left * stride[1] + first - before[1];
+        for down in above..below {
+            let from = ((top * stride[0] + down - before[0]) * width + column) * channels;
+            let term = (down * kernel[1] + first) * channels;
+            // One by one: short rows are not worth a call.
+            for (to, from) in window[term..term + count].iter_mut().zip(&x[from..from + count]) {
+                *to = *from;
+            }
+        }
+    }
+
+    /// Row and column of the window, and channel, of a term.
+    #[inline(always)]
+    fn tap(&self, term: usize) -> [usize; 3] {
+        let (place, channel) = (term / self.channels, term % self.channels);
+        [place / self.kernel[1], place % self.kernel[1], channel]
+    }
+
+    /// What output `at` sees at a place of its window, unless that lies outside of the picture.
+    #[inline(always)]
+    fn seen_at<'a>(&self, x: &'a [Lane], at: [usize; 2], [down, across, channel]: [usize; 3]) -> Option<&'a Lane> {
+        // Below 0 it becomes very large.
+        let y = (at[0] * self.stride[0] + down).wrapping_sub(self.before[0]);
+        let column = (at[1] * self.stride[1] + across).wrapping_sub(self.before[1]);
+        let inside = y < self.sides[0] && column < self.sides[1];
+        if inside { x.get((y * self.sides[1] + column) * self.channels + channel) } else { None }
     }
 }
