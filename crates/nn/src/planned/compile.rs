@@ -42,6 +42,18 @@ pub(super) enum Op {
         relu: bool,
         back: Back,
     },
+    /// A convolution with its activation and pool; `hidden` is the value in front of the pool, of which only the gradient is
+    /// ever kept, and that where `back` asks for it.
+    PooledConv {
+        sizes: kernels::PooledConv,
+        x: usize,
+        hidden: usize,
+        y: usize,
+        winners: usize,
+        weight: usize,
+        bias: Option<usize>,
+        back: Back,
+    },
     Linear {
         sizes: kernels::Linear,
         x: usize,
@@ -112,6 +124,8 @@ pub(super) struct Program {
     pub(super) values: Vec<Value>,
     /// Values that have no gradient: the input, masks and winners.
     pub(super) plain: Vec<usize>,
+    /// Values that are never kept.
+    pub(super) hidden: Vec<usize>,
     pub(super) output: usize,
     /// Operations that are a batch norm.
     pub(super) norms: usize,
@@ -128,7 +142,14 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
         _ => return Err(refused("the input: sequences have no kernel").at_key("train.step")),
     };
     let mut compiler = Compiler {
-        program: Program { ops: Vec::new(), values: vec![input], plain: vec![0], output: 0, norms: 0 },
+        program: Program {
+            ops: Vec::new(),
+            values: vec![input],
+            plain: vec![0],
+            hidden: Vec::new(),
+            output: 0,
+            norms: 0,
+        },
         given: Vec::with_capacity(plan.nodes.len()),
         plan,
     };
@@ -187,7 +208,8 @@ impl Compiler<'_> {
                 let sizes = max_pool(node, settings)?;
                 let y = self.add(sizes.channels, sizes.out_sides[0] * sizes.out_sides[1]);
                 let winners = self.plain_like(y);
-                self.program.ops.push(Op::MaxPool { sizes, x, y, winners, back });
+                let op = self.fuse_pool(node.inputs[0], x, sizes, y, winners);
+                self.program.ops.push(op.unwrap_or(Op::MaxPool { sizes, x, y, winners, back }));
                 y
             }
             Layer::GlobalAvgPool if node.input_shape.len() == 3 => {
@@ -250,12 +272,36 @@ impl Compiler<'_> {
         value
     }
 
+    /// Whether `source`, which gives `value`, is used once, as itself.
+    fn is_used_once(&self, source: Source) -> bool {
+        self.plan.nodes.iter().flat_map(|node| &node.inputs).filter(|other| **other == source).count() == 1
+    }
+
+    /// Takes the convolution and activation that give `pooled` into one operation with the pool, where nobody else sees it.
+    fn fuse_pool(
+        &mut self,
+        source: Source,
+        pooled: usize,
+        pool: kernels::MaxPool,
+        y: usize,
+        winners: usize,
+    ) -> Option<Op> {
+        let Some(Op::Conv { sizes, x, y: hidden, weight, bias, relu: true, back }) = self.program.ops.last() else {
+            return None;
+        };
+        let sizes =
+            kernels::PooledConv::new(*sizes, pool).filter(|_| *hidden == pooled && self.is_used_once(source))?;
+        let (x, hidden, weight, bias, back) = (*x, *hidden, *weight, *bias, *back);
+        self.program.ops.pop();
+        self.program.hidden.push(hidden);
+        Some(Op::PooledConv { sizes, x, hidden, y, winners, weight, bias, back })
+    }
+
     /// Puts the activation into the operation that gives `x`, where nobody else sees what is in front of it.
     fn fuse_relu(&mut self, source: Source, x: usize) -> bool {
-        let uses = self.plan.nodes.iter().flat_map(|node| &node.inputs).filter(|other| **other == source).count();
         // Another node may stand for the same value, as a flatten of one row of numbers does.
         let names = self.given.iter().filter(|value| **value == x).count();
-        if uses != 1 || names != 1 {
+        if !self.is_used_once(source) || names != 1 {
             return false;
         }
         match self.program.ops.last_mut() {
@@ -285,6 +331,12 @@ impl Program {
         };
         for op in self.ops.iter_mut().rev() {
             match op {
+                Op::PooledConv { x, hidden, back: own, .. } => {
+                    *own = back(*x);
+                    if *own == Back::None {
+                        self.plain.push(*hidden);
+                    }
+                }
                 Op::Conv { x, back: own, .. }
                 | Op::Linear { x, back: own, .. }
                 | Op::Norm { x, back: own, .. }

@@ -21,12 +21,13 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn new(program: &Program) -> Buffers {
-        let packed = program.ops.iter().map(|op| match op {
-            Op::Conv { sizes, back, .. } => {
-                let weights = || vec![0.0; sizes.weights()];
-                [weights(), if *back == Back::None { Vec::new() } else { weights() }]
-            }
-            _ => [Vec::new(), Vec::new()],
+        let packed = program.ops.iter().map(|op| {
+            let (count, back) = match op {
+                Op::Conv { sizes, back, .. } => (sizes.weights(), *back),
+                Op::PooledConv { sizes, back, .. } => (sizes.conv().weights(), *back),
+                _ => (0, Back::None),
+            };
+            [vec![0.0; count], vec![0.0; if back == Back::None { 0 } else { count }]]
         });
         Buffers {
             blocks: 0,
@@ -39,11 +40,12 @@ impl Buffers {
     }
 
     /// Makes place for a batch. Smaller ones use the front.
-    fn reserve(&mut self, program: &Program, blocks: usize) {
+    fn reserve(&mut self, program: &Program, blocks: usize, threads: usize) {
         if blocks > self.blocks {
             self.blocks = blocks;
             let scratch = program.ops.iter().map(|op| match op {
                 Op::Conv { sizes, .. } => sizes.scratch(blocks),
+                Op::PooledConv { sizes, .. } => sizes.scratch(threads),
                 Op::Linear { sizes, .. } => sizes.scratch(blocks),
                 _ => 0,
             });
@@ -51,7 +53,7 @@ impl Buffers {
         }
         for (at, value) in program.values.iter().enumerate() {
             let count = blocks * value.size() * LANES;
-            self.values[at].resize(count, 0.0);
+            self.values[at].resize(if program.hidden.contains(&at) { 0 } else { count }, 0.0);
             self.slopes[at].resize(if program.plain.contains(&at) { 0 } else { count }, 0.0);
         }
     }
@@ -77,7 +79,7 @@ impl Planned {
     pub(super) fn forward(&mut self, input: &[f32], rows: usize, seed: Seed, step: u64) -> Result<()> {
         let Planned { workers, program, ranges, arena, buffers, .. } = self;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
-        buffers.reserve(program, blocks(rows));
+        buffers.reserve(program, blocks(rows), workers.threads());
         let first = program.values[0];
         kernels::from_pictures(workers, input, first.channels, first.places, &mut buffers.values[0]);
         for (at, op) in program.ops.iter().enumerate() {
@@ -90,6 +92,13 @@ impl Planned {
                     sizes.pack_forward(workers, own(*weight), packed);
                     sizes.forward(workers, &values[*x], packed, bias.map(own), *relu, &mut to);
                     values[*y] = to;
+                }
+                Op::PooledConv { sizes, x, y, winners, weight, bias, .. } => {
+                    let (mut to, mut who) = (take(&mut values[*y]), take(&mut values[*winners]));
+                    let packed = &mut buffers.packed[at][0];
+                    sizes.conv().pack_forward(workers, own(*weight), packed);
+                    sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
+                    (values[*y], values[*winners]) = (to, who);
                 }
                 Op::Linear { sizes, x, y, weight, bias, relu, .. } => {
                     let mut to = take(&mut values[*y]);
@@ -171,6 +180,22 @@ impl Planned {
                         sizes.pack_backward(workers, own(*weight), &mut packed[at][1]);
                         let dx = &mut slopes[*x];
                         sizes.backward_input(workers, &dy, &packed[at][1], *back == Back::Add, dx);
+                    }
+                    slopes[*y] = dy;
+                }
+                Op::PooledConv { sizes, x, hidden, y, winners, weight, bias, back } => {
+                    let mut dy = take(&mut slopes[*y]);
+                    let (dw, db) = pair(gradients, ranges, *weight, *bias);
+                    let (above, winners) = (&values[*y], &values[*winners]);
+                    sizes.backward_weights(workers, &values[*x], above, winners, &dy, scratch, dw, db);
+                    if *back != Back::None {
+                        kernels::mask_relu(workers, above, &mut dy);
+                        let mut spread = take(&mut slopes[*hidden]);
+                        sizes.pool().backward(workers, &dy, winners, false, &mut spread);
+                        sizes.conv().pack_backward(workers, own(*weight), &mut packed[at][1]);
+                        let dx = &mut slopes[*x];
+                        sizes.conv().backward_input(workers, &spread, &packed[at][1], *back == Back::Add, dx);
+                        slopes[*hidden] = spread;
                     }
                     slopes[*y] = dy;
                 }
