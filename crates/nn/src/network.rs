@@ -239,8 +239,8 @@ impl Network {
         self.threads.clone()
     }
 
-    /// Checks shape and dtype and moves a batch to the device, without the padding that ends all of its rows.
-    pub(crate) fn check_input(&self, input: &Tensor) -> Result<Value> {
+    /// Checks shape and dtype.
+    pub(crate) fn check_fits(&self, input: &Tensor) -> Result<()> {
         let rows = input.rows();
         let fits = rows > 0
             && match (input.shape(), self.plan.free_time) {
@@ -259,6 +259,13 @@ impl Network {
             let message = format!("the input is {}, the network takes {}", input.dtype(), self.plan.input_dtype);
             return Err(Error::new(ErrorCode::Dtype, message));
         }
+        Ok(())
+    }
+
+    /// Checks shape and dtype and moves a batch to the device, without the padding that ends all of its rows.
+    pub(crate) fn check_input(&self, input: &Tensor) -> Result<Value> {
+        self.check_fits(input)?;
+        let rows = input.rows();
         let (device, shape) = (Device::flex(), input.shape().to_vec());
         if input.dtype() == DType::Int64 {
             let codes = input.as_int64()?;

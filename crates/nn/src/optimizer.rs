@@ -1,7 +1,8 @@
-//! Optimisers over flat buffers: one pass per parameter that reads the gradient once and writes weight and
-//! moments once. The mathematics is torch.optim's, and tests compare with it.
+//! Optimisers over flat buffers: what their settings are, and the numbers that lepton-kernels' rules take. The mathematics
+//! is torch.optim's, and tests compare with it.
 
 use lepton_core::{Error, ErrorCode, Result};
+use lepton_kernels::Rule;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -91,75 +92,52 @@ impl OptimizerSettings {
         }
     }
 
-    /// One step of one parameter. `step` counts from 1; `buffers` are those of [`OptimizerSettings::buffers`].
-    pub(crate) fn update(&self, step: u64, rate: f64, weights: &mut [f32], gradient: &[f32], buffers: &mut [Vec<f32>]) {
-        match (self.kind, buffers) {
-            (OptimizerKind::Sgd, [momentum]) => self.sgd(rate, weights, gradient, momentum),
-            (OptimizerKind::Rmsprop, [squares]) => self.rmsprop(rate, weights, gradient, squares),
-            (OptimizerKind::Lion, [momentum]) => self.lion(rate, weights, gradient, momentum),
-            (_, [first, second]) => self.adam(step, rate, weights, gradient, first, second),
-            _ => {}
+    /// The rule with its numbers. `step` counts from 1.
+    pub(crate) fn rule(&self, step: u64, rate: f64) -> Rule {
+        let (epsilon, pull) = (self.epsilon as f32, self.weight_decay as f32);
+        let shrink = (1.0 - rate * self.weight_decay) as f32;
+        match self.kind {
+            OptimizerKind::Adam | OptimizerKind::Adamw => {
+                let power = i32::try_from(step).unwrap_or(i32::MAX);
+                let decoupled = self.kind == OptimizerKind::Adamw;
+                Rule::Adam {
+                    step_size: (rate / (1.0 - self.beta1.powi(power))) as f32,
+                    root_correction: (1.0 / (1.0 - self.beta2.powi(power)).sqrt()) as f32,
+                    first: [self.beta1 as f32, (1.0 - self.beta1) as f32],
+                    second: [self.beta2 as f32, (1.0 - self.beta2) as f32],
+                    epsilon,
+                    shrink: if decoupled { shrink } else { 1.0 },
+                    pull: if decoupled { 0.0 } else { pull },
+                }
+            }
+            OptimizerKind::Rmsprop => {
+                let square = [self.alpha as f32, (1.0 - self.alpha) as f32];
+                Rule::Rmsprop { rate: rate as f32, square, epsilon, pull }
+            }
+            OptimizerKind::Lion => {
+                Rule::Lion { rate: rate as f32, betas: [self.beta1 as f32, self.beta2 as f32], shrink }
+            }
+            OptimizerKind::Sgd => Rule::Sgd { rate: rate as f32, keep: self.momentum as f32, pull },
         }
     }
 
-    fn adam(&self, step: u64, rate: f64, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
-        let power = i32::try_from(step).unwrap_or(i32::MAX);
-        let step_size = (rate / (1.0 - self.beta1.powi(power))) as f32;
-        let root_correction = (1.0 / (1.0 - self.beta2.powi(power)).sqrt()) as f32;
-        let (keep1, add1) = (self.beta1 as f32, (1.0 - self.beta1) as f32);
-        let (keep2, add2) = (self.beta2 as f32, (1.0 - self.beta2) as f32);
-        let epsilon = self.epsilon as f32;
-        let decoupled = self.kind == OptimizerKind::Adamw;
-        let shrink = if decoupled { (1.0 - rate * self.weight_decay) as f32 } else { 1.0 };
-        let pull = if decoupled { 0.0 } else { self.weight_decay as f32 };
-        let buffers = first.par_chunks_mut(PIECE).zip(second.par_chunks_mut(PIECE));
-        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(buffers);
-        pieces.for_each(|((weights, gradient), (first, second))| {
-            for (((weight, &gradient), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
-                let gradient = gradient + pull * *weight;
-                *m = keep1 * *m + add1 * gradient;
-                *v = keep2 * *v + add2 * gradient * gradient;
-                *weight = shrink * *weight - step_size * *m / (v.sqrt() * root_correction + epsilon);
+    /// One step of one parameter. `step` counts from 1; `buffers` are those of [`OptimizerSettings::buffers`].
+    pub(crate) fn update(&self, step: u64, rate: f64, weights: &mut [f32], gradient: &[f32], buffers: &mut [Vec<f32>]) {
+        let rule = self.rule(step, rate);
+        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
+        match buffers {
+            [one] => {
+                let pieces = pieces.zip(one.par_chunks_mut(PIECE));
+                pieces.for_each(|((weights, gradient), one)| rule.update_piece(weights, gradient, &mut [one]));
             }
-        });
-    }
-
-    fn rmsprop(&self, rate: f64, weights: &mut [f32], gradient: &[f32], squares: &mut [f32]) {
-        let (rate, keep, add) = (rate as f32, self.alpha as f32, (1.0 - self.alpha) as f32);
-        let (epsilon, pull) = (self.epsilon as f32, self.weight_decay as f32);
-        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(squares.par_chunks_mut(PIECE));
-        pieces.for_each(|((weights, gradient), squares)| {
-            for ((weight, &gradient), square) in weights.iter_mut().zip(gradient).zip(squares) {
-                let gradient = gradient + pull * *weight;
-                *square = keep * *square + add * gradient * gradient;
-                *weight -= rate * gradient / (square.sqrt() + epsilon);
+            [one, two] => {
+                let pieces = pieces.zip(one.par_chunks_mut(PIECE)).zip(two.par_chunks_mut(PIECE));
+                pieces.for_each(|(((weights, gradient), one), two)| {
+                    rule.update_piece(weights, gradient, &mut [one, two]);
+                });
             }
-        });
-    }
-
-    fn lion(&self, rate: f64, weights: &mut [f32], gradient: &[f32], momentum: &mut [f32]) {
-        let shrink = (1.0 - rate * self.weight_decay) as f32;
-        let (rate, beta1, beta2) = (rate as f32, self.beta1 as f32, self.beta2 as f32);
-        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(momentum.par_chunks_mut(PIECE));
-        pieces.for_each(|((weights, gradient), momentum)| {
-            for ((weight, &gradient), mean) in weights.iter_mut().zip(gradient).zip(momentum) {
-                let towards = beta1 * *mean + (1.0 - beta1) * gradient;
-                let sign = if towards == 0.0 { 0.0 } else { towards.signum() };
-                *weight = shrink * *weight - rate * sign;
-                *mean = beta2 * *mean + (1.0 - beta2) * gradient;
-            }
-        });
-    }
-
-    fn sgd(&self, rate: f64, weights: &mut [f32], gradient: &[f32], momentum: &mut [f32]) {
-        let (rate, keep, pull) = (rate as f32, self.momentum as f32, self.weight_decay as f32);
-        let pieces = weights.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(momentum.par_chunks_mut(PIECE));
-        pieces.for_each(|((weights, gradient), momentum)| {
-            for ((weight, &gradient), velocity) in weights.iter_mut().zip(gradient).zip(momentum) {
-                *velocity = keep * *velocity + gradient + pull * *weight;
-                *weight -= rate * *velocity;
-            }
-        });
+            _ => {}
+        }
     }
 }
 

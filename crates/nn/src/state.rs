@@ -6,7 +6,7 @@ use crate::weights::{Reader, Writer};
 use lepton_core::{Digest, Error, ErrorCode, Result, Seed};
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const ABOUT: &str = "about";
 
 /// What a state belongs to, and its counters.
@@ -20,6 +20,8 @@ struct About {
     update: crate::UpdateSettings,
     seed: Seed,
     steps: u64,
+    /// Whether steps were planned ones: the two ways agree to rounding, not to the bit.
+    planned: bool,
 }
 
 pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
@@ -31,21 +33,29 @@ pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         update: trainer.update.clone(),
         seed: trainer.network.seed,
         steps: trainer.steps,
+        planned: trainer.planned.is_some(),
     };
     let mut writer = Writer::default();
     writer.bytes(
         ABOUT,
         serde_json::to_vec(&about).map_err(|source| Error::internal(format!("saving a state: {source}")))?,
     );
-    for (parameter, moments) in trainer.network.parameters.iter().zip(&trainer.moments) {
+    let network = trainer.network();
+    let planned = trainer.planned.as_ref();
+    let planned = planned.map(|planned| (planned.moments(), planned.pending(), planned.averages()));
+    let (moments, pending, averages) = match &planned {
+        Some((moments, pending, averages)) => (moments, pending, averages),
+        None => (&trainer.moments, &trainer.pending, &trainer.averages),
+    };
+    for (parameter, moments) in network.parameters.iter().zip(moments) {
         let (name, shape) = (&parameter.spec.name, &parameter.spec.shape);
         writer.float32(format!("network/{name}"), shape, &parameter.to_host()?);
         for (buffer, values) in trainer.settings.buffers().iter().zip(moments) {
             writer.float32(format!("{buffer}/{name}"), shape, values);
         }
     }
-    for (part, buffers) in [("pending", &trainer.pending), ("average", &trainer.averages)] {
-        for (parameter, values) in trainer.network.parameters.iter().zip(buffers) {
+    for (part, buffers) in [("pending", pending), ("average", averages)] {
+        for (parameter, values) in network.parameters.iter().zip(buffers) {
             writer.float32(format!("{part}/{}", parameter.spec.name), &parameter.spec.shape, values);
         }
     }
@@ -73,6 +83,9 @@ pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     if about.optimizer != trainer.settings || about.update != trainer.update {
         return other("optimizer");
     }
+    if about.planned != trainer.planned.is_some() {
+        return other("way to compute steps (train.step)");
+    }
     let (mut values, mut moments) = (Vec::new(), Vec::new());
     for parameter in &trainer.network.parameters {
         let (name, shape) = (&parameter.spec.name, &parameter.spec.shape);
@@ -85,12 +98,17 @@ pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
         let parameters = trainer.network.parameters.iter().filter(|_| is_kept).map(|parameter| &parameter.spec);
         parameters.map(|spec| reader.float32(&format!("{part}/{}", spec.name), &spec.shape)).collect()
     };
-    let pending = more("pending", !trainer.pending.is_empty())?;
-    let averages = more("average", !trainer.averages.is_empty())?;
+    let pending = more("pending", trainer.update.accumulate > 1)?;
+    let averages = more("average", trainer.update.average.is_some())?;
+    (trainer.network.seed, trainer.steps) = (about.seed, about.steps);
+    if let Some(planned) = &mut trainer.planned {
+        planned.restore(&values, &moments, &pending, &averages);
+        return Ok(());
+    }
     (trainer.pending, trainer.averages) = (pending, averages);
     for (parameter, values) in trainer.network.parameters.iter_mut().zip(values) {
         parameter.value = flat(values);
     }
-    (trainer.moments, trainer.network.seed, trainer.steps) = (moments, about.seed, about.steps);
+    trainer.moments = moments;
     Ok(())
 }

@@ -4,6 +4,8 @@
 use crate::forward::{self, BatchStatistics, Mode, Value};
 use crate::frozen;
 use crate::network::{Parameter, flat, on, output_to_host};
+use crate::plan::Plan;
+use crate::planned::{Planned, StepKind, with_values};
 use crate::{BatchNorm, HiddenLoss, Layer, Loss, Network, OptimizerSettings, state};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
@@ -94,6 +96,8 @@ pub struct Trainer {
     /// The moving average of all parameters and statistics, where one is kept.
     pub(crate) averages: Vec<Vec<f32>>,
     pub(crate) steps: u64,
+    /// What computes the steps in place of Burn, and then holds all numbers that change.
+    pub(crate) planned: Option<Box<Planned>>,
 }
 
 impl Trainer {
@@ -137,7 +141,34 @@ impl Trainer {
             pending: Vec::new(),
             averages: Vec::new(),
             steps: 0,
+            planned: None,
         })
+    }
+
+    /// The same trainer with its steps computed another way; a new one computes them on Burn. After
+    /// [`Trainer::with_update`], for step 0 only. [`Trainer::backend`] says what it is.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unsupported`] where a planned step is asked for and a layer has no kernel, with the layer as the place.
+    pub fn with_step(mut self, kind: StepKind) -> Result<Trainer> {
+        if kind == StepKind::Burn {
+            self.go_on_on_burn();
+            return Ok(self);
+        }
+        match Planned::new(&self.network, &self.frozen, &self.settings, &self.update) {
+            Ok(planned) => self.planned = Some(Box::new(planned)),
+            Err(error) if kind == StepKind::Auto && error.code() == ErrorCode::Unsupported => {}
+            Err(error) => return Err(error),
+        }
+        Ok(self)
+    }
+
+    /// Goes on on Burn from where a planned step stands.
+    fn go_on_on_burn(&mut self) {
+        if let Some(planned) = self.planned.take() {
+            self.network = with_values(&self.network, planned.parameters());
+            (self.moments, self.pending, self.averages) = (planned.moments(), planned.pending(), planned.averages());
+        }
     }
 
     /// The same trainer with other settings of the update; for step 0 only.
@@ -158,8 +189,10 @@ impl Trainer {
 
     /// Sets for each parameter, by its key (`layer.weight`), a factor on the learning rate. With 0 it stays as it is and
     /// costs neither a gradient nor an update. A layer whose parameters all stay computes as in inference: batch norm
-    /// keeps its running statistics and normalises by them, and dropout is off, in it and in front of it.
+    /// keeps its running statistics and normalises by them, and dropout is off, in it and in front of it. Planned steps know
+    /// no such factors: the trainer goes over to Burn.
     pub fn set_rates(&mut self, factor: impl Fn(&str) -> f64) {
+        self.go_on_on_burn();
         let names = self.network.parameters.iter().map(|parameter| factor(&parameter.spec.name));
         self.rates = names.collect();
         self.frozen = frozen::frozen(&self.network.plan, &self.rates);
@@ -167,6 +200,10 @@ impl Trainer {
 
     /// The network that is validated and kept: the moving average where one is made, else the network as it is.
     pub fn averaged(&self) -> Network {
+        if let Some(planned) = &self.planned {
+            let averages = planned.averages();
+            return with_values(&self.network, if averages.is_empty() { planned.parameters() } else { averages });
+        }
         let mut network = self.network.clone();
         if !self.averages.is_empty() {
             for (parameter, average) in network.parameters.iter_mut().zip(&self.averages) {
@@ -201,6 +238,19 @@ impl Trainer {
         if !(learning_rate.is_finite() && learning_rate >= 0.0) {
             return Err(Error::new(ErrorCode::Config, format!("learning rate {learning_rate} is no number from 0 up")));
         }
+        if let Some(planned) = &mut self.planned {
+            if hidden.is_some() || rows.unlabelled.is_some() {
+                let message = "a planned step knows neither losses of hidden layers nor rows without labels";
+                return Err(Error::new(ErrorCode::Unsupported, message)
+                    .at_key("train.step")
+                    .fix("set train.step = \"burn\""));
+            }
+            self.network.check_fits(rows.input)?;
+            let Trainer { network, loss, settings, update, steps, .. } = self;
+            let outcome = planned.step(network, loss, (settings, update), rows, *steps, learning_rate)?;
+            *steps += 1;
+            return Ok(outcome);
+        }
         let all = rows.unlabelled.map(|more| Tensor::concat_rows(&[rows.input, more])).transpose()?;
         let input = self.network.check_input(all.as_ref().unwrap_or(rows.input))?;
         on(&self.network.threads(), || {
@@ -211,12 +261,16 @@ impl Trainer {
     }
 
     /// The network as it is now.
-    pub fn network(&self) -> &Network {
-        &self.network
+    pub fn network(&self) -> Network {
+        match &self.planned {
+            Some(planned) => with_values(&self.network, planned.parameters()),
+            None => self.network.clone(),
+        }
     }
 
     /// Takes the network out.
-    pub fn into_network(self) -> Network {
+    pub fn into_network(mut self) -> Network {
+        self.go_on_on_burn();
         self.network
     }
 
@@ -225,9 +279,9 @@ impl Trainer {
         self.steps
     }
 
-    /// What computes: `burn 0.22.1 flex (cpu)`.
+    /// What computes: `burn 0.22.1 flex (cpu)`, `lepton-kernels planned step (cpu, avx2)`.
     pub fn backend(&self) -> String {
-        "burn 0.22.1 flex (cpu)".to_owned()
+        self.planned.as_ref().map_or_else(|| "burn 0.22.1 flex (cpu)".to_owned(), |planned| planned.backend())
     }
 
     /// Everything that the next step depends on, as safetensors: weights, running statistics, moments, step count,
@@ -383,27 +437,37 @@ impl Trainer {
         Ok(())
     }
 
-    /// Mixes a batch's mean and unbiased variance into the running ones. A batch with one value per channel says
-    /// nothing about variance and is left out.
     fn run_statistics(&mut self, seen: &BatchStatistics) -> Result<()> {
-        let nodes = &self.network.plan.nodes;
-        let Layer::BatchNorm(BatchNorm { momentum, .. }) = nodes[seen.node].layer else {
-            return Err(Error::internal("statistics of a layer that keeps none"));
-        };
-        if seen.count < 2 {
-            return Ok(());
-        }
-        let first: usize = nodes[..seen.node].iter().map(|node| node.parameters.len()).sum();
-        let (keep, add) = ((1.0 - momentum) as f32, momentum as f32);
-        let unbias = seen.count as f32 / (seen.count - 1) as f32;
-        for (index, new, scale) in [(first + 2, &seen.mean, 1.0), (first + 3, &seen.variance, unbias)] {
-            let value = &mut self.network.parameters[index].value;
+        let Network { plan, parameters, .. } = &mut self.network;
+        let first: usize = plan.nodes[..seen.node].iter().map(|node| node.parameters.len()).sum();
+        mix_statistics(plan, seen, |place, new, keep, add| {
+            let value = &mut parameters[first + 2 + place].value;
             let mut running = take(value)?;
-            running.iter_mut().zip(new).for_each(|(running, new)| *running = keep * *running + add * scale * new);
+            running.iter_mut().zip(new).for_each(|(running, new)| *running = keep * *running + add * new);
             *value = flat(running);
-        }
-        Ok(())
+            Ok(())
+        })
     }
+}
+
+/// Mixes a batch's mean and unbiased variance into the running ones: `mix` makes `keep * running + add * new` of them, of the
+/// mean at place 0 and the variance at place 1. A batch with one value per channel says nothing about variance and is left
+/// out.
+pub(crate) fn mix_statistics(
+    plan: &Plan,
+    seen: &BatchStatistics,
+    mut mix: impl FnMut(usize, &[f32], f32, f32) -> Result<()>,
+) -> Result<()> {
+    let Layer::BatchNorm(BatchNorm { momentum, .. }) = plan.nodes[seen.node].layer else {
+        return Err(Error::internal("statistics of a layer that keeps none"));
+    };
+    if seen.count < 2 {
+        return Ok(());
+    }
+    let (keep, add) = ((1.0 - momentum) as f32, momentum as f32);
+    let unbias = seen.count as f32 / (seen.count - 1) as f32;
+    mix(0, &seen.mean, keep, add)?;
+    mix(1, &seen.variance, keep, add * unbias)
 }
 
 /// The product of hidden rows with their slopes, whose derivative those are, and the value of the loss.
@@ -436,7 +500,7 @@ fn all_finite(values: &[f32]) -> bool {
     values.chunks(1 << 12).all(|piece| piece.iter().map(|value| value * 0.0).sum::<f32>() == 0.0)
 }
 
-fn diverged(what: String, steps: u64) -> Error {
+pub(crate) fn diverged(what: String, steps: u64) -> Error {
     Error::new(ErrorCode::Diverged, format!("{what} at step {}", steps + 1))
         .fix("lower the learning rate, and look for extreme values in the data")
 }

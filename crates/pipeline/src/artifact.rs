@@ -275,11 +275,12 @@ impl Artifact for Trained {
             None => String::new(),
         };
         format!(
-            "{} epochs{stopped}, best is {}{refitted}; {} samples/s, {:.1} % of it waiting for data",
+            "{} epochs{stopped}, best is {}{refitted}; {} samples/s, {:.1} % of it waiting for data; steps by {}",
             self.history.len(),
             self.best_epoch,
             thousands(self.samples_per_second as u64),
-            100.0 * self.data_wait_share()
+            100.0 * self.data_wait_share(),
+            self.environment.backend
         )
     }
 }

@@ -21,7 +21,7 @@ use crate::task::{EvaluationInput, Learner, Task};
 use crate::transfer::FixedBody;
 use lepton_core::{Cancel, DType, Digest, Error, ErrorCode, Event, Progress, Result, Seed, Tensor};
 use lepton_data::{Batch, Epoch, Loader};
-use lepton_nn::{Architecture, HiddenLoss, Loss, Network, StepRows, Trainer};
+use lepton_nn::{Architecture, HiddenLoss, Loss, Network, StepKind, StepRows, Trainer};
 use std::time::Instant;
 
 /// Seconds between two [`Event::Step`]s, at least.
@@ -169,8 +169,8 @@ impl<'a> Training<'a> {
         let fingerprint = fingerprint(&job, layers_before, alignment.as_ref())?;
         let counts = job.train.class_counts();
         let loss = target::loss(job.task, job.settings, job.target, counts.as_deref())?;
-        let trainer =
-            Trainer::new(network, loss.clone(), job.settings.optimizer.clone())?.with_update(job.settings.update())?;
+        let trainer = Trainer::new(network, loss.clone(), job.settings.optimizer.clone())?;
+        let trainer = trainer.with_update(job.settings.update())?.with_step(step_kind(&job, alignment.is_some())?)?;
         let mut training = Training {
             architecture: trainer.network().architecture().clone(),
             trainer,
@@ -489,6 +489,23 @@ impl<'a> Training<'a> {
             learning_rate: record.learning_rate,
             seconds: record.seconds,
         });
+    }
+}
+
+/// How steps are computed: what planned steps do not know is computed on Burn, or refused where nothing else is wanted.
+fn step_kind(job: &FitJob<'_>, is_aligned: bool) -> Result<StepKind> {
+    let unknown = match job.learner {
+        Learner::Trained(_) => "rates by layer of a network that was trained before",
+        _ if is_aligned => "losses of hidden layers",
+        _ => return Ok(job.settings.step),
+    };
+    match job.settings.step {
+        StepKind::Planned => {
+            Err(Error::new(ErrorCode::Unsupported, format!("the planned step cannot be used: it knows no {unknown}"))
+                .at_key("train.step")
+                .fix("set train.step = \"auto\" or \"burn\""))
+        }
+        StepKind::Auto | StepKind::Burn => Ok(StepKind::Burn),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::schedule::Schedule;
 use crate::transfer::TransferSettings;
 use lepton_boost::BoostSettings;
 use lepton_core::{Error, ErrorCode, Result};
-use lepton_nn::{Loss, Node, OptimizerSettings, UpdateSettings};
+use lepton_nn::{Loss, Node, OptimizerSettings, StepKind, UpdateSettings};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -60,6 +60,9 @@ pub struct TrainSettings {
     pub checkpoint_seconds: f64,
     /// Steps between two checkpoints; 0 writes none by count.
     pub checkpoint_steps: u64,
+    /// How a training step of a network is computed: `"planned"`, compiled into fused operations over one arena, `"burn"`, or
+    /// `"auto"`, planned where every layer has a kernel.
+    pub step: StepKind,
     /// Threads that compute; `None` takes one per core. The same count gives the same weights.
     pub threads: Option<usize>,
 }
@@ -88,6 +91,7 @@ impl Default for TrainSettings {
             early_stopping: None,
             checkpoint_seconds: 15.0,
             checkpoint_steps: 0,
+            step: StepKind::Auto,
             threads: None,
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What each crate may import, without the `lepton-` prefix. `core` may be imported by all.
-const MAY_IMPORT: [(&str, &[&str]); 24] = [
+const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("core", &[]),
     ("adapt", &["core"]),
     ("boost", &["core"]),
@@ -15,7 +15,8 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("sketch", &["core"]),
     ("onnx", &["core"]),
     ("tune", &["core"]),
-    ("nn", &["core", "onnx"]),
+    ("kernels", &["core"]),
+    ("nn", &["core", "kernels", "onnx"]),
     ("data", &["core", "recipe", "sketch"]),
     ("doctor", &["core", "data", "recipe", "sketch"]),
     ("train", &["adapt", "boost", "core", "data", "forecast", "nn", "recipe"]),

@@ -47,7 +47,7 @@ pub enum TimePadding {
 
 impl Padding {
     /// Cells on each side, `[top, left, bottom, right]`.
-    pub(super) fn edges(
+    pub(crate) fn edges(
         self,
         sides: [usize; 2],
         kernel: [usize; 2],

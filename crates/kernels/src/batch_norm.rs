@@ -1,0 +1,269 @@
+//! Batch normalisation with the statistics of the batch, and its gradients.
+
+use crate::parts::{cut, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::{LANES, Workers, blocks};
+use std::ops::Range;
+
+/// The sizes of a batch norm over `[blocks, places, channels, 16]`, of which the first `rows` rows count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// Channels.
+    pub channels: usize,
+    /// Places of a row.
+    pub places: usize,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// Mean and biased variance of each channel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// The means.
+    pub mean: Vec<f32>,
+    /// The variances.
+    pub variance: Vec<f32>,
+}
+
+impl BatchNorm {
+    /// Values of a channel in the batch.
+    pub fn count(&self) -> usize {
+        self.rows * self.places
+    }
+
+    /// The moments of the batch.
+    pub fn moments(&self, workers: &Workers, x: &[f32]) -> Moments {
+        let zeros = vec![0.0; self.channels];
+        let mean = self.sums(workers, x, None, &zeros, &zeros, Sum::Values).0;
+        let mean: Vec<f32> = mean.iter().map(|sum| (sum / self.count() as f64) as f32).collect();
+        let squares = self.sums(workers, x, None, &mean, &zeros, Sum::Squares).0;
+        let variance = squares.iter().map(|sum| (sum / self.count() as f64) as f32).collect();
+        Moments { mean, variance }
+    }
+
+    /// `y = (x - mean) / sqrt(variance + epsilon) · weight + bias`, or its `max(·, 0)`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn forward(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        moments: &Moments,
+        weight: &[f32],
+        bias: &[f32],
+        relu: bool,
+        y: &mut [f32],
+    ) {
+        let scale: Vec<f32> = self.deviations(moments).zip(weight).map(|(inverse, weight)| inverse * weight).collect();
+        let (mean, scale) = (&moments.mean[..], &scale[..]);
+        let ranges = parts(y.len() / (self.channels * LANES), workers.threads());
+        let pieces = cut(y, self.channels * LANES, &ranges).into_iter().zip(ranges);
+        workers
+            .run(pieces.map(|(y, range)| Normalize { sizes: *self, x, mean, scale, bias, relu, range, y }).collect());
+    }
+
+    /// The gradients of weight and bias, and `dx`, or added to `dx`; `dy` is the gradient behind the norm.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        moments: &Moments,
+        weight: &[f32],
+        dy: &[f32],
+        dw: &mut [f32],
+        db: &mut [f32],
+        add: bool,
+        dx: &mut [f32],
+    ) {
+        let inverse: Vec<f32> = self.deviations(moments).collect();
+        let (products, sums) = self.sums(workers, x, Some(dy), &moments.mean, &inverse, Sum::Gradients);
+        dw.iter_mut().zip(&products).for_each(|(to, sum)| *to = *sum as f32);
+        db.iter_mut().zip(&sums).for_each(|(to, sum)| *to = *sum as f32);
+        // dx = w / σ · (dy - mean(dy) - x̂ · mean(dy x̂)) as a · dy + b · x + c.
+        let count = self.count() as f64;
+        let factors: Vec<[f32; 3]> = (0..self.channels)
+            .map(|channel| {
+                let (inverse, mean) = (f64::from(inverse[channel]), f64::from(moments.mean[channel]));
+                let a = f64::from(weight[channel]) * inverse;
+                let slope = a * inverse * products[channel] / count;
+                [a as f32, -slope as f32, (slope * mean - a * sums[channel] / count) as f32]
+            })
+            .collect();
+        let factors = &factors[..];
+        let ranges = parts(dx.len() / (self.channels * LANES), workers.threads());
+        let pieces = cut(dx, self.channels * LANES, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(dx, range)| Back { sizes: *self, x, dy, factors, add, range, dx }).collect());
+    }
+
+    fn deviations<'a>(&'a self, moments: &'a Moments) -> impl Iterator<Item = f32> + 'a {
+        moments.variance.iter().map(|variance| 1.0 / (variance + self.epsilon).sqrt())
+    }
+
+    /// Rows of block `block` that count.
+    #[inline(always)]
+    fn live(&self, block: usize) -> usize {
+        (self.rows - block * LANES).min(LANES)
+    }
+
+    /// Sums over the batch by channel.
+    fn sums(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        dy: Option<&[f32]>,
+        mean: &[f32],
+        inverse: &[f32],
+        what: Sum,
+    ) -> (Vec<f64>, Vec<f64>) {
+        let size = self.channels * LANES;
+        let ranges = parts(blocks(self.rows) * self.places, workers.threads());
+        let mut sums = vec![0.0; 2 * size * ranges.len()];
+        let pieces = sums.chunks_exact_mut(2 * size).zip(ranges);
+        let dy = dy.unwrap_or_default();
+        workers
+            .run(pieces.map(|(sums, range)| Sums { sizes: *self, x, dy, mean, inverse, what, range, sums }).collect());
+        let total = |first: usize| {
+            let of = |channel: usize| {
+                let parts = sums.chunks_exact(2 * size);
+                let own = parts.map(|part| {
+                    part[first + channel * LANES..][..LANES].iter().map(|sum| f64::from(*sum)).sum::<f64>()
+                });
+                own.sum()
+            };
+            (0..self.channels).map(of).collect()
+        };
+        (total(0), total(size))
+    }
+}
+
+/// What is added up.
+#[derive(Clone, Copy, PartialEq)]
+enum Sum {
+    /// `x`.
+    Values,
+    /// `(x - mean)²`.
+    Squares,
+    /// `dy · x̂`, and `dy`.
+    Gradients,
+}
+
+struct Sums<'a> {
+    sizes: BatchNorm,
+    x: &'a [f32],
+    dy: &'a [f32],
+    mean: &'a [f32],
+    inverse: &'a [f32],
+    what: Sum,
+    range: Range<usize>,
+    /// Two sums for each channel and place of a block.
+    sums: &'a mut [f32],
+}
+
+impl Task for Sums<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let BatchNorm { channels, places, .. } = self.sizes;
+        let (firsts, seconds) = lanes_mut(self.sums).split_at_mut(channels);
+        for at in self.range {
+            let live = mask(simd, self.sizes.live(at / places));
+            let x = &lanes(self.x)[at * channels..][..channels];
+            for (channel, x) in x.iter().enumerate() {
+                let x = load(simd, x);
+                let centred = x.map(|x| simd.sub(x, simd.splat(self.mean[channel])));
+                let mut value = match self.what {
+                    Sum::Values => centred,
+                    Sum::Squares => centred.map(|x| simd.mul(x, x)),
+                    Sum::Gradients => {
+                        let dy = load(simd, &lanes(self.dy)[at * channels + channel]);
+                        let second = load(simd, &seconds[channel]);
+                        store(
+                            simd,
+                            std::array::from_fn(|half| simd.add(second[half], dy[half])),
+                            &mut seconds[channel],
+                        );
+                        let inverse = simd.splat(self.inverse[channel]);
+                        std::array::from_fn(|half| simd.mul(dy[half], simd.mul(centred[half], inverse)))
+                    }
+                };
+                if let Some(live) = live {
+                    value = std::array::from_fn(|half| simd.mul(value[half], live[half]));
+                }
+                let first = load(simd, &firsts[channel]);
+                store(simd, std::array::from_fn(|half| simd.add(first[half], value[half])), &mut firsts[channel]);
+            }
+        }
+    }
+}
+
+/// 1 for rows that count and 0 for the others; nothing where all count.
+#[inline(always)]
+fn mask<S: Simd>(simd: S, live: usize) -> Option<[S::V; 2]> {
+    let ones: Lane = std::array::from_fn(|at| if at < live { 1.0 } else { 0.0 });
+    (live < LANES).then(|| load(simd, &ones))
+}
+
+struct Normalize<'a> {
+    sizes: BatchNorm,
+    x: &'a [f32],
+    mean: &'a [f32],
+    scale: &'a [f32],
+    bias: &'a [f32],
+    relu: bool,
+    range: Range<usize>,
+    y: &'a mut [f32],
+}
+
+impl Task for Normalize<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.sizes.channels;
+        let x = lanes(&self.x[self.range.start * channels * LANES..]);
+        for (x, y) in x.chunks_exact(channels).zip(lanes_mut(self.y).chunks_exact_mut(channels)) {
+            for (channel, (x, y)) in x.iter().zip(y).enumerate() {
+                let (mean, scale) = (simd.splat(self.mean[channel]), simd.splat(self.scale[channel]));
+                let bias = simd.splat(self.bias[channel]);
+                let value = load(simd, x).map(|x| simd.fma(simd.sub(x, mean), scale, bias));
+                store(simd, if self.relu { value.map(|value| simd.relu(value)) } else { value }, y);
+            }
+        }
+    }
+}
+
+struct Back<'a> {
+    sizes: BatchNorm,
+    x: &'a [f32],
+    dy: &'a [f32],
+    /// For each channel the factors of `dy`, `x` and 1.
+    factors: &'a [[f32; 3]],
+    add: bool,
+    range: Range<usize>,
+    dx: &'a mut [f32],
+}
+
+impl Task for Back<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let BatchNorm { channels, places, .. } = self.sizes;
+        for (at, dx) in self.range.zip(lanes_mut(self.dx).chunks_exact_mut(channels)) {
+            let live = mask(simd, self.sizes.live(at / places));
+            let x = &lanes(self.x)[at * channels..][..channels];
+            let dy = &lanes(self.dy)[at * channels..][..channels];
+            for (((x, dy), dx), factors) in x.iter().zip(dy).zip(dx).zip(self.factors) {
+                let [a, b, c] = factors.map(|factor| simd.splat(factor));
+                let (x, dy) = (load(simd, x), load(simd, dy));
+                let mut value: [S::V; 2] = std::array::from_fn(|half| simd.fma(a, dy[half], simd.fma(b, x[half], c)));
+                if let Some(live) = live {
+                    value = std::array::from_fn(|half| simd.mul(value[half], live[half]));
+                }
+                if self.add {
+                    let old = load(simd, dx);
+                    value = std::array::from_fn(|half| simd.add(value[half], old[half]));
+                }
+                store(simd, value, dx);
+            }
+        }
+    }
+}

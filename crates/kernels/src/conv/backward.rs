@@ -1,0 +1,342 @@
+//! Gradients of a convolution: of its input, and of its weights and bias.
+
+use super::Conv;
+use crate::linear::turn;
+use crate::parts::{cut, cut_blocks, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Columns, Lane, Rows, Tile};
+use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
+use crate::{LANES, Workers};
+use std::ops::Range;
+
+/// Places whose gradients, 1 KiB each, stay in the first cache while all tiles of weights go over them.
+const PLACES: usize = 16;
+
+impl Conv {
+    /// `dx`, or added to `dx`: `dy` `[blocks, height', width', out_channels, 16]`, `packed` from [`Conv::pack_backward`], `dx`
+    /// `[blocks, height, width, channels, 16]`.
+    pub fn backward_input(&self, workers: &Workers, dy: &[f32], packed: &[f32], add: bool, dx: &mut [f32]) {
+        let ranges = parts(self.blocks(dy) * self.sides[0], workers.threads());
+        let pieces = cut(dx, self.sides[1] * self.channels * LANES, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(dx, rows)| Input { sizes: *self, dy, packed, add, rows, dx }).collect());
+    }
+
+    /// The gradients of weight and bias; `scratch` has [`Conv::scratch`] numbers. Where the output went through
+    /// `max(·, 0)`, `y` is given, and `dy` becomes the gradient in front of it.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward_weights(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        y: Option<&[f32]>,
+        dy: &mut [f32],
+        scratch: &mut [f32],
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
+        let (sizes, blocks) = (*self, self.blocks(dy));
+        let (places, panels, terms) = (blocks * self.places(), self.panels(), self.terms());
+        let scratch = &mut scratch[..self.scratch(blocks)];
+        let (turned, products) = scratch.split_at_mut(panels * places * LANES * LANES);
+
+        let ranges = parts(places, workers.threads());
+        let mut sums = vec![0.0; ranges.len() * panels * LANES];
+        let own = cut(dy, self.out_channels * LANES, &ranges).into_iter();
+        let pieces = own.zip(cut_blocks(turned, panels, LANES * LANES, &ranges));
+        let pieces = pieces.zip(sums.chunks_exact_mut(panels * LANES)).zip(ranges);
+        workers.run(pieces.map(|(((dy, to), sums), range)| Turn { sizes, y, range, dy, to, sums }).collect());
+        if let Some(db) = db {
+            for (channel, sum) in db.iter_mut().enumerate() {
+                *sum = sums.chunks_exact(panels * LANES).map(|own| own[channel]).sum();
+            }
+        }
+
+        let turned = &*turned;
+        let ranges = parts(panels * terms, workers.threads());
+        let pieces = cut(products, LANES, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(to, range)| Products { sizes, blocks, x, turned, range, to }).collect());
+
+        let products = &*products;
+        let ranges = parts(self.out_channels, workers.threads());
+        let pieces = cut(dw, terms, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(dw, range)| Unpack { sizes, products, range, dw }).collect());
+    }
+}
+
+struct Input<'a> {
+    sizes: Conv,
+    dy: &'a [f32],
+    packed: &'a [f32],
+    add: bool,
+    /// Of the rows of all blocks' inputs.
+    rows: Range<usize>,
+    dx: &'a mut [f32],
+}
+
+impl Task for Input<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let Conv { channels, sides: [height, width], .. } = self.sizes;
+        let size = self.sizes.places() * self.sizes.out_channels * LANES;
+        let dx = std::mem::take(&mut self.dx);
+        for (row, dx) in self.rows.clone().zip(dx.chunks_exact_mut(width * channels * LANES)) {
+            let (block, top) = (row / height, row % height);
+            self.row(simd, lanes(&self.dy[block * size..][..size]), top, lanes_mut(dx));
+        }
+    }
+}
+
+impl Input<'_> {
+    /// One row of inputs, `[width, channels]`.
+    #[inline(always)]
+    fn row<S: Simd>(&self, simd: S, dy: &[Lane], top: usize, dx: &mut [Lane]) {
+        let Conv { channels, out_channels, kernel, stride, before, out_sides, .. } = self.sizes;
+        let terms = out_channels * kernel[0] * kernel[1];
+        for tile in 0..tile_count(channels) {
+            let (start, size) = tile_at(channels, tile);
+            let packed = &self.packed[start * terms..(start + size) * terms];
+            for_rows!(size, M => {
+                let packed = packed.as_chunks::<M>().0;
+                for (left, dx) in dx.chunks_exact_mut(channels).enumerate() {
+                    let dx = &mut dx[start..start + M];
+                    let mut sums: Tile<S, M> = match self.add {
+                        true => std::array::from_fn(|row| load(simd, &dx[row])),
+                        false => splat(simd, |_| 0.0),
+                    };
+                    for down in 0..kernel[0] {
+                        let Some(row) = output(top + before[0], down, stride[0], out_sides[0]) else { continue };
+                        if stride[1] == 1 {
+                            // The places of the window from the last to the first see outputs from left to right.
+                            let last = left + before[1];
+                            let first = (last + 1).saturating_sub(kernel[1]);
+                            let (end, skipped) = ((last + 1).min(out_sides[1]), (first + kernel[1]) - (last + 1));
+                            let count = end.saturating_sub(first) * out_channels;
+                            let term = (down * kernel[1] + skipped) * out_channels;
+                            let from = (row * out_sides[1] + first) * out_channels;
+                            if count > 0 {
+                                let left = Columns(&packed[term..term + count]);
+                                multiply(simd, &mut sums, &left, &dy[from..from + count]);
+                            }
+                            continue;
+                        }
+                        for across in 0..kernel[1] {
+                            let at = output(left + before[1], across, stride[1], out_sides[1]);
+                            let Some(column) = at else { continue };
+                            let term = (down * kernel[1] + kernel[1] - 1 - across) * out_channels;
+                            let from = (row * out_sides[1] + column) * out_channels;
+                            let left = Columns(&packed[term..term + out_channels]);
+                            multiply(simd, &mut sums, &left, &dy[from..from + out_channels]);
+                        }
+                    }
+                    for (value, dx) in sums.into_iter().zip(dx) {
+                        store(simd, value, dx);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// The output that sees place `at`, counted with the zeros before, at place `tap` of its window.
+#[inline(always)]
+fn output(at: usize, tap: usize, stride: usize, outputs: usize) -> Option<usize> {
+    let start = at.checked_sub(tap)?;
+    let output = start / stride;
+    (start.is_multiple_of(stride) && output < outputs).then_some(output)
+}
+
+/// The gradient in front of the activation, its sums by channel, and it with rows and channels changed: `[panels of 16
+/// channels, blocks and places, rows, 16]`.
+struct Turn<'a> {
+    sizes: Conv,
+    y: Option<&'a [f32]>,
+    range: Range<usize>,
+    dy: &'a mut [f32],
+    to: Vec<&'a mut [f32]>,
+    sums: &'a mut [f32],
+}
+
+impl Task for Turn<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let channels = self.sizes.out_channels;
+        let (dy, zero) = (lanes_mut(self.dy), simd.splat(0.0));
+        if let Some(y) = self.y {
+            let y = lanes(&y[self.range.start * channels * LANES..]);
+            for (dy, y) in dy.iter_mut().zip(y) {
+                let (value, y) = (load(simd, dy), load(simd, y));
+                store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+            }
+        }
+        for (panel, (to, sums)) in self.to.iter_mut().zip(self.sums.chunks_exact_mut(LANES)).enumerate() {
+            let first = panel * LANES;
+            let count = LANES.min(channels - first);
+            let mut sum = [zero; 2];
+            for (from, to) in dy.chunks_exact(channels).zip(to.chunks_exact_mut(LANES * LANES)) {
+                let to = lanes_mut(to);
+                turn(simd, &from[first..first + count], to);
+                for row in to {
+                    let value = load(simd, row);
+                    sum = [simd.add(sum[0], value[0]), simd.add(sum[1], value[1])];
+                }
+            }
+            if let Some(sums) = sums.first_chunk_mut() {
+                store(simd, sum, sums);
+            }
+        }
+    }
+}
+
+/// Products of inputs and gradients: rows of `[panels of 16 channels out, window row, window column, channel in]`, 16 numbers
+/// each.
+struct Products<'a> {
+    sizes: Conv,
+    blocks: usize,
+    x: &'a [f32],
+    turned: &'a [f32],
+    range: Range<usize>,
+    to: &'a mut [f32],
+}
+
+impl Task for Products<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let (out_sides, terms, places) = (self.sizes.out_sides, self.sizes.terms(), self.sizes.places());
+        let to = lanes_mut(std::mem::take(&mut self.to));
+        to.fill([0.0; LANES]);
+        let wide = out_sides[1].min(PLACES);
+        let high = (PLACES / wide).max(1);
+        for block in 0..self.blocks {
+            let x = self.sizes.block(self.x, block);
+            let mut next = self.range.start;
+            let mut rest = &mut *to;
+            while next < self.range.end {
+                // The rows of this panel that are ours.
+                let (panel, first) = (next / terms, next % terms);
+                let count = (terms - first).min(self.range.end - next);
+                let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
+                let turned = lanes(&self.turned[(panel * self.blocks + block) * places * LANES * LANES..]);
+                for top in (0..out_sides[0]).step_by(high) {
+                    for left in (0..out_sides[1]).step_by(wide) {
+                        let rows = top..(top + high).min(out_sides[0]);
+                        let columns = left..(left + wide).min(out_sides[1]);
+                        for tile in 0..tile_count(count) {
+                            let (start, size) = tile_at(count, tile);
+                            let own = &mut own[start..start + size];
+                            self.tile(simd, x, turned, [rows.clone(), columns.clone()], first + start, own);
+                        }
+                    }
+                }
+                next += count;
+                rest = others;
+            }
+        }
+    }
+}
+
+impl Products<'_> {
+    /// Adds the products of some rows and columns of outputs to a tile.
+    #[inline(always)]
+    fn tile<S: Simd>(
+        &self,
+        simd: S,
+        x: &[Lane],
+        turned: &[Lane],
+        places: [Range<usize>; 2],
+        term: usize,
+        to: &mut [Lane],
+    ) {
+        let channels = self.sizes.channels;
+        let (tap, last) = (term / channels, (term + to.len() - 1) / channels);
+        for_rows!(to.len(), M => {
+            let mut sums: Tile<S, M> = std::array::from_fn(|row| load(simd, &to[row]));
+            match tap == last {
+                true => self.one_tap(simd, x, turned, places, term, &mut sums),
+                false => self.several_taps(simd, x, turned, places, term, &mut sums),
+            }
+            for (value, to) in sums.into_iter().zip(to) {
+                store(simd, value, to);
+            }
+        });
+    }
+
+    /// Where all rows of the tile are channels of one place of the window.
+    #[inline(always)]
+    fn one_tap<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        x: &[Lane],
+        turned: &[Lane],
+        [rows, columns]: [Range<usize>; 2],
+        term: usize,
+        sums: &mut Tile<S, M>,
+    ) {
+        let Conv { channels, sides, kernel, stride, before, out_sides, .. } = self.sizes;
+        let (tap, channel) = (term / channels, term % channels);
+        let (down, across) = (tap / kernel[1], tap % kernel[1]);
+        let (first, end) = seen(across, before[1], stride[1], sides[1], out_sides[1]);
+        let (top, bottom) = seen(down, before[0], stride[0], sides[0], out_sides[0]);
+        for row in rows.start.max(top)..rows.end.min(bottom) {
+            let from = (row * stride[0] + down - before[0]) * sides[1];
+            for left in columns.start.max(first)..columns.end.min(end) {
+                let from = (from + left * stride[1] + across - before[1]) * channels + channel;
+                let rows = Rows::<M>::new(x[from..from + M].as_flattened(), 0, LANES, LANES);
+                multiply(simd, sums, &rows, &turned[(row * out_sides[1] + left) * LANES..][..LANES]);
+            }
+        }
+    }
+
+    /// Where each row of the tile has a place of the window of its own.
+    #[inline(always)]
+    fn several_taps<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        x: &[Lane],
+        turned: &[Lane],
+        [rows, columns]: [Range<usize>; 2],
+        term: usize,
+        sums: &mut Tile<S, M>,
+    ) {
+        const ZERO: Lane = [0.0; LANES];
+        let taps: [[usize; 3]; M] = std::array::from_fn(|row| self.sizes.tap(term + row));
+        for row in rows {
+            for left in columns.clone() {
+                let seen = taps.map(|tap| &self.sizes.seen_at(x, [row, left], tap).unwrap_or(&ZERO)[..]);
+                let turned = &turned[(row * self.sizes.out_sides[1] + left) * LANES..][..LANES];
+                multiply(simd, sums, &Rows::<M>(seen), turned);
+            }
+        }
+    }
+}
+
+/// The outputs, from and to, for which place `tap` of the window lies inside the picture.
+#[inline(always)]
+fn seen(tap: usize, before: usize, stride: usize, side: usize, outputs: usize) -> (usize, usize) {
+    let first = before.saturating_sub(tap).div_ceil(stride);
+    let end = (side + before).saturating_sub(tap).div_ceil(stride).min(outputs);
+    (first.min(end), end)
+}
+
+/// Products in the order of the weights.
+struct Unpack<'a> {
+    sizes: Conv,
+    products: &'a [f32],
+    range: Range<usize>,
+    dw: &'a mut [f32],
+}
+
+impl Task for Unpack<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Conv { channels, kernel, .. } = self.sizes;
+        let (window, terms) = (kernel[0] * kernel[1], self.sizes.terms());
+        for (channel, dw) in self.range.zip(self.dw.chunks_exact_mut(terms)) {
+            let from = &lanes(self.products)[channel / LANES * terms..][..terms];
+            for (input, dw) in dw.chunks_exact_mut(window).enumerate() {
+                for (place, value) in dw.iter_mut().enumerate() {
+                    *value = from[place * channels + input][channel % LANES];
+                }
+            }
+        }
+    }
+}

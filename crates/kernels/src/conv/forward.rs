@@ -1,0 +1,119 @@
+//! Outputs of a convolution.
+
+use super::{Conv, FEW};
+use crate::parts::{cut, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Columns, Lane, Tile};
+use crate::tile::{for_rows, lanes_mut, multiply, splat, store, tile_at, tile_count};
+use crate::{LANES, Workers};
+use std::ops::Range;
+
+impl Conv {
+    /// `y = max(W * x + b, 0)`, or without the maximum: `x` `[blocks, height, width, channels, 16]`, `packed` from
+    /// [`Conv::pack_forward`], `bias` `[out_channels]`, `y` `[blocks, height', width', out_channels, 16]`.
+    pub fn forward(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        relu: bool,
+        y: &mut [f32],
+    ) {
+        let ranges = parts(self.blocks(y) * self.out_sides[0], workers.threads());
+        let pieces = cut(y, self.out_sides[1] * self.out_channels * LANES, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(y, rows)| Forward { sizes: *self, x, packed, bias, relu, rows, y }).collect());
+    }
+}
+
+struct Forward<'a> {
+    sizes: Conv,
+    x: &'a [f32],
+    packed: &'a [f32],
+    bias: Option<&'a [f32]>,
+    relu: bool,
+    /// Of the rows of all blocks' outputs.
+    rows: Range<usize>,
+    y: &'a mut [f32],
+}
+
+impl Task for Forward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let Conv { out_channels, out_sides, .. } = self.sizes;
+        let y = std::mem::take(&mut self.y);
+        for (row, y) in self.rows.clone().zip(y.chunks_exact_mut(out_sides[1] * out_channels * LANES)) {
+            let (block, top) = (row / out_sides[0], row % out_sides[0]);
+            let x = self.sizes.block(self.x, block);
+            match self.sizes.has_few_terms() {
+                true => self.row_of_few(simd, x, top, lanes_mut(y)),
+                false => self.row_of_many(simd, x, top, lanes_mut(y)),
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// One row of outputs, `[width', out_channels]`, tile by tile: a tile of weights stays in the cache.
+    #[inline(always)]
+    fn row_of_many<S: Simd>(&self, simd: S, x: &[Lane], top: usize, y: &mut [Lane]) {
+        let Conv { channels, sides: [_, width], out_channels, kernel, stride, before, .. } = self.sizes;
+        let terms = self.sizes.terms();
+        let (above, below) = self.sizes.inside(0, top);
+        for tile in 0..tile_count(out_channels) {
+            let (start, size) = tile_at(out_channels, tile);
+            let packed = &self.packed[start * terms..(start + size) * terms];
+            for_rows!(size, M => {
+                let packed = packed.as_chunks::<M>().0;
+                for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
+                    let mut sums = self.first::<S, M>(simd, start);
+                    let (first, end) = self.sizes.inside(1, left);
+                    let column = (left * stride[1] + first).wrapping_sub(before[1]);
+                    for down in above..if first < end { below } else { above } {
+                        let from = ((top * stride[0] + down - before[0]) * width + column) * channels;
+                        let term = (down * kernel[1] + first) * channels;
+                        let count = (end - first) * channels;
+                        multiply(simd, &mut sums, &Columns(&packed[term..term + count]), &x[from..from + count]);
+                    }
+                    self.put(simd, sums, &mut y[start..start + M]);
+                }
+            });
+        }
+    }
+
+    /// One row of outputs, place by place: the window is copied once for all tiles.
+    #[inline(always)]
+    fn row_of_few<S: Simd>(&self, simd: S, x: &[Lane], top: usize, y: &mut [Lane]) {
+        let (terms, out_channels) = (self.sizes.terms(), self.sizes.out_channels);
+        let mut window = [[0.0; LANES]; FEW];
+        let window = &mut window[..terms];
+        for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
+            self.sizes.gather(x, top, left, window);
+            for tile in 0..tile_count(out_channels) {
+                let (start, size) = tile_at(out_channels, tile);
+                let packed = &self.packed[start * terms..(start + size) * terms];
+                for_rows!(size, M => {
+                    let mut sums = self.first::<S, M>(simd, start);
+                    multiply(simd, &mut sums, &Columns(packed.as_chunks::<M>().0), window);
+                    self.put(simd, sums, &mut y[start..start + M]);
+                });
+            }
+        }
+    }
+
+    /// What sums begin with.
+    #[inline(always)]
+    fn first<S: Simd, const M: usize>(&self, simd: S, start: usize) -> Tile<S, M> {
+        match self.bias {
+            Some(bias) => splat(simd, |row| bias[start + row]),
+            None => splat(simd, |_| 0.0),
+        }
+    }
+
+    #[inline(always)]
+    fn put<S: Simd, const M: usize>(&self, simd: S, sums: Tile<S, M>, y: &mut [Lane]) {
+        for ([low, high], y) in sums.into_iter().zip(y) {
+            store(simd, if self.relu { [simd.relu(low), simd.relu(high)] } else { [low, high] }, y);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A convolution with few terms, its activation and a max-pool behind it in one pass: only the largest values and where they
+//! were are kept. In front of a network this is most of the memory that a step would touch.
+
+use super::Conv;
+use crate::linear::turn;
+use crate::parts::{cut, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Columns, Lane, Rows, Tile};
+use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
+use crate::{LANES, MaxPool, Workers};
+use std::ops::Range;
+
+/// Most places of a pool's window.
+const PLACES: usize = 4;
+
+/// A convolution, `max(·, 0)` and a max-pool whose windows do not overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PooledConv {
+    conv: Conv,
+    pool: MaxPool,
+}
+
+impl PooledConv {
+    /// Both together, where this pays: few terms, small windows of the pool that do not overlap and lie inside.
+    pub fn new(conv: Conv, pool: MaxPool) -> Option<PooledConv> {
+        let inside = (0..2).all(|side| pool.out_sides[side] * pool.kernel[side] <= conv.out_sides[side]);
+        let apart = pool.stride == pool.kernel && pool.before == [0, 0] && pool.kernel[0] * pool.kernel[1] <= PLACES;
+        let fits = pool.sides == conv.out_sides && pool.channels == conv.out_channels;
+        (conv.has_few_terms() && inside && apart && fits).then_some(PooledConv { conv, pool })
+    }
+
+    /// The convolution.
+    pub fn conv(&self) -> &Conv {
+        &self.conv
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &MaxPool {
+        &self.pool
+    }
+
+    /// Numbers of scratch memory that [`PooledConv::backward_weights`] needs for so many threads.
+    pub fn scratch(&self, threads: usize) -> usize {
+        threads * self.conv.panels() * (self.conv.terms() + 1) * LANES
+    }
+
+    /// `y` and `winners` as [`MaxPool::forward`] gives them after [`Conv::forward`] with `max(·, 0)`.
+    pub fn forward(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+        winners: &mut [f32],
+    ) {
+        let size = self.pool.out_sides[1] * self.pool.channels * LANES;
+        let ranges = parts(y.len() / size, workers.threads());
+        let pieces = cut(y, size, &ranges).into_iter().zip(cut(winners, size, &ranges)).zip(ranges);
+        workers.run(
+            pieces.map(|((y, winners), rows)| Forward { sizes: *self, x, packed, bias, rows, y, winners }).collect(),
+        );
+    }
+
+    /// The gradients of weight and bias from `dy`, the gradient behind the pool; `scratch` has [`PooledConv::scratch`]
+    /// numbers.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward_weights(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        y: &[f32],
+        winners: &[f32],
+        dy: &[f32],
+        scratch: &mut [f32],
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
+        let Conv { channels, out_channels, kernel, .. } = self.conv;
+        let (panels, terms) = (self.conv.panels(), self.conv.terms());
+        let size = self.pool.out_sides[1] * out_channels * LANES;
+        let ranges = parts(y.len() / size, workers.threads());
+        let each = panels * (terms + 1) * LANES;
+        let sums = &mut scratch[..ranges.len() * each];
+        let pieces = sums.chunks_exact_mut(each).zip(ranges);
+        workers.run(pieces.map(|(sums, rows)| Back { sizes: *self, x, y, winners, dy, rows, sums }).collect());
+        // Of each panel the sums of the bias come behind those of the terms.
+        let total = |channel: usize, term: usize| -> f32 {
+            let at = (channel / LANES * (terms + 1) + term) * LANES + channel % LANES;
+            sums.chunks_exact(each).map(|own| own[at]).sum()
+        };
+        let window = kernel[0] * kernel[1];
+        for (channel, dw) in dw.chunks_exact_mut(terms).enumerate() {
+            for (at, value) in dw.iter_mut().enumerate() {
+                *value = total(channel, at % window * channels + at / window);
+            }
+        }
+        if let Some(db) = db {
+            db.iter_mut().enumerate().for_each(|(channel, value)| *value = total(channel, terms));
+        }
+    }
+}
+
+struct Forward<'a> {
+    sizes: PooledConv,
+    x: &'a [f32],
+    packed: &'a [f32],
+    bias: Option<&'a [f32]>,
+    rows: Range<usize>,
+    y: &'a mut [f32],
+    winners: &'a mut [f32],
+}
+
+impl Task for Forward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let PooledConv { conv, pool } = self.sizes;
+        let (terms, channels) = (conv.terms(), conv.out_channels);
+        let size = pool.out_sides[1] * channels * LANES;
+        let mut window = [[0.0; LANES]; super::FEW];
+        let window = &mut window[..terms];
+        let places = pool.kernel[0] * pool.kernel[1];
+        let pieces = self.y.chunks_exact_mut(size).zip(self.winners.chunks_exact_mut(size));
+        for (row, (y, winners)) in self.rows.zip(pieces) {
+            let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
+            let x = conv.block(self.x, block);
+            let pixels = lanes_mut(y).chunks_exact_mut(channels).zip(lanes_mut(winners).chunks_exact_mut(channels));
+            for (left, (y, winners)) in pixels.enumerate() {
+                for place in 0..places {
+                    let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
+                    conv.gather(x, top * pool.kernel[0] + down, left * pool.kernel[1] + across, window);
+                    let here = simd.splat(place as f32);
+                    for tile in 0..tile_count(channels) {
+                        let (start, size) = tile_at(channels, tile);
+                        let packed = &self.packed[start * terms..(start + size) * terms];
+                        for_rows!(size, M => {
+                            let mut sums: Tile<S, M> = match self.bias {
+                                Some(bias) => splat(simd, |row| bias[start + row]),
+                                None => splat(simd, |_| 0.0),
+                            };
+                            multiply(simd, &mut sums, &Columns(packed.as_chunks::<M>().0), window);
+                            let to = y[start..start + M].iter_mut().zip(&mut winners[start..start + M]);
+                            for (mut value, (y, winner)) in sums.into_iter().zip(to) {
+                                let mut best = [here; 2];
+                                if place > 0 {
+                                    let (most, taps) = (load(simd, y), load(simd, winner));
+                                    let above = |x: [S::V; 2], y: [S::V; 2]| {
+                                        std::array::from_fn(|at| simd.select_above(value[at], most[at], x[at], y[at]))
+                                    };
+                                    (best, value) = (above(best, taps), above(value, most));
+                                }
+                                if place + 1 == places {
+                                    value = value.map(|value| simd.relu(value));
+                                }
+                                store(simd, value, y);
+                                store(simd, best, winner);
+                            }
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Back<'a> {
+    sizes: PooledConv,
+    x: &'a [f32],
+    y: &'a [f32],
+    winners: &'a [f32],
+    dy: &'a [f32],
+    rows: Range<usize>,
+    /// `[panels, terms and bias, 16]`.
+    sums: &'a mut [f32],
+}
+
+impl Task for Back<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        const ZERO: Lane = [0.0; LANES];
+        let PooledConv { conv, pool } = self.sizes;
+        let (terms, channels, zero) = (conv.terms(), conv.out_channels, simd.splat(0.0));
+        let sums = lanes_mut(self.sums);
+        sums.fill(ZERO);
+        let places = pool.kernel[0] * pool.kernel[1];
+        let size = pool.out_sides[1] * channels;
+        for row in self.rows {
+            let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
+            let x = conv.block(self.x, block);
+            let [y, winners, dy] = [self.y, self.winners, self.dy].map(|from| &lanes(from)[row * size..][..size]);
+            for left in 0..pool.out_sides[1] {
+                for (panel, sums) in sums.chunks_exact_mut(terms + 1).enumerate() {
+                    let first = left * channels + panel * LANES;
+                    let own = first..first + LANES.min(channels - panel * LANES);
+                    let (mut masked, mut slopes, mut taps) = ([ZERO; LANES], [ZERO; LANES], [ZERO; LANES]);
+                    for ((dy, y), masked) in dy[own.clone()].iter().zip(&y[own.clone()]).zip(&mut masked) {
+                        let (dy, y) = (load(simd, dy), load(simd, y));
+                        store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, dy[at], zero)), masked);
+                    }
+                    turn(simd, &masked, &mut slopes);
+                    turn(simd, &winners[own], &mut taps);
+                    // The gradient at each place of the pool's window.
+                    let mut right = [[ZERO; LANES]; PLACES];
+                    for (place, right) in right.iter_mut().enumerate().take(places) {
+                        let here = simd.splat(place as f32);
+                        for ((slope, tap), to) in slopes.iter().zip(&taps).zip(right) {
+                            let (slope, tap) = (load(simd, slope), load(simd, tap));
+                            store(simd, std::array::from_fn(|at| simd.keep_equal(tap[at], here, slope[at])), to);
+                        }
+                    }
+                    let mut bias = load(simd, &sums[terms]);
+                    for slope in &slopes {
+                        let slope = load(simd, slope);
+                        bias = [simd.add(bias[0], slope[0]), simd.add(bias[1], slope[1])];
+                    }
+                    store(simd, bias, &mut sums[terms]);
+                    for tile in 0..tile_count(terms) {
+                        let (start, size) = tile_at(terms, tile);
+                        for_rows!(size, M => {
+                            let mut tile: Tile<S, M> = std::array::from_fn(|row| load(simd, &sums[start + row]));
+                            let taps: [[usize; 3]; M] = std::array::from_fn(|row| conv.tap(start + row));
+                            for (place, right) in right.iter().enumerate().take(places) {
+                                let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
+                                let at = [top * pool.kernel[0] + down, left * pool.kernel[1] + across];
+                                let rows = Rows::<M>(taps.map(|tap| &conv.seen_at(x, at, tap).unwrap_or(&ZERO)[..]));
+                                multiply(simd, &mut tile, &rows, right);
+                            }
+                            for (value, to) in tile.into_iter().zip(&mut sums[start..start + M]) {
+                                store(simd, value, to);
+                            }
+                        });
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Dense layers: `y = W x + b`, `W` `[units, features]`, and both of its gradients. The products are tiles of numbers of
+//! `W`, which stays as it is in memory, and blocks of rows.
+
+use crate::parts::{cut, cut_blocks, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Rows, Strided, Tile};
+use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count, transpose};
+use crate::{LANES, Workers};
+use std::ops::Range;
+
+/// Terms that are added while a piece of the input stays in the first cache: 16 KiB of it.
+const TERMS: usize = 256;
+
+/// Units whose weights for 32 features are copied at once: 16 KiB.
+const UNITS: usize = 128;
+
+/// Weights from which on threads share a layer's units and not the rows of the batch: 256 KiB.
+const MANY: usize = 1 << 16;
+
+/// The sizes of a dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Numbers in.
+    pub features: usize,
+    /// Numbers out.
+    pub units: usize,
+}
+
+/// A contiguous part of the outputs of one block.
+struct Piece<'a> {
+    block: usize,
+    range: Range<usize>,
+    to: &'a mut [f32],
+}
+
+impl Linear {
+    /// `y = max(W x + b, 0)`, or without the maximum: `x` `[blocks, features, 16]`, `weights` `[units, features]`, `bias`
+    /// `[units]`, `y` `[blocks, units, 16]`.
+    pub fn forward(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        relu: bool,
+        y: &mut [f32],
+    ) {
+        let pieces = self.deal(workers, y, self.units);
+        workers
+            .run(pieces.into_iter().map(|pieces| Forward { sizes: *self, x, weights, bias, relu, pieces }).collect());
+    }
+
+    /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`.
+    pub fn backward_input(&self, workers: &Workers, dy: &[f32], weights: &[f32], add: bool, dx: &mut [f32]) {
+        let pieces = self.deal(workers, dx, self.features);
+        workers.run(pieces.into_iter().map(|pieces| Input { sizes: *self, dy, weights, add, pieces }).collect());
+    }
+
+    /// Numbers of scratch memory that [`Linear::backward_weights`] needs.
+    pub fn scratch(&self, blocks: usize) -> usize {
+        self.features.next_multiple_of(LANES) * blocks * LANES
+    }
+
+    /// `dW = dy xᵀ` and `db = Σ dy`; `scratch` has [`Linear::scratch`] numbers.
+    pub fn backward_weights(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        dy: &[f32],
+        scratch: &mut [f32],
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
+        let Linear { features, units } = *self;
+        let blocks = x.len() / (features * LANES);
+        let panels = features.div_ceil(LANES);
+        let scratch = &mut scratch[..self.scratch(blocks)];
+        let ranges = parts(panels, workers.threads());
+        let pieces = cut(scratch, blocks * LANES * LANES, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(to, panels)| Turn { features, blocks, x, panels, to }).collect());
+        let ranges = parts(units, workers.threads());
+        let mut biases: Vec<Option<&mut [f32]>> = match db {
+            Some(db) => cut(db, 1, &ranges).into_iter().map(Some).collect(),
+            None => ranges.iter().map(|_| None).collect(),
+        };
+        let turned = &*scratch;
+        let pieces = cut(dw, features, &ranges).into_iter().zip(biases.drain(..)).zip(ranges);
+        workers
+            .run(pieces.map(|((dw, db), range)| Weights { sizes: *self, blocks, turned, dy, range, dw, db }).collect());
+    }
+
+    /// For each thread its pieces of `[blocks, count, 16]`.
+    fn deal<'a>(&self, workers: &Workers, values: &'a mut [f32], count: usize) -> Vec<Vec<Piece<'a>>> {
+        let blocks = values.len() / (count * LANES);
+        if self.features * self.units >= MANY || blocks < workers.threads() {
+            let ranges = parts(count, workers.threads());
+            let pieces = cut_blocks(values, blocks, LANES, &ranges);
+            let piece = |(block, to), range: &Range<usize>| Piece { block, range: range.clone(), to };
+            return pieces
+                .into_iter()
+                .zip(&ranges)
+                .map(|(own, range)| own.into_iter().enumerate().map(|each| piece(each, range)).collect())
+                .collect();
+        }
+        let ranges = parts(blocks, workers.threads());
+        let pieces = cut(values, count * LANES, &ranges).into_iter().zip(ranges);
+        pieces
+            .map(|(own, range)| {
+                let each = own.chunks_exact_mut(count * LANES).zip(range);
+                each.map(|(to, block)| Piece { block, range: 0..count, to }).collect()
+            })
+            .collect()
+    }
+}
+
+struct Forward<'a> {
+    sizes: Linear,
+    x: &'a [f32],
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+    relu: bool,
+    pieces: Vec<Piece<'a>>,
+}
+
+impl Task for Forward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Linear { features, .. } = self.sizes;
+        let mut pieces = self.pieces;
+        for first in (0..features).step_by(TERMS) {
+            let count = TERMS.min(features - first);
+            let (begins, ends) = (first == 0, first + count == features);
+            for piece in &mut pieces {
+                let from = (piece.block * features + first) * LANES;
+                let right = lanes(&self.x[from..from + count * LANES]);
+                let to = lanes_mut(piece.to);
+                for tile in 0..tile_count(piece.range.len()) {
+                    let (start, rows) = tile_at(piece.range.len(), tile);
+                    let unit = piece.range.start + start;
+                    for_rows!(rows, M => {
+                        let mut sums: Tile<S, M> = match (begins, self.bias) {
+                            (false, _) => std::array::from_fn(|row| load(simd, &to[start + row])),
+                            (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
+                            (true, None) => splat(simd, |_| 0.0),
+                        };
+                        let left = Rows::<M>::new(self.weights, unit * features + first, features, count);
+                        multiply(simd, &mut sums, &left, right);
+                        for (row, [low, high]) in sums.into_iter().enumerate() {
+                            let value = if ends && self.relu { [simd.relu(low), simd.relu(high)] } else { [low, high] };
+                            store(simd, value, &mut to[start + row]);
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+struct Input<'a> {
+    sizes: Linear,
+    dy: &'a [f32],
+    weights: &'a [f32],
+    add: bool,
+    pieces: Vec<Piece<'a>>,
+}
+
+impl Task for Input<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Linear { features, units } = self.sizes;
+        let mut pieces = self.pieces;
+        let Some(range) = pieces.first().map(|piece| piece.range.clone()) else { return };
+        let mut panels = [[[0.0; LANES]; UNITS]; 2];
+        for first in (0..units).step_by(UNITS) {
+            let count = UNITS.min(units - first);
+            let begins = first == 0 && !self.add;
+            // Two lines of a row of weights at once: the processor fetches them in pairs.
+            for start in (0..range.len()).step_by(2 * LANES) {
+                for (unit, row) in self.weights.chunks_exact(features).skip(first).take(count).enumerate() {
+                    let row = &row[range.start + start..range.end];
+                    for (panel, row) in panels.iter_mut().zip(row.chunks(LANES)) {
+                        match row.first_chunk() {
+                            Some(row) => panel[unit] = *row,
+                            None => panel[unit][..row.len()].copy_from_slice(row),
+                        }
+                    }
+                }
+                for piece in &mut pieces {
+                    let from = (piece.block * units + first) * LANES;
+                    let right = lanes(&self.dy[from..from + count * LANES]);
+                    let to = lanes_mut(piece.to);
+                    for (panel, to) in panels.iter().zip(to[start..].chunks_mut(LANES)) {
+                        let left = panel[..count].as_flattened();
+                        for tile in 0..tile_count(to.len()) {
+                            let (start, rows) = tile_at(to.len(), tile);
+                            for_rows!(rows, M => {
+                                let mut sums: Tile<S, M> = match begins {
+                                    false => std::array::from_fn(|row| load(simd, &to[start + row])),
+                                    true => splat(simd, |_| 0.0),
+                                };
+                                multiply(simd, &mut sums, &Strided { from: &left[start..], stride: LANES }, right);
+                                for (value, to) in sums.into_iter().zip(&mut to[start..start + M]) {
+                                    store(simd, value, to);
+                                }
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `x` with rows and features changed: `[panels of 16 features, rows, 16]`.
+struct Turn<'a> {
+    features: usize,
+    blocks: usize,
+    x: &'a [f32],
+    panels: Range<usize>,
+    to: &'a mut [f32],
+}
+
+impl Task for Turn<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (panel, to) in self.panels.zip(self.to.chunks_exact_mut(self.blocks * LANES * LANES)) {
+            let first = panel * LANES;
+            let count = LANES.min(self.features - first);
+            for (block, to) in to.chunks_exact_mut(LANES * LANES).enumerate() {
+                let from = lanes(&self.x[(block * self.features + first) * LANES..][..count * LANES]);
+                turn(simd, from, lanes_mut(to));
+            }
+        }
+    }
+}
+
+/// Rows and columns of up to 16 lanes change places; lanes that are missing are zeros.
+#[inline(always)]
+pub(crate) fn turn<S: Simd>(simd: S, from: &[[f32; LANES]], to: &mut [[f32; LANES]]) {
+    let Some(to) = to.first_chunk_mut() else { return };
+    match from.first_chunk() {
+        Some(from) => transpose(simd, from, to),
+        None => {
+            let mut whole = [[0.0; LANES]; LANES];
+            whole[..from.len()].copy_from_slice(from);
+            transpose(simd, &whole, to);
+        }
+    }
+}
+
+struct Weights<'a> {
+    sizes: Linear,
+    blocks: usize,
+    turned: &'a [f32],
+    dy: &'a [f32],
+    range: Range<usize>,
+    dw: &'a mut [f32],
+    db: Option<&'a mut [f32]>,
+}
+
+impl Task for Weights<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Linear { features, units } = self.sizes;
+        let rows_of = self.blocks * LANES * LANES;
+        for tile in 0..tile_count(self.range.len()) {
+            let (start, rows) = tile_at(self.range.len(), tile);
+            let unit = self.range.start + start;
+            for_rows!(rows, M => {
+                for (panel, right) in self.turned.chunks_exact(rows_of).enumerate() {
+                    let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
+                    for (block, right) in right.chunks_exact(LANES * LANES).enumerate() {
+                        let left = Rows::<M>::new(self.dy, (block * units + unit) * LANES, LANES, LANES);
+                        multiply(simd, &mut sums, &left, lanes(right));
+                    }
+                    let first = panel * LANES;
+                    for (row, value) in sums.into_iter().enumerate() {
+                        let to = &mut self.dw[(start + row) * features + first..(start + row + 1) * features];
+                        match to.first_chunk_mut::<LANES>() {
+                            Some(to) => store(simd, value, to),
+                            None => {
+                                let mut whole = [0.0; LANES];
+                                store(simd, value, &mut whole);
+                                to.copy_from_slice(&whole[..to.len()]);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+        if let Some(db) = self.db {
+            for (unit, sum) in self.range.zip(db) {
+                let mut sums = [simd.splat(0.0); 2];
+                for block in 0..self.blocks {
+                    for lane in lanes(&self.dy[(block * units + unit) * LANES..][..LANES]) {
+                        let value = load(simd, lane);
+                        sums = [simd.add(sums[0], value[0]), simd.add(sums[1], value[1])];
+                    }
+                }
+                *sum = simd.sum(simd.add(sums[0], sums[1]));
+            }
+        }
+    }
+}

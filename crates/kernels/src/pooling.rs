@@ -1,0 +1,212 @@
+//! The largest value of each window, and means over all places.
+
+use crate::parts::{cut, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::{LANES, Workers};
+use std::ops::Range;
+
+/// The sizes of a max-pool: windows over pictures of so many channels. Places outside never win, and each window has one
+/// inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool {
+    /// Channels in and out.
+    pub channels: usize,
+    /// Height and width in.
+    pub sides: [usize; 2],
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Steps of the window.
+    pub stride: [usize; 2],
+    /// Places above and to the left that never win.
+    pub before: [usize; 2],
+    /// Height and width out.
+    pub out_sides: [usize; 2],
+}
+
+impl MaxPool {
+    /// `y`, the largest values, and `winners`, which place of its window each is, row-major from 0; of equal ones the first.
+    /// `x` `[blocks, height, width, channels, 16]`, `y` and `winners` `[blocks, height', width', channels, 16]`.
+    pub fn forward(&self, workers: &Workers, x: &[f32], y: &mut [f32], winners: &mut [f32]) {
+        let size = self.out_sides[1] * self.channels * LANES;
+        let ranges = parts(y.len() / size, workers.threads());
+        let pieces = cut(y, size, &ranges).into_iter().zip(cut(winners, size, &ranges)).zip(ranges);
+        workers.run(pieces.map(|((y, winners), rows)| Forward { sizes: *self, x, rows, y, winners }).collect());
+    }
+
+    /// `dx`, or added to `dx`: every gradient goes to the place that won.
+    pub fn backward(&self, workers: &Workers, dy: &[f32], winners: &[f32], add: bool, dx: &mut [f32]) {
+        let size = self.sides[1] * self.channels * LANES;
+        let ranges = parts(dx.len() / size, workers.threads());
+        let pieces = cut(dx, size, &ranges).into_iter().zip(ranges);
+        workers.run(pieces.map(|(dx, rows)| Backward { sizes: *self, dy, winners, add, rows, dx }).collect());
+    }
+}
+
+struct Forward<'a> {
+    sizes: MaxPool,
+    x: &'a [f32],
+    rows: Range<usize>,
+    y: &'a mut [f32],
+    winners: &'a mut [f32],
+}
+
+impl Task for Forward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let MaxPool { channels, sides, kernel, stride, before, out_sides } = self.sizes;
+        let size = out_sides[1] * channels * LANES;
+        let pieces = self.y.chunks_exact_mut(size).zip(self.winners.chunks_exact_mut(size));
+        for (row, (y, winners)) in self.rows.zip(pieces) {
+            let (block, top) = (row / out_sides[0], row % out_sides[0]);
+            let x = lanes(&self.x[block * sides[0] * sides[1] * channels * LANES..]);
+            let places = lanes_mut(y).chunks_exact_mut(channels).zip(lanes_mut(winners).chunks_exact_mut(channels));
+            for (left, (y, winners)) in places.enumerate() {
+                let mut is_first = true;
+                for down in 0..kernel[0] {
+                    let row = (top * stride[0] + down).wrapping_sub(before[0]);
+                    for across in 0..kernel[1] {
+                        let column = (left * stride[1] + across).wrapping_sub(before[1]);
+                        if row >= sides[0] || column >= sides[1] {
+                            continue;
+                        }
+                        let x = &x[(row * sides[1] + column) * channels..][..channels];
+                        let tap = simd.splat((down * kernel[1] + across) as f32);
+                        for ((x, y), winner) in x.iter().zip(&mut *y).zip(&mut *winners) {
+                            let value = load(simd, x);
+                            if is_first {
+                                store(simd, value, y);
+                                store(simd, [tap; 2], winner);
+                                continue;
+                            }
+                            let (most, taps) = (load(simd, y), load(simd, winner));
+                            let above = |x: [S::V; 2], y: [S::V; 2]| {
+                                std::array::from_fn(|at| simd.select_above(value[at], most[at], x[at], y[at]))
+                            };
+                            store(simd, above(value, most), y);
+                            store(simd, above([tap; 2], taps), winner);
+                        }
+                        is_first = false;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a> {
+    sizes: MaxPool,
+    dy: &'a [f32],
+    winners: &'a [f32],
+    add: bool,
+    rows: Range<usize>,
+    dx: &'a mut [f32],
+}
+
+impl Task for Backward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let MaxPool { channels, sides, kernel, stride, before, out_sides } = self.sizes;
+        let size = out_sides[0] * out_sides[1] * channels * LANES;
+        for (row, dx) in self.rows.zip(self.dx.chunks_exact_mut(sides[1] * channels * LANES)) {
+            let (block, top) = (row / sides[0], row % sides[0]);
+            let dy = lanes(&self.dy[block * size..][..size]);
+            let winners = lanes(&self.winners[block * size..][..size]);
+            for (left, dx) in lanes_mut(dx).chunks_exact_mut(channels).enumerate() {
+                if !self.add {
+                    dx.fill([0.0; LANES]);
+                }
+                for down in 0..kernel[0] {
+                    let Some(row) = window(top + before[0], down, stride[0], out_sides[0]) else { continue };
+                    for across in 0..kernel[1] {
+                        let Some(column) = window(left + before[1], across, stride[1], out_sides[1]) else { continue };
+                        let from = (row * out_sides[1] + column) * channels;
+                        let tap = simd.splat((down * kernel[1] + across) as f32);
+                        let pairs = dy[from..from + channels].iter().zip(&winners[from..from + channels]);
+                        for ((dy, winner), dx) in pairs.zip(&mut *dx) {
+                            let (dy, winner, old) = (load(simd, dy), load(simd, winner), load(simd, dx));
+                            let sum = |at: usize| simd.add(old[at], simd.keep_equal(winner[at], tap, dy[at]));
+                            store(simd, [sum(0), sum(1)], dx);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The window that has place `at`, counted with those before, as its place `tap`.
+#[inline(always)]
+fn window(at: usize, tap: usize, stride: usize, windows: usize) -> Option<usize> {
+    let start = at.checked_sub(tap)?;
+    let window = start / stride;
+    (start.is_multiple_of(stride) && window < windows).then_some(window)
+}
+
+/// `y = mean over places of x`: `x` `[blocks, places, channels, 16]`, `y` `[blocks, channels, 16]`.
+pub fn global_mean(workers: &Workers, x: &[f32], places: usize, channels: usize, y: &mut [f32]) {
+    let ranges = parts(y.len() / (channels * LANES), workers.threads());
+    let pieces = cut(y, channels * LANES, &ranges).into_iter().zip(ranges);
+    workers.run(pieces.map(|(y, blocks)| Mean { x, places, channels, blocks, y }).collect());
+}
+
+/// The gradient of [`global_mean`], into or added to `dx`.
+pub fn global_mean_backward(workers: &Workers, dy: &[f32], places: usize, channels: usize, add: bool, dx: &mut [f32]) {
+    let ranges = parts(dx.len() / (channels * LANES), workers.threads());
+    let pieces = cut(dx, channels * LANES, &ranges).into_iter().zip(ranges);
+    workers.run(pieces.map(|(dx, range)| Spread { dy, places, channels, add, range, dx }).collect());
+}
+
+struct Mean<'a> {
+    x: &'a [f32],
+    places: usize,
+    channels: usize,
+    blocks: Range<usize>,
+    y: &'a mut [f32],
+}
+
+impl Task for Mean<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let size = self.places * self.channels * LANES;
+        let share = simd.splat(1.0 / self.places as f32);
+        for (block, y) in self.blocks.zip(self.y.chunks_exact_mut(self.channels * LANES)) {
+            let (x, y) = (lanes(&self.x[block * size..][..size]), lanes_mut(y));
+            y.fill([0.0; LANES]);
+            for place in x.chunks_exact(self.channels) {
+                for (x, y) in place.iter().zip(&mut *y) {
+                    let (value, sum) = (load(simd, x), load(simd, y));
+                    store(simd, [simd.add(sum[0], value[0]), simd.add(sum[1], value[1])], y);
+                }
+            }
+            y.iter_mut().for_each(|y| store(simd, load(simd, y).map(|sum| simd.mul(share, sum)), y));
+        }
+    }
+}
+
+struct Spread<'a> {
+    dy: &'a [f32],
+    places: usize,
+    channels: usize,
+    add: bool,
+    range: Range<usize>,
+    dx: &'a mut [f32],
+}
+
+impl Task for Spread<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let share = simd.splat(1.0 / self.places as f32);
+        for (at, dx) in self.range.zip(self.dx.chunks_exact_mut(self.channels * LANES)) {
+            let dy: &[Lane] = &lanes(self.dy)[at / self.places * self.channels..];
+            for (dy, dx) in dy.iter().zip(lanes_mut(dx)) {
+                let (dy, old) = (load(simd, dy), load(simd, dx));
+                let value = |at: usize| match self.add {
+                    true => simd.fma(share, dy[at], old[at]),
+                    false => simd.mul(share, dy[at]),
+                };
+                store(simd, [value(0), value(1)], dx);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Threads that stay: work is handed out as one part for each, the same part always to the same thread, and the call
+//! returns when all parts are done. A thread that waits spins for a while, gives way for a while, and then sleeps.
+
+use super::{Level, Task};
+use lepton_core::{Error, ErrorCode, Result};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
+
+/// Looks at the other side before a waiting thread gives its core away: a fraction of a millisecond.
+const SPINS: usize = 1 << 14;
+
+/// How often it gives its core away before it sleeps.
+const YIELDS: usize = 64;
+
+/// The threads of a training step; the caller of [`Workers::run`] is the first of them.
+pub struct Workers {
+    level: Level,
+    shared: Arc<Shared>,
+    others: Vec<Other>,
+    /// One caller at a time.
+    turn: Mutex<()>,
+}
+
+/// One thread besides the caller.
+struct Other {
+    thread: Thread,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// What the threads look at.
+struct Shared {
+    /// Counts the rounds of work that were handed out.
+    round: AtomicUsize,
+    /// Threads that have not yet finished the round.
+    busy: AtomicUsize,
+    job: Mutex<Job>,
+    /// Whether a part of the round panicked.
+    failed: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// The work of a round: what thread `index` does is `call(data, index)`.
+#[derive(Clone, Copy)]
+struct Job {
+    data: *const (),
+    call: unsafe fn(*const (), usize),
+}
+
+// SAFETY: the pointer is to a closure that is `Sync` and outlives the round, which `Workers::each` sees to.
+unsafe impl Send for Job {}
+
+unsafe fn nothing(_: *const (), _: usize) {}
+
+impl Workers {
+    /// `threads` threads, the caller included, that use `level`'s instructions.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Config`] for no thread, [`ErrorCode::Io`] when a thread cannot be started.
+    pub fn new(threads: usize, level: Level) -> Result<Workers> {
+        if threads == 0 {
+            return Err(Error::new(ErrorCode::Config, "a training step needs at least one thread").at_key("threads"));
+        }
+        let shared = Arc::new(Shared {
+            round: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            job: Mutex::new(Job { data: std::ptr::null(), call: nothing }),
+            failed: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let mut workers = Workers { level, shared, others: Vec::new(), turn: Mutex::new(()) };
+        for index in 1..threads {
+            let shared = Arc::clone(&workers.shared);
+            let handle = std::thread::Builder::new()
+                .name(format!("step-{index}"))
+                .spawn(move || work(&shared, index))
+                .map_err(|source| Error::new(ErrorCode::Io, format!("cannot start {threads} threads: {source}")))?;
+            workers.others.push(Other { thread: handle.thread().clone(), handle: Some(handle) });
+        }
+        Ok(workers)
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.others.len() + 1
+    }
+
+    /// The instructions that they use.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Runs part `i` on thread `i`. There are at most as many parts as threads.
+    pub(crate) fn run<T: Task>(&self, parts: Vec<T>) {
+        debug_assert!(parts.len() <= self.threads());
+        if parts.len() <= 1 {
+            parts.into_iter().for_each(|part| self.level.run(part));
+            return;
+        }
+        let parts: Vec<Mutex<Option<T>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+        self.each(&|index| {
+            let part = parts.get(index).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
+            if let Some(part) = part {
+                self.level.run(part);
+            }
+        });
+    }
+
+    /// Calls `of(i)` on each thread `i` and waits for all.
+    fn each<F: Fn(usize) + Sync>(&self, of: &F) {
+        unsafe fn call<F: Fn(usize) + Sync>(data: *const (), index: usize) {
+            // SAFETY: `data` is the `of` of a call of `each` that has not returned.
+            unsafe { (*data.cast::<F>())(index) };
+        }
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = &*self.shared;
+        *shared.job.lock().unwrap_or_else(PoisonError::into_inner) =
+            Job { data: std::ptr::from_ref(of).cast(), call: call::<F> };
+        shared.busy.store(self.others.len(), Ordering::Relaxed);
+        shared.round.fetch_add(1, Ordering::Release);
+        self.others.iter().for_each(|other| other.thread.unpark());
+        // The borrow ends when all threads are done, also where this one's part panics: the guard waits for them.
+        let waiting = AwaitOthers(shared);
+        of(0);
+        drop(waiting);
+        if shared.failed.swap(false, Ordering::Relaxed) {
+            std::panic::resume_unwind(Box::new("a part of a training step panicked"));
+        }
+    }
+}
+
+/// Waits for the other threads when it is dropped.
+struct AwaitOthers<'a>(&'a Shared);
+
+impl Drop for AwaitOthers<'_> {
+    fn drop(&mut self) {
+        let mut looks = 0;
+        while self.0.busy.load(Ordering::Acquire) > 0 {
+            if looks < SPINS {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+            looks += 1;
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        for other in &mut self.others {
+            other.thread.unpark();
+            if let Some(handle) = other.handle.take() {
+                // A thread never ends by a panic: its parts are caught.
+                drop(handle.join());
+            }
+        }
+    }
+}
+
+/// The life of one thread.
+fn work(shared: &Shared, index: usize) {
+    let mut seen = 0;
+    loop {
+        let mut looks = 0;
+        while shared.round.load(Ordering::Acquire) == seen {
+            if shared.stop.load(Ordering::Acquire) {
+                return;
+            }
+            match looks {
+                looks if looks < SPINS => std::hint::spin_loop(),
+                looks if looks < SPINS + YIELDS => std::thread::yield_now(),
+                _ => std::thread::park(),
+            }
+            looks += 1;
+        }
+        seen = seen.wrapping_add(1);
+        let job = *shared.job.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: `each` does not return, and so the borrow does not end, before `busy` has come down to 0.
+        let part = std::panic::AssertUnwindSafe(|| unsafe { (job.call)(job.data, index) });
+        if std::panic::catch_unwind(part).is_err() {
+            shared.failed.store(true, Ordering::Relaxed);
+        }
+        shared.busy.fetch_sub(1, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::Simd;
+
+    struct Fill<'a>(&'a mut [f32], f32);
+
+    impl Task for Fill<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, _: S) {
+            assert!(self.1 >= 0.0, "a part that fails");
+            self.0.fill(self.1);
+        }
+    }
+
+    #[test]
+    fn each_part_runs_once_and_a_failure_reaches_the_caller() {
+        for threads in 1..5 {
+            let workers = Workers::new(threads, Level::detect()).unwrap();
+            let mut numbers = vec![0.0; threads * 3];
+            for round in 1..50 {
+                let parts = numbers.chunks_mut(3).enumerate().map(|(at, part)| Fill(part, (round * at) as f32));
+                workers.run(parts.collect());
+                assert!(numbers.iter().enumerate().all(|(at, value)| *value == (round * (at / 3)) as f32));
+            }
+            let mut last = [0.0; 1];
+            let mut parts: Vec<Fill<'_>> =
+                numbers.chunks_mut(3).take(threads - 1).map(|part| Fill(part, 1.0)).collect();
+            parts.push(Fill(&mut last, -1.0));
+            let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| workers.run(parts)));
+            assert!(failed.is_err());
+            workers.run(vec![Fill(&mut last, 2.0)]);
+            assert_eq!(last, [2.0]);
+        }
+        assert!(Workers::new(0, Level::Portable).is_err());
+    }
+}

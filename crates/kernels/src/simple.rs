@@ -1,0 +1,178 @@
+//! Functions of single values, sums, and the order of values in front of dense layers.
+
+use crate::parts::{cut, parts};
+use crate::raw::{Simd, Task};
+use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::{LANES, Workers};
+use std::ops::Range;
+
+/// `y = max(x, 0)`.
+pub fn relu(workers: &Workers, x: &[f32], y: &mut [f32]) {
+    each(workers, y, |range, y| Each::Relu { x: &x[range], y });
+}
+
+/// `dy` becomes 0 where `y` is not above 0: what `max(·, 0)` passes back.
+pub fn mask_relu(workers: &Workers, y: &[f32], dy: &mut [f32]) {
+    each(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
+}
+
+/// `to += from`.
+pub fn add(workers: &Workers, from: &[f32], to: &mut [f32]) {
+    each(workers, to, |range, to| Each::Add { from: &from[range], to });
+}
+
+/// `to = a + b`, or its `max(·, 0)`.
+pub fn sum_of(workers: &Workers, a: &[f32], b: &[f32], relu: bool, to: &mut [f32]) {
+    each(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
+}
+
+/// `to = a · b`, place by place, or added to it.
+pub fn product_of(workers: &Workers, a: &[f32], b: &[f32], add: bool, to: &mut [f32]) {
+    each(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
+}
+
+/// The sum of all squares, and whether all numbers are finite.
+pub fn squares(workers: &Workers, values: &[f32]) -> (f64, bool) {
+    let ranges = parts(values.len().div_ceil(LANES), workers.threads());
+    let mut found = vec![(0.0, true); ranges.len()];
+    let end = values.len();
+    let pieces = ranges.into_iter().zip(&mut found);
+    workers.run(
+        pieces
+            .map(|(range, found)| Squares { values: &values[range.start * LANES..(range.end * LANES).min(end)], found })
+            .collect(),
+    );
+    (found.iter().map(|(sum, _)| sum).sum(), found.iter().all(|(_, finite)| *finite))
+}
+
+/// `[blocks, places, channels, 16]` as `[blocks, channels · places, 16]`: row-major over channels, as other layouts have it.
+pub fn flatten(workers: &Workers, x: &[f32], channels: usize, places: usize, y: &mut [f32]) {
+    swap(workers, x, channels, places, false, y);
+}
+
+/// The way back of [`flatten`]; adds to `x` where asked to.
+pub fn unflatten(workers: &Workers, y: &[f32], channels: usize, places: usize, add: bool, x: &mut [f32]) {
+    swap(workers, y, places, channels, add, x);
+}
+
+/// Cuts `to` into the same parts for the same threads, whatever is done.
+fn each<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
+    let ranges = parts(to.len() / LANES, workers.threads());
+    let pieces = cut(to, LANES, &ranges).into_iter().zip(ranges);
+    workers.run(pieces.map(|(to, range)| of(range.start * LANES..range.end * LANES, to)).collect());
+}
+
+enum Each<'a> {
+    Relu { x: &'a [f32], y: &'a mut [f32] },
+    Mask { y: &'a [f32], dy: &'a mut [f32] },
+    Add { from: &'a [f32], to: &'a mut [f32] },
+    Sum { a: &'a [f32], b: &'a [f32], relu: bool, to: &'a mut [f32] },
+    Product { a: &'a [f32], b: &'a [f32], add: bool, to: &'a mut [f32] },
+}
+
+impl Task for Each<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let zero = simd.splat(0.0);
+        let plus = |a: &Lane, b: &Lane| {
+            let (a, b) = (load(simd, a), load(simd, b));
+            [simd.add(a[0], b[0]), simd.add(a[1], b[1])]
+        };
+        match self {
+            Each::Relu { x, y } => {
+                for (x, y) in lanes(x).iter().zip(lanes_mut(y)) {
+                    store(simd, load(simd, x).map(|x| simd.relu(x)), y);
+                }
+            }
+            Each::Mask { y, dy } => {
+                for (y, dy) in lanes(y).iter().zip(lanes_mut(dy)) {
+                    let (y, value) = (load(simd, y), load(simd, dy));
+                    store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+                }
+            }
+            Each::Add { from, to } => {
+                for (from, to) in lanes(from).iter().zip(lanes_mut(to)) {
+                    store(simd, plus(from, to), to);
+                }
+            }
+            Each::Sum { a, b, relu, to } => {
+                for ((a, b), to) in lanes(a).iter().zip(lanes(b)).zip(lanes_mut(to)) {
+                    let sum = plus(a, b);
+                    store(simd, if relu { sum.map(|sum| simd.relu(sum)) } else { sum }, to);
+                }
+            }
+            Each::Product { a, b, add, to } => {
+                for ((a, b), to) in lanes(a).iter().zip(lanes(b)).zip(lanes_mut(to)) {
+                    let (a, b, old) = (load(simd, a), load(simd, b), load(simd, to));
+                    let value = |at: usize| match add {
+                        true => simd.fma(a[at], b[at], old[at]),
+                        false => simd.mul(a[at], b[at]),
+                    };
+                    store(simd, [value(0), value(1)], to);
+                }
+            }
+        }
+    }
+}
+
+/// `[blocks, rows, columns, 16]` as `[blocks, columns, rows, 16]`.
+fn swap(workers: &Workers, from: &[f32], columns: usize, rows: usize, add: bool, to: &mut [f32]) {
+    let blocks = to.len() / (rows * columns * LANES);
+    let ranges = parts(blocks * columns, workers.threads());
+    let pieces = cut(to, rows * LANES, &ranges).into_iter().zip(ranges);
+    workers.run(pieces.map(|(to, range)| Swap { from, columns, rows, add, range, to }).collect());
+}
+
+struct Swap<'a> {
+    from: &'a [f32],
+    columns: usize,
+    rows: usize,
+    add: bool,
+    range: Range<usize>,
+    to: &'a mut [f32],
+}
+
+impl Task for Swap<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (at, to) in self.range.zip(self.to.chunks_exact_mut(self.rows * LANES)) {
+            let (block, column) = (at / self.columns, at % self.columns);
+            let from = lanes(&self.from[(block * self.rows * self.columns + column) * LANES..]);
+            for (from, to) in from.iter().step_by(self.columns).zip(lanes_mut(to)) {
+                let value = load(simd, from);
+                let old = load(simd, to);
+                store(
+                    simd,
+                    if self.add { [simd.add(value[0], old[0]), simd.add(value[1], old[1])] } else { value },
+                    to,
+                );
+            }
+        }
+    }
+}
+
+struct Squares<'a> {
+    values: &'a [f32],
+    found: &'a mut (f64, bool),
+}
+
+impl Task for Squares<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        // Sums of their own for each place of a block, which the compiler makes vectors of.
+        let (mut sums, mut zeros) = ([0.0f64; LANES], [0.0f32; LANES]);
+        let (blocks, rest) = self.values.as_chunks::<LANES>();
+        for block in blocks {
+            for (at, value) in block.iter().enumerate() {
+                sums[at] += f64::from(*value) * f64::from(*value);
+                // 0 times a finite number is 0, and NaN stays NaN.
+                zeros[at] += value * 0.0;
+            }
+        }
+        for (at, value) in rest.iter().enumerate() {
+            sums[at] += f64::from(*value) * f64::from(*value);
+            zeros[at] += value * 0.0;
+        }
+        *self.found = (sums.iter().sum(), zeros.iter().all(|zero| *zero == 0.0));
+    }
+}

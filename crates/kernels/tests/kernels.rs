@@ -1,0 +1,440 @@
+//! Every kernel against plain loops in float64, over random sizes, on one to three threads, with the best instructions of
+//! this processor and with plain ones; gradients against finite differences.
+
+#![allow(clippy::unwrap_used)]
+
+use lepton_kernels::{
+    BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Workers, blocks, flatten, from_pictures,
+    from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows, unflatten,
+};
+use proptest::prelude::*;
+
+/// Numbers in -1 to 1, always the same.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// `[rows, channels, places]` in blocks, by plain loops.
+fn blocked(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
+    let mut to = vec![0.0; blocks(rows) * places * channels * LANES];
+    for (at, value) in from.iter().enumerate() {
+        let (row, channel, place) = (at / (channels * places), at / places % channels, at % places);
+        to[((row / LANES * places + place) * channels + channel) * LANES + row % LANES] = *value;
+    }
+    to
+}
+
+/// The way back.
+fn plain(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
+    let at = |row: usize, channel: usize, place: usize| {
+        from[((row / LANES * places + place) * channels + channel) * LANES + row % LANES]
+    };
+    let all = (0..rows).flat_map(|row| (0..channels).map(move |channel| (row, channel)));
+    all.flat_map(|(row, channel)| (0..places).map(move |place| at(row, channel, place)).collect::<Vec<_>>()).collect()
+}
+
+fn close(ours: &[f32], reference: &[f64], what: &str) {
+    assert_eq!(ours.len(), reference.len(), "{what}");
+    let largest = reference.iter().fold(1e-3, |most: f64, value| most.max(value.abs()));
+    for (at, (ours, reference)) in ours.iter().zip(reference).enumerate() {
+        assert!((f64::from(*ours) - reference).abs() <= 2e-5 * largest, "{what} at {at}: {ours}, not {reference}");
+    }
+}
+
+fn each_way(threads: usize, check: impl Fn(&Workers)) {
+    check(&Workers::new(threads, Level::detect()).unwrap());
+    check(&Workers::new(threads, Level::Portable).unwrap());
+}
+
+/// The sizes of a convolution, with zeros below and to the right.
+fn conv_sizes() -> impl Strategy<Value = (Conv, usize, usize)> {
+    let sides = (1..4usize, 1..4usize, 1..3usize, 1..3usize, 0..3usize, 0..3usize, 0..3usize, 0..3usize);
+    let channels = prop_oneof![1..9usize, 14..36usize];
+    (sides, channels.clone(), channels, 0..6usize, 0..6usize, 1..36usize, 1..4usize).prop_map(
+        |((kh, kw, sh, sw, top, left, bottom, right), channels, out_channels, more, wide, rows, threads)| {
+            let sides = [kh + more, kw + wide];
+            let out_sides = [(sides[0] + top + bottom - kh) / sh + 1, (sides[1] + left + right - kw) / sw + 1];
+            let (kernel, stride, before) = ([kh, kw], [sh, sw], [top, left]);
+            (Conv { channels, sides, out_channels, kernel, stride, before, out_sides }, rows, threads)
+        },
+    )
+}
+
+/// Calls `of` with all (input, weight, output) that meet in a convolution.
+fn each_product(sizes: &Conv, rows: usize, mut of: impl FnMut(usize, usize, usize)) {
+    let Conv { channels, sides, out_channels, kernel, stride, before, out_sides } = *sizes;
+    for row in 0..rows {
+        for out in 0..out_channels {
+            for y in 0..out_sides[0] {
+                for x in 0..out_sides[1] {
+                    for channel in 0..channels {
+                        for down in 0..kernel[0] {
+                            for across in 0..kernel[1] {
+                                let from = [(y * stride[0] + down), (x * stride[1] + across)];
+                                let inside =
+                                    (0..2).all(|at| from[at] >= before[at] && from[at] - before[at] < sides[at]);
+                                if inside {
+                                    let from = [from[0] - before[0], from[1] - before[1]];
+                                    of(
+                                        ((row * channels + channel) * sides[0] + from[0]) * sides[1] + from[1],
+                                        ((out * channels + channel) * kernel[0] + down) * kernel[1] + across,
+                                        ((row * out_channels + out) * out_sides[0] + y) * out_sides[1] + x,
+                                    );
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A convolution with its pool in one pass, against the two kernels.
+fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &[f32], rows: usize) {
+    let (conv, pool) = (both.conv(), both.pool());
+    let nan = |sides: [usize; 2]| vec![f32::NAN; blocks(rows) * sides[0] * sides[1] * conv.out_channels * LANES];
+    let mut packed = w.to_vec();
+    conv.pack_forward(workers, w, &mut packed);
+    let (mut whole, mut y, mut winners) = (nan(conv.out_sides), nan(pool.out_sides), nan(pool.out_sides));
+    conv.forward(workers, x, &packed, Some(b), true, &mut whole);
+    pool.forward(workers, &whole, &mut y, &mut winners);
+    let (mut our_y, mut our_winners) = (nan(pool.out_sides), nan(pool.out_sides));
+    both.forward(workers, x, &packed, Some(b), &mut our_y, &mut our_winners);
+    assert_eq!(our_y, y);
+    // Where nothing is above 0 nothing comes back, whoever won.
+    assert!(our_winners.iter().zip(&winners).zip(&y).all(|((ours, winner), y)| ours == winner || *y <= 0.0));
+    let slope = blocked(
+        &numbers(rows * conv.out_channels * pool.out_sides[0] * pool.out_sides[1], 8),
+        rows,
+        conv.out_channels,
+        pool.out_sides[0] * pool.out_sides[1],
+    );
+    let mut spread = nan(conv.out_sides);
+    pool.backward(workers, &slope, &winners, false, &mut spread);
+    let mut scratch = vec![f32::NAN; conv.scratch(blocks(rows)).max(both.scratch(workers.threads()))];
+    let [(mut dw, mut db), (mut our_dw, mut our_db)] = [(), ()].map(|()| (vec![0.0; w.len()], vec![0.0; b.len()]));
+    conv.backward_weights(workers, x, Some(&whole), &mut spread, &mut scratch, &mut dw, Some(&mut db));
+    both.backward_weights(workers, x, &our_y, &our_winners, &slope, &mut scratch, &mut our_dw, Some(&mut our_db));
+    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+    close(&our_dw, &wide(&dw), "dw with the pool");
+    close(&our_db, &wide(&db), "db with the pool");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn blocks_are_another_order(rows in 1..40usize, channels in 1..20usize, places in 1..20usize, threads in 1..4usize) {
+        let x = numbers(rows * channels * places, 1);
+        each_way(threads, |workers| {
+            let mut pictures = vec![f32::NAN; blocks(rows) * channels * places * LANES];
+            from_pictures(workers, &x, channels, places, &mut pictures);
+            assert_eq!(pictures, blocked(&x, rows, channels, places));
+            let mut flat = vec![f32::NAN; pictures.len()];
+            flatten(workers, &pictures, channels, places, &mut flat);
+            assert_eq!(flat, blocked(&x, rows, channels * places, 1));
+            let mut direct = vec![f32::NAN; pictures.len()];
+            from_rows(workers, &x, channels * places, &mut direct);
+            assert_eq!(direct, flat);
+            let mut back = vec![f32::NAN; pictures.len()];
+            unflatten(workers, &flat, channels, places, false, &mut back);
+            assert_eq!(back, pictures);
+            let mut plain = vec![f32::NAN; x.len()];
+            to_rows(&flat, channels * places, &mut plain);
+            assert_eq!(plain, x);
+        });
+    }
+
+    #[test]
+    fn dense_layers(
+        rows in 1..50usize, features in prop_oneof![1..40usize, 250..300usize], units in prop_oneof![1..40usize, 250..270usize],
+        threads in 1..4usize, is_relu: bool,
+    ) {
+        let (x, w, b) = (numbers(rows * features, 1), numbers(units * features, 2), numbers(units, 3));
+        let (slope, before) = (numbers(rows * units, 4), numbers(rows * features, 5));
+        let of = |at: usize| f64::from(b[at % units]) + (0..features).map(|f| {
+            f64::from(x[at / units * features + f]) * f64::from(w[at % units * features + f])
+        }).sum::<f64>();
+        let y: Vec<f64> = (0..rows * units).map(of).map(|y| if is_relu { y.max(0.0) } else { y }).collect();
+        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; units]);
+        for (at, slope) in slope.iter().enumerate() {
+            let (row, unit, slope) = (at / units, at % units, f64::from(*slope));
+            db[unit] += slope;
+            for f in 0..features {
+                dx[row * features + f] += slope * f64::from(w[unit * features + f]);
+                dw[unit * features + f] += slope * f64::from(x[row * features + f]);
+            }
+        }
+        let more: Vec<f64> = dx.iter().zip(&before).map(|(dx, before)| dx + f64::from(*before)).collect();
+        each_way(threads, |workers| {
+            let sizes = Linear { features, units };
+            let (x, slope) = (blocked(&x, rows, features, 1), blocked(&slope, rows, units, 1));
+            let mut ours = vec![f32::NAN; blocks(rows) * units * LANES];
+            sizes.forward(workers, &x, &w, Some(&b), is_relu, &mut ours);
+            close(&plain(&ours, rows, units, 1), &y, "y");
+            let mut ours = vec![f32::NAN; x.len()];
+            sizes.backward_input(workers, &slope, &w, false, &mut ours);
+            close(&plain(&ours, rows, features, 1), &dx, "dx");
+            let mut ours = blocked(&before, rows, features, 1);
+            sizes.backward_input(workers, &slope, &w, true, &mut ours);
+            close(&plain(&ours, rows, features, 1), &more, "dx added");
+            let mut scratch = vec![f32::NAN; sizes.scratch(blocks(rows))];
+            let (mut our_dw, mut our_db) = (vec![f32::NAN; w.len()], vec![f32::NAN; units]);
+            sizes.backward_weights(workers, &x, &slope, &mut scratch, &mut our_dw, Some(&mut our_db));
+            close(&our_dw, &dw, "dw");
+            close(&our_db, &db, "db");
+        });
+    }
+
+    #[test]
+    fn convolutions((sizes, rows, threads) in conv_sizes(), is_relu: bool) {
+        let (places, out_places) = (sizes.sides[0] * sizes.sides[1], sizes.out_sides[0] * sizes.out_sides[1]);
+        let (channels, out) = (sizes.channels, sizes.out_channels);
+        let x = numbers(rows * channels * places, 1);
+        let (w, b) = (numbers(sizes.weights(), 2), numbers(out, 3));
+        let (mut slope, before) = (numbers(rows * out * out_places, 4), numbers(x.len(), 5));
+        let mut y: Vec<f64> = (0..rows * out * out_places).map(|at| f64::from(b[at / out_places % out])).collect();
+        each_product(&sizes, rows, |x_at, w_at, y_at| y[y_at] += f64::from(x[x_at]) * f64::from(w[w_at]));
+        if is_relu {
+            // Where it is hard to say on which side of 0 a sum is, nothing comes back.
+            slope.iter_mut().zip(&y).filter(|(_, y)| y.abs() < 1e-5).for_each(|(slope, _)| *slope = 0.0);
+        }
+        let unmasked = slope.clone();
+        if is_relu {
+            slope.iter_mut().zip(&mut y).for_each(|(slope, y)| if *y <= 0.0 { (*slope, *y) = (0.0, 0.0) });
+        }
+        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; out]);
+        each_product(&sizes, rows, |x_at, w_at, y_at| {
+            dx[x_at] += f64::from(w[w_at]) * f64::from(slope[y_at]);
+            dw[w_at] += f64::from(x[x_at]) * f64::from(slope[y_at]);
+        });
+        slope.iter().enumerate().for_each(|(at, slope)| db[at / out_places % out] += f64::from(*slope));
+        let more: Vec<f64> = dx.iter().zip(&before).map(|(dx, before)| dx + f64::from(*before)).collect();
+        each_way(threads, |workers| {
+            let x = blocked(&x, rows, channels, places);
+            let mut packed = vec![f32::NAN; w.len()];
+            sizes.pack_forward(workers, &w, &mut packed);
+            let mut our_y = vec![f32::NAN; blocks(rows) * out * out_places * LANES];
+            sizes.forward(workers, &x, &packed, Some(&b), is_relu, &mut our_y);
+            close(&plain(&our_y, rows, out, out_places), &y, "y");
+            let mut scratch = vec![f32::NAN; sizes.scratch(blocks(rows))];
+            let mut our_slope = blocked(&unmasked, rows, out, out_places);
+            let (mut our_dw, mut our_db) = (vec![f32::NAN; w.len()], vec![f32::NAN; out]);
+            let masked = is_relu.then_some(&our_y[..]);
+            sizes.backward_weights(workers, &x, masked, &mut our_slope, &mut scratch, &mut our_dw, Some(&mut our_db));
+            close(&our_dw, &dw, "dw");
+            close(&our_db, &db, "db");
+            let pooled = MaxPool {
+                channels: out,
+                sides: sizes.out_sides,
+                kernel: [2, 2],
+                stride: [2, 2],
+                before: [0, 0],
+                out_sides: sizes.out_sides.map(|side| side / 2),
+            };
+            if let Some(both) = PooledConv::new(sizes, pooled).filter(|_| is_relu && !pooled.out_sides.contains(&0)) {
+                check_pooled(workers, &both, &x, &w, &b, rows);
+            }
+            sizes.pack_backward(workers, &w, &mut packed);
+            let mut ours = vec![f32::NAN; x.len()];
+            sizes.backward_input(workers, &our_slope, &packed, false, &mut ours);
+            close(&plain(&ours, rows, channels, places), &dx, "dx");
+            let mut ours = blocked(&before, rows, channels, places);
+            sizes.backward_input(workers, &our_slope, &packed, true, &mut ours);
+            close(&plain(&ours, rows, channels, places), &more, "dx added");
+        });
+    }
+
+    #[test]
+    fn max_pools((sizes, rows, threads) in conv_sizes()) {
+        // A window has a place inside where there are fewer zeros than it is long.
+        let Conv { channels, sides, kernel, stride, before, out_sides, .. } = sizes;
+        prop_assume!((0..2).all(|at| {
+            before[at] < kernel[at] && (out_sides[at] - 1) * stride[at] < sides[at] + before[at]
+        }));
+        let sizes = MaxPool { channels, sides, kernel, stride, before, out_sides };
+        let (places, out_places) = (sides[0] * sides[1], out_sides[0] * out_sides[1]);
+        // Few different values, so that many are equal.
+        let x: Vec<f32> = numbers(rows * channels * places, 1).iter().map(|x| (3.0 * x).round()).collect();
+        let slope = numbers(rows * channels * out_places, 2);
+        let (mut y, mut dx) = (Vec::new(), vec![0.0; x.len()]);
+        for (at, slope) in slope.iter().enumerate() {
+            let (plane, top, left) = (at / out_places, at % out_places / out_sides[1], at % out_sides[1]);
+            let mut best: Option<usize> = None;
+            for down in 0..kernel[0] {
+                for across in 0..kernel[1] {
+                    let from = [top * stride[0] + down, left * stride[1] + across];
+                    if (0..2).all(|at| from[at] >= before[at] && from[at] - before[at] < sides[at]) {
+                        let place = (plane * sides[0] + from[0] - before[0]) * sides[1] + from[1] - before[1];
+                        best = best.filter(|best| x[*best] >= x[place]).or(Some(place));
+                    }
+                }
+            }
+            y.push(f64::from(x[best.unwrap()]));
+            dx[best.unwrap()] += f64::from(*slope);
+        }
+        each_way(threads, |workers| {
+            let x = blocked(&x, rows, channels, places);
+            let mut ours = vec![f32::NAN; blocks(rows) * channels * out_places * LANES];
+            let mut winners = ours.clone();
+            sizes.forward(workers, &x, &mut ours, &mut winners);
+            close(&plain(&ours, rows, channels, out_places), &y, "y");
+            let slope = blocked(&slope, rows, channels, out_places);
+            let mut ours = vec![f32::NAN; x.len()];
+            sizes.backward(workers, &slope, &winners, false, &mut ours);
+            close(&plain(&ours, rows, channels, places), &dx, "dx");
+            sizes.backward(workers, &slope, &winners, true, &mut ours);
+            let twice: Vec<f64> = dx.iter().map(|dx| 2.0 * dx).collect();
+            close(&plain(&ours, rows, channels, places), &twice, "dx added");
+        });
+    }
+
+    #[test]
+    fn means_and_sums(rows in 1..40usize, channels in 1..20usize, places in 1..20usize, threads in 1..4usize) {
+        let (x, slope) = (numbers(rows * channels * places, 1), numbers(rows * channels, 2));
+        let mean = x.chunks(places).map(|own| own.iter().map(|x| f64::from(*x)).sum::<f64>() / places as f64);
+        let mean: Vec<f64> = mean.collect();
+        let spread: Vec<f64> = (0..x.len()).map(|at| f64::from(slope[at / places]) / places as f64).collect();
+        each_way(threads, |workers| {
+            let input = blocked(&x, rows, channels, places);
+            let mut ours = vec![f32::NAN; blocks(rows) * channels * LANES];
+            global_mean(workers, &input, places, channels, &mut ours);
+            close(&plain(&ours, rows, channels, 1), &mean, "mean");
+            let mut ours = vec![f32::NAN; input.len()];
+            global_mean_backward(workers, &blocked(&slope, rows, channels, 1), places, channels, false, &mut ours);
+            close(&plain(&ours, rows, channels, places), &spread, "spread");
+            let mut up = vec![f32::NAN; input.len()];
+            relu(workers, &input, &mut up);
+            assert!(up.iter().zip(&input).all(|(up, x)| *up == x.max(0.0)));
+            let mut both = vec![f32::NAN; input.len()];
+            sum_of(workers, &input, &up, false, &mut both);
+            assert!(both.iter().zip(input.iter().zip(&up)).all(|(sum, (a, b))| *sum == a + b));
+            lepton_kernels::add(workers, &input, &mut up);
+            assert_eq!(up, both);
+            sum_of(workers, &input, &input, true, &mut both);
+            assert!(both.iter().zip(&input).all(|(sum, x)| *sum == (x + x).max(0.0)));
+            let mut products = both.clone();
+            product_of(workers, &input, &up, true, &mut products);
+            let expected: Vec<f64> = (0..up.len())
+                .map(|at| f64::from(input[at]) * f64::from(up[at]) + f64::from(both[at]))
+                .collect();
+            close(&products, &expected, "products added");
+            product_of(workers, &input, &input, false, &mut products);
+            assert!(products.iter().zip(&input).all(|(product, x)| *product == x * x));
+            let whole: f64 = x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+            let (sum, finite) = squares(workers, &x);
+            assert!((sum - whole).abs() <= 1e-12 * whole && finite, "{sum}, not {whole}");
+            for wrong in [f32::NAN, f32::INFINITY] {
+                let mut bad = x.clone();
+                bad[x.len() / 2] = wrong;
+                assert!(!squares(workers, &bad).1);
+            }
+            let mut slope = input.clone();
+            mask_relu(workers, &both, &mut slope);
+            assert!(slope.iter().zip(&input).all(|(slope, x)| *slope == x.max(0.0)));
+        });
+    }
+
+    #[test]
+    fn batch_norms(rows in 2..40usize, channels in 1..20usize, places in 1..12usize, threads in 1..4usize) {
+        let sizes = BatchNorm { channels, places, rows, epsilon: 1e-3 };
+        let x = numbers(rows * channels * places, 1);
+        let (w, b, slope) = (numbers(channels, 2), numbers(channels, 3), numbers(x.len(), 4));
+        let channel = |at: usize| at / places % channels;
+        let count = (rows * places) as f64;
+        // The loss is the sum of outputs times slopes, in float64.
+        let whole = |x: &[f64], w: &[f64], b: &[f64]| {
+            let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
+            x.iter().enumerate().for_each(|(at, x)| mean[channel(at)] += x / count);
+            x.iter().enumerate().for_each(|(at, x)| variance[channel(at)] += (x - mean[channel(at)]).powi(2) / count);
+            let of = |(at, x): (usize, &f64)| {
+                (x - mean[channel(at)]) / (variance[channel(at)] + 1e-3).sqrt() * w[channel(at)] + b[channel(at)]
+            };
+            let y: Vec<f64> = x.iter().enumerate().map(of).collect();
+            (y, mean, variance)
+        };
+        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+        let (x64, w64, b64) = (wide(&x), wide(&w), wide(&b));
+        let (y, mean, variance) = whole(&x64, &w64, &b64);
+        let loss = |x: &[f64], w: &[f64], b: &[f64]| {
+            whole(x, w, b).0.iter().zip(&slope).map(|(y, slope)| y * f64::from(*slope)).sum::<f64>()
+        };
+        let slopes = |values: &[f64], loss: &dyn Fn(&[f64]) -> f64| {
+            let moved = |at: usize, by: f64| {
+                let mut values = values.to_vec();
+                values[at] += by;
+                loss(&values)
+            };
+            (0..values.len().min(60)).map(|at| (moved(at, 1e-5) - moved(at, -1e-5)) / 2e-5).collect::<Vec<f64>>()
+        };
+        let dx = slopes(&x64, &|x| loss(x, &w64, &b64));
+        let (dw, db) = (slopes(&w64, &|w| loss(&x64, w, &b64)), slopes(&b64, &|b| loss(&x64, &w64, b)));
+        each_way(threads, |workers| {
+            // What stands behind the last row must not count.
+            let mut input = blocked(&x, rows, channels, places);
+            let live = |at: usize| at / (channels * places * LANES) * LANES + at % LANES < rows;
+            input.iter_mut().enumerate().filter(|(at, _)| !live(*at)).for_each(|(_, x)| *x = 7.0);
+            let moments = sizes.moments(workers, &input);
+            close(&moments.mean, &mean, "mean");
+            close(&moments.variance, &variance, "variance");
+            let mut ours = vec![f32::NAN; input.len()];
+            sizes.forward(workers, &input, &moments, &w, &b, false, &mut ours);
+            close(&plain(&ours, rows, channels, places), &y, "y");
+            let slope = blocked(&slope, rows, channels, places);
+            let (mut our_dw, mut our_db, mut our_dx) = (vec![0.0; channels], vec![0.0; channels], ours);
+            sizes.backward(workers, &input, &moments, &w, &slope, &mut our_dw, &mut our_db, false, &mut our_dx);
+            close(&our_dw, &dw, "dw");
+            close(&our_db, &db, "db");
+            let all = plain(&our_dx, rows, channels, places);
+            let wide = all.iter().fold(1e-2, |most: f32, value| most.max(value.abs()));
+            let off = all.iter().zip(&dx).map(|(ours, dx)| (f64::from(*ours) - dx).abs()).fold(0.0, f64::max);
+            assert!(off < 1e-4 * f64::from(wide), "dx is off by {off} of {wide}");
+            assert!(our_dx.iter().enumerate().all(|(at, dx)| live(at) || *dx == 0.0));
+        });
+    }
+
+    #[test]
+    fn results_repeat_to_the_bit(rows in 1..40usize, threads in 1..4usize) {
+        let sizes = Conv { channels: 5, sides: [7, 6], out_channels: 9, kernel: [3, 3], stride: [1, 1], before: [1, 1], out_sides: [7, 6] };
+        let workers = Workers::new(threads, Level::detect()).unwrap();
+        let x = blocked(&numbers(rows * 5 * 42, 1), rows, 5, 42);
+        let slope = blocked(&numbers(rows * 9 * 42, 2), rows, 9, 42);
+        let once = || {
+            let (mut slope, mut scratch) = (slope.clone(), vec![0.0; sizes.scratch(blocks(rows))]);
+            let (mut dw, mut db) = (vec![0.0; sizes.weights()], vec![0.0; 9]);
+            sizes.backward_weights(&workers, &x, None, &mut slope, &mut scratch, &mut dw, Some(&mut db));
+            (dw, db)
+        };
+        let first = once();
+        for _ in 0..5 {
+            prop_assert_eq!(&once(), &first);
+        }
+    }
+}
+
+#[test]
+fn not_a_number_comes_through() {
+    each_way(1, |workers| {
+        let mut x = vec![0.0; 4 * LANES];
+        for at in 0..4 {
+            x[at * LANES + at] = f32::NAN;
+        }
+        let sizes =
+            MaxPool { channels: 1, sides: [2, 2], kernel: [2, 2], stride: [2, 2], before: [0, 0], out_sides: [1, 1] };
+        let (mut y, mut winners) = (vec![0.0; LANES], vec![0.0; LANES]);
+        sizes.forward(workers, &x, &mut y, &mut winners);
+        assert!(y[..4].iter().all(|y| y.is_nan()) && y[4..].iter().all(|y| *y == 0.0));
+        let mut up = vec![0.0; x.len()];
+        relu(workers, &x, &mut up);
+        assert!((0..4).all(|at| up[at * LANES + at].is_nan()));
+    });
+    assert_eq!(Moments::default().mean.len(), 0);
+}

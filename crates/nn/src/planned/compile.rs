@@ -1,0 +1,377 @@
+//! From a plan to a list of fused operations over values with fixed places in memory, or the first layer that has no kernel.
+
+use crate::plan::{Plan, PlannedNode, Source};
+use crate::{BatchNorm, Conv2d, Layer, Linear, MaxPool2d};
+use lepton_core::{DType, Error, ErrorCode, Result};
+use lepton_kernels as kernels;
+
+/// A value between operations: a row of the batch is `channels · places` numbers. Its gradient has the same place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Value {
+    pub(super) channels: usize,
+    pub(super) places: usize,
+}
+
+impl Value {
+    /// Numbers of a row.
+    pub(super) fn size(self) -> usize {
+        self.channels * self.places
+    }
+}
+
+/// How a gradient gets to an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Back {
+    /// Nobody asks for it: the input is the network's own.
+    None,
+    /// It is the first.
+    Put,
+    /// It is added to that of another operation.
+    Add,
+}
+
+/// One fused operation. `x`, `y`, `a` and `b` are values, weights and biases are parameters of the plan.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Conv {
+        sizes: kernels::Conv,
+        x: usize,
+        y: usize,
+        weight: usize,
+        bias: Option<usize>,
+        relu: bool,
+        back: Back,
+    },
+    /// A convolution with its activation and pool; `hidden` is the value in front of the pool, of which only the gradient is
+    /// ever kept, and that where `back` asks for it.
+    PooledConv {
+        sizes: kernels::PooledConv,
+        x: usize,
+        hidden: usize,
+        y: usize,
+        winners: usize,
+        weight: usize,
+        bias: Option<usize>,
+        back: Back,
+    },
+    Linear {
+        sizes: kernels::Linear,
+        x: usize,
+        y: usize,
+        weight: usize,
+        bias: Option<usize>,
+        relu: bool,
+        back: Back,
+    },
+    /// `weight` is the first of weight, bias, running mean and running variance; `norm` counts these operations.
+    /// The input is taken as `value`.
+    Norm {
+        node: usize,
+        norm: usize,
+        settings: BatchNorm,
+        value: Value,
+        x: usize,
+        y: usize,
+        weight: usize,
+        relu: bool,
+        back: Back,
+    },
+    MaxPool {
+        sizes: kernels::MaxPool,
+        x: usize,
+        y: usize,
+        winners: usize,
+        back: Back,
+    },
+    Mean {
+        x: usize,
+        y: usize,
+        back: Back,
+    },
+    Flatten {
+        x: usize,
+        y: usize,
+        back: Back,
+    },
+    Relu {
+        x: usize,
+        y: usize,
+        back: Back,
+    },
+    Sum {
+        a: usize,
+        b: usize,
+        y: usize,
+        relu: bool,
+        backs: [Back; 2],
+    },
+    /// Dropout; `mask` is a value that holds what each number is multiplied by.
+    Dropout {
+        name: String,
+        p: f64,
+        x: usize,
+        y: usize,
+        mask: usize,
+        back: Back,
+    },
+}
+
+/// A compiled network.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) ops: Vec<Op>,
+    /// Value 0 is the input.
+    pub(super) values: Vec<Value>,
+    /// Values that have no gradient: the input, masks and winners.
+    pub(super) plain: Vec<usize>,
+    /// Values that are never kept.
+    pub(super) hidden: Vec<usize>,
+    pub(super) output: usize,
+    /// Operations that are a batch norm.
+    pub(super) norms: usize,
+}
+
+/// The program of a plan. Nodes that are `frozen` compute as in inference.
+pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
+    if plan.input_dtype != DType::Float32 {
+        return Err(refused("the input: int64 codes have no kernel").at_key("train.step"));
+    }
+    let input = match plan.input_shape[..] {
+        [features] => Value { channels: features, places: 1 },
+        [channels, height, width] => Value { channels, places: height * width },
+        _ => return Err(refused("the input: sequences have no kernel").at_key("train.step")),
+    };
+    let mut compiler = Compiler {
+        program: Program {
+            ops: Vec::new(),
+            values: vec![input],
+            plain: vec![0],
+            hidden: Vec::new(),
+            output: 0,
+            norms: 0,
+        },
+        given: Vec::with_capacity(plan.nodes.len()),
+        plan,
+    };
+    let mut parameter = 0;
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let value = compiler.node(index, node, parameter, frozen[index]).map_err(|error| error.at_node(&node.name))?;
+        compiler.given.push(value);
+        parameter += node.parameters.len();
+    }
+    let mut program = compiler.program;
+    program.output = *compiler.given.last().ok_or_else(|| Error::internal("a network without layers"))?;
+    program.backs();
+    Ok(program)
+}
+
+struct Compiler<'a> {
+    plan: &'a Plan,
+    program: Program,
+    /// The value that each node gives.
+    given: Vec<usize>,
+}
+
+impl Compiler<'_> {
+    /// Adds what a node does and tells the value that it gives.
+    fn node(&mut self, index: usize, node: &PlannedNode, parameter: usize, frozen: bool) -> Result<usize> {
+        let inputs: Vec<usize> = node.inputs.iter().map(|source| self.value(*source)).collect();
+        let x = inputs[0];
+        let (relu, back) = (false, Back::None);
+        Ok(match &node.layer {
+            Layer::Conv2d(settings) if settings.groups == 1 && settings.dilation == [1, 1] => {
+                let sizes = conv(node, settings)?;
+                let y = self.add(sizes.out_channels, sizes.out_sides[0] * sizes.out_sides[1]);
+                let bias = settings.bias.then_some(parameter + 1);
+                self.program.ops.push(Op::Conv { sizes, x, y, weight: parameter, bias, relu, back });
+                y
+            }
+            Layer::Linear(Linear { units, bias, adapter: None }) if node.input_shape.len() == 1 => {
+                let y = self.add(*units, 1);
+                let sizes = kernels::Linear { features: node.input_shape[0], units: *units };
+                let bias = bias.then_some(parameter + 1);
+                self.program.ops.push(Op::Linear { sizes, x, y, weight: parameter, bias, relu, back });
+                y
+            }
+            Layer::BatchNorm(settings) if node.input_shape.len() != 2 && !frozen => {
+                let y = self.like(x);
+                let (settings, norm) = (settings.clone(), self.program.norms);
+                self.program.norms += 1;
+                // A row of numbers may still lie as a picture of one channel.
+                let places = node.input_shape[1..].iter().product();
+                let value = Value { channels: node.input_shape[0], places };
+                let op = Op::Norm { node: index, norm, settings, value, x, y, weight: parameter, relu, back };
+                self.program.ops.push(op);
+                y
+            }
+            Layer::MaxPool2d(settings) => {
+                let sizes = max_pool(node, settings)?;
+                let y = self.add(sizes.channels, sizes.out_sides[0] * sizes.out_sides[1]);
+                let winners = self.plain_like(y);
+                let op = self.fuse_pool(node.inputs[0], x, sizes, y, winners);
+                self.program.ops.push(op.unwrap_or(Op::MaxPool { sizes, x, y, winners, back }));
+                y
+            }
+            Layer::GlobalAvgPool if node.input_shape.len() == 3 => {
+                let y = self.add(node.input_shape[0], 1);
+                self.program.ops.push(Op::Mean { x, y, back });
+                y
+            }
+            Layer::Flatten => {
+                let Value { channels, places } = self.program.values[x];
+                // One row of numbers already, or one that lies as it should.
+                if channels == 1 || places == 1 {
+                    return Ok(x);
+                }
+                let y = self.add(channels * places, 1);
+                self.program.ops.push(Op::Flatten { x, y, back });
+                y
+            }
+            Layer::Relu if self.fuse_relu(node.inputs[0], x) => x,
+            Layer::Relu => {
+                let y = self.like(x);
+                self.program.ops.push(Op::Relu { x, y, back });
+                y
+            }
+            Layer::Add if inputs.len() == 2 => {
+                let y = self.like(x);
+                self.program.ops.push(Op::Sum { a: x, b: inputs[1], y, relu, backs: [back; 2] });
+                y
+            }
+            Layer::Dropout(dropout) if dropout.p == 0.0 || frozen => x,
+            Layer::Dropout(dropout) => {
+                let y = self.like(x);
+                let mask = self.plain_like(y);
+                self.program.ops.push(Op::Dropout { name: node.name.clone(), p: dropout.p, x, y, mask, back });
+                y
+            }
+            layer => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
+        })
+    }
+
+    fn value(&self, source: Source) -> usize {
+        match source {
+            Source::Input => 0,
+            Source::Node(index) => self.given[index],
+        }
+    }
+
+    fn add(&mut self, channels: usize, places: usize) -> usize {
+        self.program.values.push(Value { channels, places });
+        self.program.values.len() - 1
+    }
+
+    fn like(&mut self, other: usize) -> usize {
+        let Value { channels, places } = self.program.values[other];
+        self.add(channels, places)
+    }
+
+    fn plain_like(&mut self, other: usize) -> usize {
+        let value = self.like(other);
+        self.program.plain.push(value);
+        value
+    }
+
+    /// Whether `source`, which gives `value`, is used once, as itself.
+    fn is_used_once(&self, source: Source) -> bool {
+        self.plan.nodes.iter().flat_map(|node| &node.inputs).filter(|other| **other == source).count() == 1
+    }
+
+    /// Takes the convolution and activation that give `pooled` into one operation with the pool, where nobody else sees it.
+    fn fuse_pool(
+        &mut self,
+        source: Source,
+        pooled: usize,
+        pool: kernels::MaxPool,
+        y: usize,
+        winners: usize,
+    ) -> Option<Op> {
+        let Some(Op::Conv { sizes, x, y: hidden, weight, bias, relu: true, back }) = self.program.ops.last() else {
+            return None;
+        };
+        let sizes =
+            kernels::PooledConv::new(*sizes, pool).filter(|_| *hidden == pooled && self.is_used_once(source))?;
+        let (x, hidden, weight, bias, back) = (*x, *hidden, *weight, *bias, *back);
+        self.program.ops.pop();
+        self.program.hidden.push(hidden);
+        Some(Op::PooledConv { sizes, x, hidden, y, winners, weight, bias, back })
+    }
+
+    /// Puts the activation into the operation that gives `x`, where nobody else sees what is in front of it.
+    fn fuse_relu(&mut self, source: Source, x: usize) -> bool {
+        // Another node may stand for the same value, as a flatten of one row of numbers does.
+        let names = self.given.iter().filter(|value| **value == x).count();
+        if !self.is_used_once(source) || names != 1 {
+            return false;
+        }
+        match self.program.ops.last_mut() {
+            Some(
+                Op::Conv { y, relu, .. }
+                | Op::Linear { y, relu, .. }
+                | Op::Norm { y, relu, .. }
+                | Op::Sum { y, relu, .. },
+            ) if *y == x && !*relu => {
+                *relu = true;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Program {
+    /// Finds which gradient of each value comes first on the way back.
+    fn backs(&mut self) {
+        let mut put = vec![false; self.values.len()];
+        put[self.output] = true;
+        let mut back = |value: usize| match (value, std::mem::replace(&mut put[value], true)) {
+            (0, _) => Back::None,
+            (_, false) => Back::Put,
+            (_, true) => Back::Add,
+        };
+        for op in self.ops.iter_mut().rev() {
+            match op {
+                Op::PooledConv { x, hidden, back: own, .. } => {
+                    *own = back(*x);
+                    if *own == Back::None {
+                        self.plain.push(*hidden);
+                    }
+                }
+                Op::Conv { x, back: own, .. }
+                | Op::Linear { x, back: own, .. }
+                | Op::Norm { x, back: own, .. }
+                | Op::MaxPool { x, back: own, .. }
+                | Op::Mean { x, back: own, .. }
+                | Op::Flatten { x, back: own, .. }
+                | Op::Relu { x, back: own, .. }
+                | Op::Dropout { x, back: own, .. } => *own = back(*x),
+                Op::Sum { a, b, backs, .. } => *backs = [back(*a), back(*b)],
+            }
+        }
+    }
+}
+
+fn conv(node: &PlannedNode, settings: &Conv2d) -> Result<kernels::Conv> {
+    let Conv2d { out_channels, kernel, stride, padding, dilation, .. } = *settings;
+    let ([channels, sides @ ..], [_, out_sides @ ..]) = pictures(node)?;
+    let [top, left, ..] = padding.edges(sides, kernel, stride, dilation);
+    Ok(kernels::Conv { channels, sides, out_channels, kernel, stride, before: [top, left], out_sides })
+}
+
+fn max_pool(node: &PlannedNode, settings: &MaxPool2d) -> Result<kernels::MaxPool> {
+    let (kernel, stride) = (settings.kernel, settings.stride.unwrap_or(settings.kernel));
+    let ([channels, sides @ ..], [_, out_sides @ ..]) = pictures(node)?;
+    let [top, left, ..] = settings.padding.edges(sides, kernel, stride, [1, 1]);
+    Ok(kernels::MaxPool { channels, sides, kernel, stride, before: [top, left], out_sides })
+}
+
+/// What goes in and what comes out.
+fn pictures(node: &PlannedNode) -> Result<([usize; 3], [usize; 3])> {
+    let picture = |shape: &[usize]| shape.try_into().map_err(|_| Error::internal("no picture in front of a window"));
+    Ok((picture(&node.input_shape)?, picture(&node.shape)?))
+}
+
+fn refused(what: &str) -> Error {
+    Error::new(ErrorCode::Unsupported, format!("the planned step cannot be used: {what}"))
+        .fix("set train.step = \"auto\" or \"burn\"")
+}

@@ -1,0 +1,281 @@
+//! The planned step: a network whose layers all have a kernel, compiled into a fixed list of fused operations over buffers
+//! that stay, with all parameters in one arena. It computes what the step on Burn computes, to rounding.
+
+mod compile;
+mod pass;
+
+use crate::forward::BatchStatistics;
+use crate::network::{Network, Parameter};
+use crate::trainer::{diverged, mix_statistics};
+use crate::{Loss, OptimizerSettings, StepOutcome, StepRows, UpdateSettings};
+use compile::Program;
+use lepton_core::{Result, Tensor};
+use lepton_kernels::{Level, Moments, Workers};
+use pass::Buffers;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// How a training step is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// As a planned step where every layer has a kernel, else on Burn.
+    #[default]
+    Auto,
+    /// As a planned step, or not at all.
+    Planned,
+    /// On Burn.
+    Burn,
+}
+
+/// Parameters begin at multiples of so many numbers.
+const ALIGNED: usize = 16;
+
+/// A network in training.
+pub(crate) struct Planned {
+    workers: Workers,
+    program: Program,
+    /// Where each parameter of the plan lies in every arena: first those that are trained, then running statistics.
+    ranges: Vec<Range<usize>>,
+    /// The end of those that are trained.
+    trained: usize,
+    arena: Vec<f32>,
+    gradients: Vec<f32>,
+    moments: Vec<Vec<f32>>,
+    pending: Vec<f32>,
+    averages: Vec<f32>,
+    buffers: Buffers,
+}
+
+impl Planned {
+    /// The compiled network.
+    ///
+    /// # Errors
+    /// [`lepton_core::ErrorCode::Unsupported`] with the first layer that has no kernel.
+    pub(crate) fn new(
+        network: &Network,
+        frozen: &[bool],
+        settings: &OptimizerSettings,
+        update: &UpdateSettings,
+    ) -> Result<Planned> {
+        let program = compile::compile(&network.plan, frozen)?;
+        let threads = network.threads().map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads());
+        let mut ranges = vec![0..0; network.parameters.len()];
+        let mut end = 0;
+        let mut place = |trained: bool| {
+            for (range, parameter) in ranges.iter_mut().zip(&network.parameters) {
+                if parameter.spec.trained == trained {
+                    *range = end..end + parameter.spec.len();
+                    end = range.end.next_multiple_of(ALIGNED);
+                }
+            }
+            end
+        };
+        let (trained, all) = (place(true), place(false));
+        let mut arena = vec![0.0; all];
+        for (range, parameter) in ranges.iter().zip(&network.parameters) {
+            arena[range.clone()].copy_from_slice(&parameter.to_host()?);
+        }
+        let kept = |is_kept: bool| if is_kept { vec![0.0; trained] } else { Vec::new() };
+        Ok(Planned {
+            workers: Workers::new(threads, Level::detect())?,
+            buffers: Buffers::new(&program),
+            program,
+            trained,
+            gradients: vec![0.0; trained],
+            moments: settings.buffers().iter().map(|_| vec![0.0; trained]).collect(),
+            pending: kept(update.accumulate > 1),
+            averages: if update.average.is_some() { arena.clone() } else { Vec::new() },
+            ranges,
+            arena,
+        })
+    }
+
+    /// What computes, `lepton-kernels planned step (cpu, avx2)`.
+    pub(crate) fn backend(&self) -> String {
+        format!("lepton-kernels planned step (cpu, {})", self.workers.level().name())
+    }
+
+    /// One step; `step` is its number, from 0.
+    pub(crate) fn step(
+        &mut self,
+        network: &Network,
+        loss: &Loss,
+        (settings, update): (&OptimizerSettings, &UpdateSettings),
+        rows: &StepRows<'_>,
+        step: u64,
+        rate: f64,
+    ) -> Result<StepOutcome> {
+        let count = rows.input.rows();
+        self.forward(rows.input.as_float32()?, count, network.seed, step)?;
+        let outputs = self.outputs(count)?;
+        let evaluated = loss.evaluate(&outputs, rows.target, rows.weights)?;
+        let (_, finite) = lepton_kernels::squares(&self.workers, outputs.as_float32()?);
+        if !evaluated.loss.is_finite() || !finite {
+            return Err(diverged(format!("the loss became {}", evaluated.loss), step));
+        }
+        self.backward(&evaluated.gradient, count)?;
+        let (squares, finite) = lepton_kernels::squares(&self.workers, &self.gradients);
+        if !finite {
+            let bad = |range: &Range<usize>| !self.gradients[range.clone()].iter().all(|value| value.is_finite());
+            let names = network.parameters.iter().zip(&self.ranges);
+            let name = names.filter(|(parameter, _)| parameter.spec.trained).find(|(_, range)| bad(range));
+            let name = name.map_or("", |(parameter, _)| &parameter.spec.name);
+            return Err(diverged(format!("the gradient of \"{name}\" is not finite"), step));
+        }
+        for seen in self.statistics(count) {
+            let first: usize = network.plan.nodes[..seen.node].iter().map(|node| node.parameters.len()).sum();
+            let [mean, variance] = [first + 2, first + 3].map(|index| self.ranges[index].clone());
+            mix_statistics(&network.plan, &seen, |place, new, keep, add| {
+                let running = &mut self.arena[if place == 0 { mean.clone() } else { variance.clone() }];
+                running.iter_mut().zip(new).for_each(|(running, new)| *running = keep * *running + add * new);
+                Ok(())
+            })?;
+        }
+        self.apply(network, settings, update, squares, step + 1, rate);
+        Ok(StepOutcome { loss: evaluated.loss, outputs, hidden_loss: 0.0 })
+    }
+
+    /// The update of step `step`, from 1; `squares` are those of the gradients.
+    fn apply(
+        &mut self,
+        network: &Network,
+        settings: &OptimizerSettings,
+        update: &UpdateSettings,
+        squares: f64,
+        step: u64,
+        rate: f64,
+    ) {
+        let group = update.accumulate as u64;
+        if group == 1 {
+            return self.descend(network, settings, update, squares, step, rate);
+        }
+        self.pending.iter_mut().zip(&self.gradients).for_each(|(sum, value)| *sum += value);
+        if step.is_multiple_of(group) {
+            let share = 1.0 / group as f32;
+            self.gradients.iter_mut().zip(&self.pending).for_each(|(mean, sum)| *mean = share * sum);
+            self.pending.fill(0.0);
+            let (squares, _) = lepton_kernels::squares(&self.workers, &self.gradients);
+            self.descend(network, settings, update, squares, step / group, rate);
+        }
+    }
+
+    /// One step of the optimiser, `count` counting from 1.
+    fn descend(
+        &mut self,
+        network: &Network,
+        settings: &OptimizerSettings,
+        update: &UpdateSettings,
+        squares: f64,
+        count: u64,
+        rate: f64,
+    ) {
+        if let Some(most) = update.clip_norm.filter(|most| squares.sqrt() > *most) {
+            let scale = (most / (squares.sqrt() + 1e-6)) as f32;
+            self.gradients.iter_mut().for_each(|value| *value *= scale);
+        }
+        if update.l1 > 0.0 {
+            let pull = update.l1 as f32;
+            let pulled = network.parameters.iter().zip(&self.ranges);
+            for (_, range) in pulled.filter(|(parameter, _)| parameter.spec.trained && parameter.spec.shape.len() > 1) {
+                for (slope, weight) in self.gradients[range.clone()].iter_mut().zip(&self.arena[range.clone()]) {
+                    *slope += pull * if *weight == 0.0 { 0.0 } else { weight.signum() };
+                }
+            }
+        }
+        let rule = settings.rule(count, rate);
+        let mut moments: Vec<&mut [f32]> = self.moments.iter_mut().map(|buffer| &mut buffer[..]).collect();
+        rule.update(&self.workers, &mut self.arena[..self.trained], &self.gradients, &mut moments);
+        if let Some(decay) = update.average {
+            let decay = decay.min((1.0 + count as f64) / (10.0 + count as f64)) as f32;
+            let pairs = self.averages.iter_mut().zip(&self.arena);
+            pairs.for_each(|(mean, now)| *mean = decay * *mean + (1.0 - decay) * now);
+        }
+    }
+
+    /// What batch norms saw in the last pass.
+    fn statistics(&self, rows: usize) -> Vec<BatchStatistics> {
+        let of = |(norm, node, places): (usize, usize, usize)| {
+            let Moments { mean, variance } = self.buffers.moments[norm].clone();
+            BatchStatistics { node, mean, variance, count: rows * places }
+        };
+        self.program.norms().map(of).collect()
+    }
+
+    fn outputs(&self, rows: usize) -> Result<Tensor> {
+        let output = self.program.output;
+        let width = self.program.values[output].size();
+        let mut values = vec![0.0; rows * width];
+        lepton_kernels::to_rows(&self.buffers.values[output], width, &mut values);
+        Tensor::float32([rows, width], values)
+    }
+
+    /// Each parameter of the plan, as it is now.
+    pub(crate) fn parameters(&self) -> Vec<Vec<f32>> {
+        self.split(&self.arena)
+    }
+
+    /// For each parameter the buffers of its optimiser; none for running statistics.
+    pub(crate) fn moments(&self) -> Vec<Vec<Vec<f32>>> {
+        let own = |range: &Range<usize>| match range.end <= self.trained {
+            true => self.moments.iter().map(|buffer| buffer[range.clone()].to_vec()).collect(),
+            false => Vec::new(),
+        };
+        self.ranges.iter().map(own).collect()
+    }
+
+    /// Sums of gradients since the last update, where several batches make one; zeros for running statistics.
+    pub(crate) fn pending(&self) -> Vec<Vec<f32>> {
+        let mut all = self.pending.clone();
+        if !all.is_empty() {
+            all.resize(self.arena.len(), 0.0);
+        }
+        self.split(&all)
+    }
+
+    /// The moving averages, where they are kept.
+    pub(crate) fn averages(&self) -> Vec<Vec<f32>> {
+        self.split(&self.averages)
+    }
+
+    fn split(&self, arena: &[f32]) -> Vec<Vec<f32>> {
+        if arena.is_empty() {
+            return Vec::new();
+        }
+        self.ranges.iter().map(|range| arena[range.clone()].to_vec()).collect()
+    }
+
+    /// Takes over from a saved state, in the form of [`Planned::parameters`] and the others.
+    pub(crate) fn restore(
+        &mut self,
+        parameters: &[Vec<f32>],
+        moments: &[Vec<Vec<f32>>],
+        pending: &[Vec<f32>],
+        averages: &[Vec<f32>],
+    ) {
+        for (at, range) in self.ranges.iter().enumerate() {
+            self.arena[range.clone()].copy_from_slice(&parameters[at]);
+            if let Some(average) = averages.get(at) {
+                self.averages[range.clone()].copy_from_slice(average);
+            }
+            if range.end > self.trained {
+                continue;
+            }
+            for (buffer, own) in self.moments.iter_mut().zip(&moments[at]) {
+                buffer[range.clone()].copy_from_slice(own);
+            }
+            if let Some(sum) = pending.get(at) {
+                self.pending[range.clone()].copy_from_slice(sum);
+            }
+        }
+    }
+}
+
+/// The network with the numbers of `values`, one list for each parameter.
+pub(crate) fn with_values(network: &Network, values: Vec<Vec<f32>>) -> Network {
+    let mut network = network.clone();
+    for (parameter, values) in network.parameters.iter_mut().zip(values) {
+        *parameter = Parameter::new(&parameter.spec, values);
+    }
+    network
+}

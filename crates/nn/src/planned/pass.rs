@@ -1,0 +1,296 @@
+//! The forward and the backward pass of a planned step.
+
+use super::Planned;
+use super::compile::{Back, Op, Program, Value};
+use crate::initialize::unit;
+use lepton_core::{Error, Result, Seed};
+use lepton_kernels::{self as kernels, LANES, Moments, blocks};
+use std::mem::take;
+
+/// Memory that stays from step to step, for batches of up to so many blocks.
+pub(super) struct Buffers {
+    blocks: usize,
+    pub(super) values: Vec<Vec<f32>>,
+    slopes: Vec<Vec<f32>>,
+    /// Weights of convolutions in the order of tiles, by operation: forward and backward.
+    packed: Vec<[Vec<f32>; 2]>,
+    scratch: Vec<f32>,
+    /// By batch norm.
+    pub(super) moments: Vec<Moments>,
+}
+
+impl Buffers {
+    pub(super) fn new(program: &Program) -> Buffers {
+        let packed = program.ops.iter().map(|op| {
+            let (count, back) = match op {
+                Op::Conv { sizes, back, .. } => (sizes.weights(), *back),
+                Op::PooledConv { sizes, back, .. } => (sizes.conv().weights(), *back),
+                _ => (0, Back::None),
+            };
+            [vec![0.0; count], vec![0.0; if back == Back::None { 0 } else { count }]]
+        });
+        Buffers {
+            blocks: 0,
+            values: vec![Vec::new(); program.values.len()],
+            slopes: vec![Vec::new(); program.values.len()],
+            packed: packed.collect(),
+            scratch: Vec::new(),
+            moments: vec![Moments::default(); program.norms],
+        }
+    }
+
+    /// Makes place for a batch. Smaller ones use the front.
+    fn reserve(&mut self, program: &Program, blocks: usize, threads: usize) {
+        if blocks > self.blocks {
+            self.blocks = blocks;
+            let scratch = program.ops.iter().map(|op| match op {
+                Op::Conv { sizes, .. } => sizes.scratch(blocks),
+                Op::PooledConv { sizes, .. } => sizes.scratch(threads),
+                Op::Linear { sizes, .. } => sizes.scratch(blocks),
+                _ => 0,
+            });
+            self.scratch = vec![0.0; scratch.max().unwrap_or(0)];
+        }
+        for (at, value) in program.values.iter().enumerate() {
+            let count = blocks * value.size() * LANES;
+            self.values[at].resize(if program.hidden.contains(&at) { 0 } else { count }, 0.0);
+            self.slopes[at].resize(if program.plain.contains(&at) { 0 } else { count }, 0.0);
+        }
+    }
+}
+
+impl Program {
+    /// Number, node and places of each batch norm.
+    pub(super) fn norms(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        self.ops.iter().filter_map(|op| match op {
+            Op::Norm { norm, node, value, .. } => Some((*norm, *node, value.places)),
+            _ => None,
+        })
+    }
+}
+
+/// The batch norm of an operation for that batch.
+fn norm(value: Value, settings: &crate::BatchNorm, rows: usize) -> kernels::BatchNorm {
+    kernels::BatchNorm { channels: value.channels, places: value.places, rows, epsilon: settings.epsilon as f32 }
+}
+
+impl Planned {
+    /// Fills all values from `input`, float32 `[rows, ..]`. `step` counts finished steps.
+    pub(super) fn forward(&mut self, input: &[f32], rows: usize, seed: Seed, step: u64) -> Result<()> {
+        let Planned { workers, program, ranges, arena, buffers, .. } = self;
+        let own = |parameter: usize| &arena[ranges[parameter].clone()];
+        buffers.reserve(program, blocks(rows), workers.threads());
+        let first = program.values[0];
+        kernels::from_pictures(workers, input, first.channels, first.places, &mut buffers.values[0]);
+        for (at, op) in program.ops.iter().enumerate() {
+            let values = &mut buffers.values;
+            // The output is taken out while inputs are read.
+            match op {
+                Op::Conv { sizes, x, y, weight, bias, relu, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    let packed = &mut buffers.packed[at][0];
+                    sizes.pack_forward(workers, own(*weight), packed);
+                    sizes.forward(workers, &values[*x], packed, bias.map(own), *relu, &mut to);
+                    values[*y] = to;
+                }
+                Op::PooledConv { sizes, x, y, winners, weight, bias, .. } => {
+                    let (mut to, mut who) = (take(&mut values[*y]), take(&mut values[*winners]));
+                    let packed = &mut buffers.packed[at][0];
+                    sizes.conv().pack_forward(workers, own(*weight), packed);
+                    sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
+                    (values[*y], values[*winners]) = (to, who);
+                }
+                Op::Linear { sizes, x, y, weight, bias, relu, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    sizes.forward(workers, &values[*x], own(*weight), bias.map(own), *relu, &mut to);
+                    values[*y] = to;
+                }
+                Op::Norm { norm: index, settings, value, x, y, weight, relu, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    let sizes = norm(*value, settings, rows);
+                    let moments = sizes.moments(workers, &values[*x]);
+                    sizes.forward(workers, &values[*x], &moments, own(*weight), own(*weight + 1), *relu, &mut to);
+                    buffers.moments[*index] = moments;
+                    values[*y] = to;
+                }
+                Op::MaxPool { sizes, x, y, winners, .. } => {
+                    let (mut to, mut who) = (take(&mut values[*y]), take(&mut values[*winners]));
+                    sizes.forward(workers, &values[*x], &mut to, &mut who);
+                    (values[*y], values[*winners]) = (to, who);
+                }
+                Op::Mean { x, y, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    let from = program.values[*x];
+                    kernels::global_mean(workers, &values[*x], from.places, from.channels, &mut to);
+                    values[*y] = to;
+                }
+                Op::Flatten { x, y, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    let from = program.values[*x];
+                    kernels::flatten(workers, &values[*x], from.channels, from.places, &mut to);
+                    values[*y] = to;
+                }
+                Op::Relu { x, y, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    kernels::relu(workers, &values[*x], &mut to);
+                    values[*y] = to;
+                }
+                Op::Sum { a, b, y, relu, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    kernels::sum_of(workers, &values[*a], &values[*b], *relu, &mut to);
+                    values[*y] = to;
+                }
+                Op::Dropout { name, p, x, y, mask, .. } => {
+                    let (mut to, mut kept) = (take(&mut values[*y]), take(&mut values[*mask]));
+                    let from = program.values[*x];
+                    // The numbers of the step on Burn, in its order.
+                    let mut rng = seed.rng(&format!("dropout {name}"), &[step]);
+                    let (p, keep) = (*p as f32, (1.0 / (1.0 - p)) as f32);
+                    let drawn: Vec<f32> =
+                        (0..rows * from.size()).map(|_| if unit(&mut rng) < p { 0.0 } else { keep }).collect();
+                    kernels::from_pictures(workers, &drawn, from.channels, from.places, &mut kept);
+                    kernels::product_of(workers, &values[*x], &kept, false, &mut to);
+                    (values[*y], values[*mask]) = (to, kept);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills all gradients from that of the outputs, `[rows, width]`.
+    pub(super) fn backward(&mut self, gradient: &[f32], rows: usize) -> Result<()> {
+        let Planned { workers, program, ranges, arena, gradients, buffers, .. } = self;
+        let own = |parameter: usize| &arena[ranges[parameter].clone()];
+        let Buffers { values, slopes, packed, scratch, moments, .. } = buffers;
+        let output = program.output;
+        if program.plain.contains(&output) {
+            return Err(Error::internal("the output of a network is its input"));
+        }
+        let width = program.values[output].size();
+        kernels::from_rows(workers, gradient, width, &mut slopes[output]);
+        for (at, op) in program.ops.iter().enumerate().rev() {
+            // The gradient of the output is taken out while those of inputs are written.
+            match op {
+                Op::Conv { sizes, x, y, weight, bias, relu, back } => {
+                    let mut dy = take(&mut slopes[*y]);
+                    let (dw, db) = pair(gradients, ranges, *weight, *bias);
+                    let masked = relu.then_some(&values[*y][..]);
+                    sizes.backward_weights(workers, &values[*x], masked, &mut dy, scratch, dw, db);
+                    if *back != Back::None {
+                        sizes.pack_backward(workers, own(*weight), &mut packed[at][1]);
+                        let dx = &mut slopes[*x];
+                        sizes.backward_input(workers, &dy, &packed[at][1], *back == Back::Add, dx);
+                    }
+                    slopes[*y] = dy;
+                }
+                Op::PooledConv { sizes, x, hidden, y, winners, weight, bias, back } => {
+                    let mut dy = take(&mut slopes[*y]);
+                    let (dw, db) = pair(gradients, ranges, *weight, *bias);
+                    let (above, winners) = (&values[*y], &values[*winners]);
+                    sizes.backward_weights(workers, &values[*x], above, winners, &dy, scratch, dw, db);
+                    if *back != Back::None {
+                        kernels::mask_relu(workers, above, &mut dy);
+                        let mut spread = take(&mut slopes[*hidden]);
+                        sizes.pool().backward(workers, &dy, winners, false, &mut spread);
+                        sizes.conv().pack_backward(workers, own(*weight), &mut packed[at][1]);
+                        let dx = &mut slopes[*x];
+                        sizes.conv().backward_input(workers, &spread, &packed[at][1], *back == Back::Add, dx);
+                        slopes[*hidden] = spread;
+                    }
+                    slopes[*y] = dy;
+                }
+                Op::Linear { sizes, x, y, weight, bias, relu, back } => {
+                    let mut dy = take(&mut slopes[*y]);
+                    if *relu {
+                        kernels::mask_relu(workers, &values[*y], &mut dy);
+                    }
+                    let (dw, db) = pair(gradients, ranges, *weight, *bias);
+                    sizes.backward_weights(workers, &values[*x], &dy, scratch, dw, db);
+                    if *back != Back::None {
+                        sizes.backward_input(workers, &dy, own(*weight), *back == Back::Add, &mut slopes[*x]);
+                    }
+                    slopes[*y] = dy;
+                }
+                Op::Norm { norm: index, settings, value, x, y, weight, relu, back, .. } => {
+                    let mut dy = take(&mut slopes[*y]);
+                    if *relu {
+                        kernels::mask_relu(workers, &values[*y], &mut dy);
+                    }
+                    let sizes = norm(*value, settings, rows);
+                    let (dw, db) = pair(gradients, ranges, *weight, Some(*weight + 1));
+                    let db = db.unwrap_or_default();
+                    let mut dx = take(&mut slopes[*x]);
+                    let add = *back == Back::Add;
+                    // Of the network's input there is no gradient: an empty one is not written.
+                    sizes.backward(workers, &values[*x], &moments[*index], own(*weight), &dy, dw, db, add, &mut dx);
+                    (slopes[*x], slopes[*y]) = (dx, dy);
+                }
+                Op::MaxPool { sizes, x, y, winners, back } if *back != Back::None => {
+                    let (dy, dx) = two(slopes, *y, *x)?;
+                    sizes.backward(workers, dy, &values[*winners], *back == Back::Add, dx);
+                }
+                Op::Mean { x, y, back } if *back != Back::None => {
+                    let (dy, dx) = two(slopes, *y, *x)?;
+                    let from = program.values[*x];
+                    kernels::global_mean_backward(workers, dy, from.places, from.channels, *back == Back::Add, dx);
+                }
+                Op::Flatten { x, y, back } if *back != Back::None => {
+                    let (dy, dx) = two(slopes, *y, *x)?;
+                    let from = program.values[*x];
+                    kernels::unflatten(workers, dy, from.channels, from.places, *back == Back::Add, dx);
+                }
+                Op::Relu { x, y, back } if *back != Back::None => {
+                    let (dy, dx) = two(slopes, *y, *x)?;
+                    kernels::mask_relu(workers, &values[*y], dy);
+                    put(workers, dy, *back, dx);
+                }
+                Op::Sum { a, b, y, relu, backs } => {
+                    let mut dy = take(&mut slopes[*y]);
+                    if *relu {
+                        kernels::mask_relu(workers, &values[*y], &mut dy);
+                    }
+                    for (input, back) in [*a, *b].into_iter().zip(backs) {
+                        put(workers, &dy, *back, &mut slopes[input]);
+                    }
+                    slopes[*y] = dy;
+                }
+                Op::Dropout { x, y, mask, back, .. } if *back != Back::None => {
+                    let (dy, dx) = two(slopes, *y, *x)?;
+                    kernels::product_of(workers, dy, &values[*mask], *back == Back::Add, dx);
+                }
+                Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Relu { .. } | Op::Dropout { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A gradient as it is, put into that of an input or added to it.
+fn put(workers: &kernels::Workers, dy: &[f32], back: Back, dx: &mut [f32]) {
+    match back {
+        Back::None => {}
+        Back::Put => dx.copy_from_slice(dy),
+        Back::Add => kernels::add(workers, dy, dx),
+    }
+}
+
+/// Two of the gradients.
+fn two(slopes: &mut [Vec<f32>], y: usize, x: usize) -> Result<(&mut [f32], &mut [f32])> {
+    let both = slopes.get_disjoint_mut([y, x]);
+    let [dy, dx] = both.map_err(|_| Error::internal("an operation gives what it takes"))?;
+    Ok((dy, dx))
+}
+
+/// The places of the gradients of a weight and its bias.
+fn pair<'a>(
+    gradients: &'a mut [f32],
+    ranges: &[std::ops::Range<usize>],
+    weight: usize,
+    bias: Option<usize>,
+) -> (&'a mut [f32], Option<&'a mut [f32]>) {
+    let range = ranges[weight].clone();
+    let Some(bias) = bias.map(|bias| ranges[bias].clone()) else { return (&mut gradients[range], None) };
+    // A bias lies behind its weight.
+    let (front, behind) = gradients.split_at_mut(bias.start);
+    (&mut front[range], Some(&mut behind[..bias.len()]))
+}

@@ -1,0 +1,318 @@
+//! Planned steps give what steps on Burn give, to rounding, resume to the bit, and refuse what they cannot do.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
+
+use lepton_core::{ErrorCode, Seed, Tensor};
+use lepton_nn::{
+    Architecture, Conv2d, InputSpec, Layer, Loss, MaxPool2d, Network, Node, OptimizerKind, OptimizerSettings, Padding,
+    StepKind, StepRows, Trainer, UpdateSettings,
+};
+use proptest::prelude::*;
+
+/// What differs between trainings.
+#[derive(Clone, Debug, Default)]
+struct Case {
+    layers: Vec<Node>,
+    input: Vec<usize>,
+    loss: Loss,
+    optimizer: OptimizerSettings,
+    update: UpdateSettings,
+    rows: Vec<usize>,
+    weighted: bool,
+    threads: usize,
+}
+
+impl Case {
+    fn trainer(&self, kind: StepKind) -> Trainer {
+        let architecture = Architecture::new("net", InputSpec::float32(self.input.clone()), self.layers.clone());
+        let network = Network::new(&architecture, Seed(7)).unwrap().with_threads(self.threads.max(1)).unwrap();
+        let trainer = Trainer::new(network, self.loss.clone(), self.optimizer.clone()).unwrap();
+        trainer.with_update(self.update.clone()).unwrap().with_step(kind).unwrap()
+    }
+
+    /// Batch `step`; the same for every trainer.
+    fn batch(&self, step: usize) -> (Tensor, Tensor, Vec<f32>) {
+        let rows = self.rows[step % self.rows.len()];
+        let size: usize = self.input.iter().product();
+        let number = |at: usize| ((at * 7919 + step * 104_729) as f32 * 0.618_034).fract() * 2.0 - 1.0;
+        let shape: Vec<usize> = std::iter::once(rows).chain(self.input.iter().copied()).collect();
+        let input = Tensor::float32(shape, (0..rows * size).map(number).collect()).unwrap();
+        let target = match self.loss {
+            Loss::CrossEntropy { .. } => {
+                Tensor::int64([rows], (0..rows).map(|row| ((row + step) % 3) as i64).collect())
+            }
+            _ => Tensor::float32([rows, 3], (0..rows * 3).map(|at| 0.5 * number(at + 13)).collect()),
+        };
+        (input, target.unwrap(), (0..rows).map(|row| 0.5 + (row % 3) as f32).collect())
+    }
+
+    fn run(&self, trainer: &mut Trainer, steps: std::ops::Range<usize>) -> Vec<f64> {
+        steps
+            .map(|step| {
+                let (input, target, weights) = self.batch(step);
+                let weights = self.weighted.then_some(&weights[..]);
+                let rows = StepRows { input: &input, target: &target, weights, unlabelled: None };
+                trainer.step_over(&rows, None, 1e-2).unwrap().loss
+            })
+            .collect()
+    }
+
+    /// Both ways, and a training that was stopped in the middle.
+    fn check(&self) {
+        const STEPS: usize = 5;
+        let (mut planned, mut burn) = (self.trainer(StepKind::Planned), self.trainer(StepKind::Burn));
+        assert!(planned.backend().contains("planned") && burn.backend().starts_with("burn"));
+        let losses = [self.run(&mut planned, 0..STEPS), self.run(&mut burn, 0..STEPS)];
+        for (ours, theirs) in losses[0].iter().zip(&losses[1]) {
+            assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1e-2), "{losses:?} {self:?}");
+        }
+        assert_same_weights(&planned.network(), &burn.network(), self);
+        assert_same_weights(&planned.averaged(), &burn.averaged(), self);
+        assert_eq!(planned.steps_done(), STEPS as u64);
+
+        let mut first = self.trainer(StepKind::Auto);
+        let mut before = self.run(&mut first, 0..2);
+        let mut second = self.trainer(StepKind::Planned);
+        second.restore(&first.state().unwrap()).unwrap();
+        assert_eq!(second.state().unwrap(), first.state().unwrap());
+        before.extend(self.run(&mut second, 2..STEPS));
+        assert_eq!(before, losses[0]);
+        assert_eq!(second.state().unwrap(), planned.state().unwrap());
+        assert_eq!(second.averaged().weights().unwrap(), planned.averaged().weights().unwrap());
+        let other = self.trainer(StepKind::Burn).restore(&first.state().unwrap()).unwrap_err();
+        assert_eq!(other.code(), ErrorCode::Config);
+    }
+}
+
+/// The same keys, and numbers that differ by rounding.
+fn assert_same_weights(ours: &Network, theirs: &Network, case: &Case) {
+    assert!(ours.keys().eq(theirs.keys()));
+    let values = |network: &Network| {
+        let bytes = network.weights().unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let floats = |bytes: &[u8]| {
+            bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect::<Vec<f32>>()
+        };
+        network.keys().map(|key| floats(file.tensor(key).unwrap().data())).collect::<Vec<_>>()
+    };
+    for ((ours, theirs), key) in values(ours).iter().zip(values(theirs)).zip(theirs.keys()) {
+        let largest = theirs.iter().fold(1e-2, |most: f32, value| most.max(value.abs()));
+        let off = ours.iter().zip(&theirs).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+        assert!(off <= 1e-4 * largest, "{key} is off by {off} of {largest}: {case:?}");
+    }
+}
+
+fn node(name: &str, layer: impl Into<Layer>) -> Node {
+    Node::new(name, layer.into())
+}
+
+/// Gradient descent: where a gradient is nearly 0, Adam makes a whole step of what differs by rounding.
+fn sgd() -> OptimizerSettings {
+    OptimizerSettings { kind: OptimizerKind::Sgd, weight_decay: 1e-3, ..OptimizerSettings::default() }
+}
+
+fn worked_example(side: usize) -> Vec<Node> {
+    vec![
+        node("conv", Layer::conv2d(8, 3)),
+        node("conv_relu", Layer::Relu),
+        node("pool", Layer::max_pool2d(2)),
+        node("flatten", Layer::Flatten),
+        node("dense", Layer::linear(16 + side)),
+        node("dense_relu", Layer::Relu),
+        node("scores", Layer::linear(3)),
+    ]
+}
+
+/// A stem, a residual block with a stride and a shortcut, one without, a mean and a dense layer.
+fn residual() -> Vec<Node> {
+    let conv = |channels: usize, kernel: usize, stride: usize| Conv2d {
+        stride: [stride; 2],
+        padding: Padding::Explicit { top: kernel / 2, left: kernel / 2, bottom: kernel / 2, right: kernel / 2 },
+        bias: false,
+        ..Conv2d::new(channels, kernel)
+    };
+    let mut layers = vec![node("conv", conv(6, 3, 1)), node("norm", Layer::batch_norm()), node("relu", Layer::Relu)];
+    for (name, channels, stride, before) in [("a", 12, 2, "relu"), ("b", 12, 1, "a_relu")] {
+        let name = |part: &str| format!("{name}_{part}");
+        layers.push(Node::with_inputs(name("conv1"), conv(channels, 3, stride).into(), [before]));
+        layers.push(node(&name("norm1"), Layer::batch_norm()));
+        layers.push(node(&name("relu1"), Layer::Relu));
+        layers.push(node(&name("conv2"), conv(channels, 3, 1)));
+        layers.push(node(&name("norm2"), Layer::batch_norm()));
+        let mut shortcut = before.to_owned();
+        if stride > 1 {
+            layers.push(Node::with_inputs(name("conv3"), conv(channels, 1, stride).into(), [before]));
+            layers.push(node(&name("norm3"), Layer::batch_norm()));
+            shortcut = name("norm3");
+        }
+        layers.push(Node::with_inputs(name("sum"), Layer::Add, [name("norm2"), shortcut]));
+        layers.push(node(&name("relu"), Layer::Relu));
+    }
+    layers.extend([node("mean", Layer::GlobalAvgPool), node("scores", Layer::linear(3))]);
+    layers
+}
+
+#[test]
+fn networks_of_the_zoo_learn_the_same_both_ways() {
+    let rows = vec![19, 19, 19, 5, 19];
+    let case = |layers: Vec<Node>, input: &[usize]| Case {
+        layers,
+        input: input.to_vec(),
+        optimizer: sgd(),
+        rows: rows.clone(),
+        threads: 2,
+        ..Case::default()
+    };
+    case(worked_example(0), &[1, 12, 11]).check();
+    case(residual(), &[3, 9, 8]).check();
+    let mlp = [32, 16, 3].into_iter().enumerate().flat_map(|(at, units)| {
+        let activation = (units != 3).then(|| node(&format!("relu{at}"), Layer::Relu));
+        std::iter::once(node(&format!("dense{at}"), Layer::linear(units))).chain(activation)
+    });
+    case(mlp.collect(), &[20]).check();
+    let lenet = vec![
+        node("conv1", Conv2d { padding: Padding::Same, ..Conv2d::new(6, 5) }),
+        node("relu1", Layer::Relu),
+        node("pool1", Layer::max_pool2d(2)),
+        node("conv2", Layer::conv2d(16, 5)),
+        node("relu2", Layer::Relu),
+        node("pool2", MaxPool2d { kernel: [3, 3], stride: Some([2, 2]), padding: Padding::Same }),
+        node("flatten", Layer::Flatten),
+        node("dropout", Layer::dropout(0.3)),
+        node("dense", Layer::linear(20)),
+        node("norm", Layer::batch_norm()),
+        node("relu3", Layer::Relu),
+        node("scores", Layer::linear(3)),
+    ];
+    case(lenet, &[1, 18, 18]).check();
+}
+
+#[test]
+fn every_loss_optimiser_and_update_is_the_same_both_ways() {
+    let base = Case {
+        layers: worked_example(0),
+        input: vec![2, 8, 8],
+        optimizer: sgd(),
+        rows: vec![17],
+        threads: 2,
+        ..Case::default()
+    };
+    let usual = UpdateSettings::default;
+    for update in [
+        UpdateSettings { clip_norm: Some(0.05), ..usual() },
+        UpdateSettings { l1: 1e-3, ..usual() },
+        UpdateSettings { accumulate: 2, ..usual() },
+        UpdateSettings { average: Some(0.9), ..usual() },
+    ] {
+        Case { update, ..base.clone() }.check();
+    }
+    for loss in [
+        Loss::CrossEntropy { label_smoothing: 0.1, class_weights: vec![1.0, 2.0, 0.5] },
+        Loss::Squared,
+        Loss::Huber { delta: 0.3 },
+    ] {
+        Case { loss, weighted: true, ..base.clone() }.check();
+    }
+    // With a large epsilon a gradient of nearly 0 makes no step.
+    for kind in [OptimizerKind::Adam, OptimizerKind::Adamw, OptimizerKind::Rmsprop] {
+        let optimizer = OptimizerSettings { kind, epsilon: 1e-2, weight_decay: 0.01, ..OptimizerSettings::default() };
+        Case { optimizer, ..base.clone() }.check();
+    }
+}
+
+#[test]
+fn what_has_no_kernel_is_named_and_auto_goes_to_burn() {
+    for (layer, name) in [
+        (Layer::from(Conv2d { groups: 2, ..Conv2d::new(4, 3) }), "conv2d"),
+        (Conv2d { dilation: [2, 2], ..Conv2d::new(4, 3) }.into(), "conv2d"),
+        (Layer::Sigmoid, "sigmoid"),
+    ] {
+        let layers = vec![node("odd", layer), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
+        let architecture = Architecture::new("net", InputSpec::float32([2, 8, 8]), layers);
+        let trainer = || {
+            let network = Network::new(&architecture, Seed(1)).unwrap();
+            Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap()
+        };
+        let error = trainer().with_step(StepKind::Planned).err().unwrap();
+        assert_eq!((error.code(), error.place().node.as_deref()), (ErrorCode::Unsupported, Some("odd")));
+        assert!(error.to_string().contains(name), "{error}");
+        assert!(trainer().with_step(StepKind::Auto).unwrap().backend().starts_with("burn"));
+    }
+}
+
+#[test]
+fn a_bad_batch_changes_nothing() {
+    let case = Case {
+        layers: residual(),
+        input: vec![3, 9, 8],
+        optimizer: sgd(),
+        rows: vec![9],
+        threads: 2,
+        ..Case::default()
+    };
+    let mut trainer = case.trainer(StepKind::Planned);
+    case.run(&mut trainer, 0..2);
+    let before = trainer.state().unwrap();
+    let (input, target, _) = case.batch(2);
+    let mut spoilt = input.as_float32().unwrap().to_vec();
+    spoilt[100] = f32::NAN;
+    let spoilt = Tensor::float32(input.shape(), spoilt).unwrap();
+    assert_eq!(trainer.step(&spoilt, &target, 1e-2).unwrap_err().code(), ErrorCode::Diverged);
+    let wrong = Tensor::int64([9], vec![7; 9]).unwrap();
+    assert_eq!(trainer.step(&input, &wrong, 1e-2).unwrap_err().code(), ErrorCode::BadData);
+    let empty = Tensor::float32([0, 3, 9, 8], vec![]).unwrap();
+    let nothing = Tensor::int64([0], vec![]).unwrap();
+    assert_eq!(trainer.step(&empty, &nothing, 1e-2).unwrap_err().code(), ErrorCode::Shape);
+    assert_eq!(trainer.state().unwrap(), before);
+    // And the steps after it are those of a training that saw none of it.
+    let mut other = case.trainer(StepKind::Planned);
+    case.run(&mut other, 0..2);
+    assert_eq!(case.run(&mut trainer, 2..4), case.run(&mut other, 2..4));
+    assert_eq!(trainer.state().unwrap(), other.state().unwrap());
+}
+
+/// Stacks of convolutions, norms, pools and dense layers.
+fn stacks() -> impl Strategy<Value = Case> {
+    let block = (1..20usize, 1..4usize, 1..3usize, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let blocks = prop::collection::vec(block, 0..3);
+    (blocks, 1..5usize, 7..12usize, 7..12usize, 2..40usize, 0..3usize, 1..4usize, any::<bool>()).prop_map(
+        |(blocks, channels, height, width, rows, dense, threads, drops)| {
+            let mut layers = Vec::new();
+            for (at, (out, kernel, stride, same, normed, active, pooled)) in blocks.into_iter().enumerate() {
+                let padding = if same { Padding::Same } else { Padding::Valid };
+                let conv = Conv2d { stride: [stride, 1], padding, bias: !normed, ..Conv2d::new(out, kernel) };
+                layers.push(node(&format!("conv{at}"), conv));
+                if normed {
+                    layers.push(node(&format!("norm{at}"), Layer::batch_norm()));
+                }
+                if active {
+                    layers.push(node(&format!("relu{at}"), Layer::Relu));
+                }
+                if pooled {
+                    let pool = MaxPool2d { kernel: [2, 2], stride: Some([1, 2]), padding: Padding::Same };
+                    layers.push(node(&format!("pool{at}"), pool));
+                }
+            }
+            layers.push(node("flatten", if dense == 2 { Layer::GlobalAvgPool } else { Layer::Flatten }));
+            if drops {
+                layers.push(node("dropout", Layer::dropout(0.4)));
+            }
+            for at in 0..dense {
+                layers.push(node(&format!("dense{at}"), Layer::linear(9)));
+                layers.push(node(&format!("dense_relu{at}"), Layer::Relu));
+            }
+            layers.push(node("scores", Layer::linear(3)));
+            let rows = vec![rows, rows, rows / 2 + 1];
+            Case { layers, input: vec![channels, height, width], optimizer: sgd(), rows, threads, ..Case::default() }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn random_networks_learn_the_same_both_ways(case in stacks()) {
+        case.check();
+    }
+}
