@@ -12,7 +12,7 @@ from .environment import ROOT, Failure, lepton, run, run_json, say
 
 DATASETS = ("titanic", "breast-cancer", "diamonds", "digits", "gunpoint", "basicmotions")
 QUICK = ("breast-cancer",)
-TIME = "10m"
+TIME = "3m"
 
 
 def advise(rounds, quick):

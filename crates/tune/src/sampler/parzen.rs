@@ -1,7 +1,7 @@
 //! The Parzen estimator: a density over some dimensions that is a mixture of one kernel around each observation and
 //! one broad kernel, the prior.
 //!
-//! Numbers have normal kernels cut to the unit interval, whose widths follow the distances of neighbours; values that
+//! Numbers have normal kernels cut to the unit interval; values that
 //! lie apart have the mass of the same kernel over their cell; choices have a share for the observed one and a share
 //! for all. After Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011), with the widths and the
 //! products over dimensions of Watanabe, "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components and
@@ -25,6 +25,19 @@ struct Axis<'a> {
     kernels: Vec<Kernel>,
 }
 
+/// How wide the kernels of numbers are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Widths {
+    /// As the distance to the farther neighbour along the dimension, for a density over one dimension.
+    Neighbours,
+    /// All the same: this share of the range times n^(-1/(d+4)) for n observations of d dimensions (Scott 1992), because
+    /// neighbours along one dimension may be far apart along another.
+    Scott(f64),
+}
+
+/// The least deviation of a kernel after [`Widths::Scott`].
+const NARROWEST: f64 = 0.01;
+
 enum Kernel {
     /// Normal, cut to 0..=1.
     Normal { mean: f64, deviation: f64 },
@@ -38,10 +51,9 @@ impl<'a> Parzen<'a> {
     pub(super) fn new(
         domains: &[&'a Domain],
         observations: &[Vec<f64>],
-        weights: Vec<f64>,
-        prior_weight: f64,
+        (mut weights, prior_weight): (Vec<f64>, f64),
+        widths: Widths,
     ) -> Parzen<'a> {
-        let mut weights = weights;
         weights.push(if observations.is_empty() { 1.0 } else { prior_weight });
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
@@ -49,7 +61,7 @@ impl<'a> Parzen<'a> {
             let along: Vec<f64> = observations.iter().map(|observation| observation[index]).collect();
             let kernels = match domain.count().filter(|_| domain.is_choice()) {
                 Some(count) => choice_kernels(domain, count as usize, &along, prior_weight),
-                None => normal_kernels(&along),
+                None => normal_kernels(&along, widths, domains.len()),
             };
             Axis { domain, kernels }
         };
@@ -89,8 +101,21 @@ impl<'a> Parzen<'a> {
     }
 }
 
-/// A kernel around each observation as wide as the distance to its farther neighbour, within bounds, and the prior.
-fn normal_kernels(along: &[f64]) -> Vec<Kernel> {
+/// A kernel around each observation, and the prior.
+fn normal_kernels(along: &[f64], widths: Widths, dimensions: usize) -> Vec<Kernel> {
+    let deviations = match widths {
+        Widths::Neighbours => neighbour_distances(along),
+        Widths::Scott(share) => {
+            let shrunk = libm::pow(along.len().max(1) as f64, -1.0 / (dimensions as f64 + 4.0));
+            vec![(share * shrunk).clamp(NARROWEST, 1.0); along.len()]
+        }
+    };
+    let observed = along.iter().zip(deviations).map(|(&mean, deviation)| Kernel::Normal { mean, deviation });
+    observed.chain([Kernel::Normal { mean: 0.5, deviation: 1.0 }]).collect()
+}
+
+/// Of each observation the distance to its farther neighbour, within bounds.
+fn neighbour_distances(along: &[f64]) -> Vec<f64> {
     let count = along.len();
     let narrowest = 1.0 / (2.0 + count as f64).min(100.0);
     let mut order: Vec<usize> = (0..count).collect();
@@ -106,8 +131,7 @@ fn normal_kernels(along: &[f64]) -> Vec<Kernel> {
         };
         deviations[index] = width.clamp(narrowest, 1.0);
     }
-    let observed = along.iter().zip(deviations).map(|(&mean, deviation)| Kernel::Normal { mean, deviation });
-    observed.chain([Kernel::Normal { mean: 0.5, deviation: 1.0 }]).collect()
+    deviations
 }
 
 /// A share for the observed choice and the prior's weight spread over the kernels, and the prior.
@@ -142,7 +166,7 @@ mod tests {
             };
             let observations = units(&case["observations"]);
             let weights = vec![1.0; observations.len()];
-            let parzen = Parzen::new(&domains, &observations, weights, 1.0);
+            let parzen = Parzen::new(&domains, &observations, (weights, 1.0), Widths::Neighbours);
             let got: Vec<f64> = units(&case["at"]).iter().map(|row| parzen.log_density(row)).collect();
             let expected: Vec<f64> = serde_json::from_value(case["log_density"].clone()).unwrap();
             // Optuna's densities are per unit of the dimension: a constant apart, which no comparison sees.
@@ -161,19 +185,21 @@ mod tests {
         let observations: Vec<Vec<f64>> = [(1, "a"), (1, "a"), (4, "b")]
             .map(|(a, b)| vec![domain.to_unit(&a.into()).unwrap(), choice.to_unit(&b.into()).unwrap()])
             .to_vec();
-        let parzen = Parzen::new(&domains, &observations, vec![1.0, 0.5, 2.0], 1.0);
-        let mut rng = Seed(1).rng("parzen", &[]);
-        let draws: Vec<Vec<f64>> = (0..20_000).map(|_| parzen.sample(&mut rng)).collect();
-        let mut total = 0.0;
-        for number in 1..=5 {
-            for letter in ["a", "b", "c"] {
-                let at = [domain.to_unit(&number.into()).unwrap(), choice.to_unit(&letter.into()).unwrap()];
-                let expected = libm::exp(parzen.log_density(&at));
-                total += expected;
-                let share = draws.iter().filter(|draw| draw[..] == at).count() as f64 / draws.len() as f64;
-                assert!((share - expected).abs() < 0.012, "{number} {letter}: {share} {expected}");
+        for widths in [Widths::Neighbours, Widths::Scott(0.06)] {
+            let parzen = Parzen::new(&domains, &observations, (vec![1.0, 0.5, 2.0], 1.0), widths);
+            let mut rng = Seed(1).rng("parzen", &[]);
+            let draws: Vec<Vec<f64>> = (0..20_000).map(|_| parzen.sample(&mut rng)).collect();
+            let mut total = 0.0;
+            for number in 1..=5 {
+                for letter in ["a", "b", "c"] {
+                    let at = [domain.to_unit(&number.into()).unwrap(), choice.to_unit(&letter.into()).unwrap()];
+                    let expected = libm::exp(parzen.log_density(&at));
+                    total += expected;
+                    let share = draws.iter().filter(|draw| draw[..] == at).count() as f64 / draws.len() as f64;
+                    assert!((share - expected).abs() < 0.012, "{number} {letter}: {share} {expected}");
+                }
             }
+            assert!((total - 1.0).abs() < 1e-9, "{total}");
         }
-        assert!((total - 1.0).abs() < 1e-9, "{total}");
     }
 }

@@ -6,7 +6,7 @@
 //! non-domination, after Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator" (2022). The density itself is
 //! in `parzen`.
 
-use super::parzen::Parzen;
+use super::parzen::{Parzen, Widths};
 use super::{learned_from, spread_point, wrong_setting};
 use crate::pareto::by_rank_and_crowding;
 use crate::space::{Condition, Domain, Point, Space};
@@ -27,6 +27,9 @@ pub struct Tpe {
     pub candidates: usize,
     /// One density over all dimensions that apply together, which sees how they interact; otherwise one for each.
     pub multivariate: bool,
+    /// Where one density is over all dimensions: the deviation of the kernel around a number, as a share of its range. It
+    /// shrinks with the trials n and the dimensions d by n^(-1/(d+4)) (Scott 1992). Above 0 and at most 1.
+    pub bandwidth: f64,
     /// The share of the trials that is good, above 0 and at most 1.
     pub good_share: f64,
     /// The most trials that are good, at least 1.
@@ -41,6 +44,7 @@ impl Default for Tpe {
             startup_trials: 10,
             candidates: 24,
             multivariate: true,
+            bandwidth: 0.06,
             good_share: 0.1,
             most_good: 25,
             prior_weight: 1.0,
@@ -56,8 +60,10 @@ impl Tpe {
         if self.most_good == 0 {
             return Err(wrong_setting("most_good", "must be at least 1"));
         }
-        if !(self.good_share > 0.0 && self.good_share <= 1.0) {
-            return Err(wrong_setting("good_share", format!("{} is not above 0 and at most 1", self.good_share)));
+        for (key, value) in [("bandwidth", self.bandwidth), ("good_share", self.good_share)] {
+            if !(value > 0.0 && value <= 1.0) {
+                return Err(wrong_setting(key, format!("{value} is not above 0 and at most 1")));
+            }
         }
         if !(self.prior_weight > 0.0 && self.prior_weight.is_finite()) {
             return Err(wrong_setting("prior_weight", format!("{} is not above 0", self.prior_weight)));
@@ -90,7 +96,8 @@ impl Tpe {
                 let observations: Vec<Vec<f64>> =
                     trials.iter().filter_map(|trial| observation(&keys, &domains, trial)).collect();
                 let weights = weights(observations.len());
-                Parzen::new(&domains, &observations, weights, self.prior_weight)
+                let widths = if self.multivariate { Widths::Scott(self.bandwidth) } else { Widths::Neighbours };
+                Parzen::new(&domains, &observations, (weights, self.prior_weight), widths)
             };
             let (good, bad) = (density(&good), density(&bad));
             let mut best = (f64::NEG_INFINITY, Vec::new());
