@@ -2,33 +2,33 @@
 
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
 /// `y = max(x, 0)`.
 pub fn relu(workers: &Workers, x: &[f32], y: &mut [f32]) {
-    each(workers, y, |range, y| Each::Relu { x: &x[range], y });
+    share(workers, y, |range, y| Each::Relu { x: &x[range], y });
 }
 
 /// `dy` becomes 0 where `y` is not above 0: what `max(·, 0)` passes back.
 pub fn mask_relu(workers: &Workers, y: &[f32], dy: &mut [f32]) {
-    each(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
+    share(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
 }
 
 /// `to += from`.
 pub fn add(workers: &Workers, from: &[f32], to: &mut [f32]) {
-    each(workers, to, |range, to| Each::Add { from: &from[range], to });
+    share(workers, to, |range, to| Each::Add { from: &from[range], to });
 }
 
 /// `to = a + b`, or its `max(·, 0)`.
 pub fn sum_of(workers: &Workers, a: &[f32], b: &[f32], relu: bool, to: &mut [f32]) {
-    each(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
+    share(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
 }
 
 /// `to = a · b`, place by place, or added to it.
 pub fn product_of(workers: &Workers, a: &[f32], b: &[f32], add: bool, to: &mut [f32]) {
-    each(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
+    share(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
 }
 
 /// The sum of all squares, and whether all numbers are finite.
@@ -56,7 +56,7 @@ pub fn unflatten(workers: &Workers, y: &[f32], channels: usize, places: usize, a
 }
 
 /// Cuts `to` into the same parts for the same threads, whatever is done.
-fn each<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
+fn share<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
     let ranges = parts(to.len() / LANES, workers.threads());
     let pieces = cut(to, LANES, &ranges).into_iter().zip(ranges);
     workers.run(pieces.map(|(to, range)| of(range.start * LANES..range.end * LANES, to)).collect());
@@ -87,7 +87,7 @@ impl Task for Each<'_> {
             Each::Mask { y, dy } => {
                 for (y, dy) in lanes(y).iter().zip(lanes_mut(dy)) {
                     let (y, value) = (load(simd, y), load(simd, dy));
-                    store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+                    store(simd, each(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
                 }
             }
             Each::Add { from, to } => {
