@@ -178,11 +178,12 @@ impl Task for Input<'_> {
             for start in (0..range.len()).step_by(2 * LANES) {
                 for (unit, row) in self.weights.chunks_exact(features).skip(first).take(count).enumerate() {
                     let row = &row[range.start + start..range.end];
-                    for (panel, row) in panels.iter_mut().zip(row.chunks(LANES)) {
-                        match row.first_chunk() {
-                            Some(row) => store(simd, load(simd, row), &mut panel[unit]),
-                            None => panel[unit][..row.len()].copy_from_slice(row),
-                        }
+                    let (whole, rest) = row[..row.len().min(2 * LANES)].as_chunks::<LANES>();
+                    for (panel, row) in panels.iter_mut().zip(whole) {
+                        store(simd, load(simd, row), &mut panel[unit]);
+                    }
+                    if !rest.is_empty() {
+                        panels[whole.len()][unit][..rest.len()].copy_from_slice(rest);
                     }
                 }
                 for piece in &mut pieces {

@@ -158,21 +158,24 @@ struct Squares<'a> {
 
 impl Task for Squares<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        // Sums of their own for each place of a block, which the compiler makes vectors of.
-        let (mut sums, mut zeros) = ([0.0f64; LANES], [0.0f32; LANES]);
-        let (blocks, rest) = self.values.as_chunks::<LANES>();
-        for block in blocks {
-            for (at, value) in block.iter().enumerate() {
-                sums[at] += f64::from(*value) * f64::from(*value);
-                // 0 times a finite number is 0, and NaN stays NaN.
-                zeros[at] += value * 0.0;
+    fn run<S: Simd>(self, simd: S) {
+        // Vectors are added up over a few thousand numbers, and what they give in float64.
+        let (mut whole, mut finite, zero) = (0.0, true, simd.splat(0.0));
+        for values in self.values.chunks(1 << 12) {
+            let (blocks, rest) = values.as_chunks::<LANES>();
+            let (mut sums, mut zeros) = ([zero; 2], [zero; 2]);
+            for block in blocks {
+                let value = load(simd, block);
+                for at in 0..2 {
+                    sums[at] = simd.fma(value[at], value[at], sums[at]);
+                    // 0 times a finite number is 0, and NaN stays NaN.
+                    zeros[at] = simd.fma(value[at], zero, zeros[at]);
+                }
             }
+            whole += f64::from(simd.sum(simd.add(sums[0], sums[1])));
+            whole += rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
+            finite &= simd.sum(simd.add(zeros[0], zeros[1])) == 0.0 && rest.iter().all(|value| value.is_finite());
         }
-        for (at, value) in rest.iter().enumerate() {
-            sums[at] += f64::from(*value) * f64::from(*value);
-            zeros[at] += value * 0.0;
-        }
-        *self.found = (sums.iter().sum(), zeros.iter().all(|zero| *zero == 0.0));
+        *self.found = (whole, finite);
     }
 }

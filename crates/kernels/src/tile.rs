@@ -16,6 +16,8 @@ pub(crate) type Lane = [f32; LANES];
 
 /// The operand whose numbers are spread over a vector each.
 pub(crate) trait Left<const M: usize> {
+    /// The first `count` terms. After it the compiler knows that there are as many.
+    fn cut(&self, count: usize) -> Self;
     fn term(&self, term: usize) -> [f32; M];
 }
 
@@ -32,6 +34,11 @@ impl<'a, const M: usize> Rows<'a, M> {
 
 impl<const M: usize> Left<M> for Rows<'_, M> {
     #[inline(always)]
+    fn cut(&self, count: usize) -> Self {
+        Rows(each(|row| &self.0[row][..count]))
+    }
+
+    #[inline(always)]
     fn term(&self, term: usize) -> [f32; M] {
         each(|row| self.0[row][term])
     }
@@ -41,6 +48,11 @@ impl<const M: usize> Left<M> for Rows<'_, M> {
 pub(crate) struct Lanes<'a, const M: usize>(pub(crate) [&'a Lane; M]);
 
 impl<const M: usize> Left<M> for Lanes<'_, M> {
+    #[inline(always)]
+    fn cut(&self, _: usize) -> Self {
+        Lanes(self.0)
+    }
+
     #[inline(always)]
     fn term(&self, term: usize) -> [f32; M] {
         each(|row| self.0[row][term % LANES])
@@ -52,6 +64,11 @@ pub(crate) struct Consecutive<'a, const M: usize>(pub(crate) &'a [Lane; M]);
 
 impl<const M: usize> Left<M> for Consecutive<'_, M> {
     #[inline(always)]
+    fn cut(&self, _: usize) -> Self {
+        Consecutive(self.0)
+    }
+
+    #[inline(always)]
     fn term(&self, term: usize) -> [f32; M] {
         each(|row| self.0[row][term % LANES])
     }
@@ -62,6 +79,11 @@ pub(crate) struct Columns<'a, const M: usize>(pub(crate) &'a [[f32; M]]);
 
 impl<const M: usize> Left<M> for Columns<'_, M> {
     #[inline(always)]
+    fn cut(&self, count: usize) -> Self {
+        Columns(&self.0[..count])
+    }
+
+    #[inline(always)]
     fn term(&self, term: usize) -> [f32; M] {
         self.0[term]
     }
@@ -71,6 +93,11 @@ impl<const M: usize> Left<M> for Columns<'_, M> {
 pub(crate) struct Panel<'a, const START: usize>(pub(crate) &'a [Lane]);
 
 impl<const M: usize, const START: usize> Left<M> for Panel<'_, START> {
+    #[inline(always)]
+    fn cut(&self, count: usize) -> Self {
+        Panel(&self.0[..count])
+    }
+
     #[inline(always)]
     fn term(&self, term: usize) -> [f32; M] {
         each(|row| self.0[term][START + row])
@@ -91,6 +118,7 @@ pub(crate) fn each<T: Copy, const M: usize>(of: impl Fn(usize) -> T) -> [T; M] {
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, left: &impl Left<M>, right: &[Lane]) {
     let mut sums = *tile;
+    let left = left.cut(right.len());
     for (term, lane) in right.iter().enumerate() {
         let [low, high] = load(simd, lane);
         for (sum, value) in sums.iter_mut().zip(left.term(term)) {
