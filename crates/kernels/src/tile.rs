@@ -18,7 +18,7 @@ pub(crate) type Lane = [f32; LANES];
 pub(crate) trait Left<const M: usize> {
     /// The first `count` terms. After it the compiler knows that there are as many.
     fn cut(&self, count: usize) -> Self;
-    fn term(&self, term: usize) -> [f32; M];
+    fn at(&self, term: usize, row: usize) -> f32;
 }
 
 /// Rows that are contiguous over the terms.
@@ -39,8 +39,8 @@ impl<const M: usize> Left<M> for Rows<'_, M> {
     }
 
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        each(|row| self.0[row][term])
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[row][term]
     }
 }
 
@@ -54,8 +54,8 @@ impl<const M: usize> Left<M> for Lanes<'_, M> {
     }
 
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        each(|row| self.0[row][term % LANES])
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[row][term % LANES]
     }
 }
 
@@ -69,8 +69,8 @@ impl<const M: usize> Left<M> for Consecutive<'_, M> {
     }
 
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        each(|row| self.0[row][term % LANES])
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[row][term % LANES]
     }
 }
 
@@ -84,8 +84,8 @@ impl<const M: usize> Left<M> for Columns<'_, M> {
     }
 
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        self.0[term]
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[term][row]
     }
 }
 
@@ -99,8 +99,8 @@ impl<const M: usize, const START: usize> Left<M> for Panel<'_, START> {
     }
 
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        each(|row| self.0[term][START + row])
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[term][START + row]
     }
 }
 
@@ -121,8 +121,8 @@ pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, 
     let left = left.cut(right.len());
     for (term, lane) in right.iter().enumerate() {
         let [low, high] = load(simd, lane);
-        for (sum, value) in sums.iter_mut().zip(left.term(term)) {
-            let value = simd.splat(value);
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let value = simd.splat(left.at(term, row));
             sum[0] = simd.fma(value, low, sum[0]);
             sum[1] = simd.fma(value, high, sum[1]);
         }
