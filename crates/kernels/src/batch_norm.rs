@@ -2,7 +2,7 @@
 
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers, blocks};
 use std::ops::Range;
 
@@ -179,20 +179,16 @@ impl Task for Sums<'_> {
                     Sum::Gradients => {
                         let dy = load(simd, &lanes(self.dy)[at * channels + channel]);
                         let second = load(simd, &seconds[channel]);
-                        store(
-                            simd,
-                            std::array::from_fn(|half| simd.add(second[half], dy[half])),
-                            &mut seconds[channel],
-                        );
+                        store(simd, each(|half| simd.add(second[half], dy[half])), &mut seconds[channel]);
                         let inverse = simd.splat(self.inverse[channel]);
-                        std::array::from_fn(|half| simd.mul(dy[half], simd.mul(centred[half], inverse)))
+                        each(|half| simd.mul(dy[half], simd.mul(centred[half], inverse)))
                     }
                 };
                 if let Some(live) = live {
-                    value = std::array::from_fn(|half| simd.mul(value[half], live[half]));
+                    value = each(|half| simd.mul(value[half], live[half]));
                 }
                 let first = load(simd, &firsts[channel]);
-                store(simd, std::array::from_fn(|half| simd.add(first[half], value[half])), &mut firsts[channel]);
+                store(simd, each(|half| simd.add(first[half], value[half])), &mut firsts[channel]);
             }
         }
     }
@@ -201,7 +197,7 @@ impl Task for Sums<'_> {
 /// 1 for rows that count and 0 for the others; nothing where all count.
 #[inline(always)]
 fn mask<S: Simd>(simd: S, live: usize) -> Option<[S::V; 2]> {
-    let ones: Lane = std::array::from_fn(|at| if at < live { 1.0 } else { 0.0 });
+    let ones: Lane = each(|at| if at < live { 1.0 } else { 0.0 });
     (live < LANES).then(|| load(simd, &ones))
 }
 
@@ -254,13 +250,13 @@ impl Task for Back<'_> {
             for (((x, dy), dx), factors) in x.iter().zip(dy).zip(dx).zip(self.factors) {
                 let [a, b, c] = factors.map(|factor| simd.splat(factor));
                 let (x, dy) = (load(simd, x), load(simd, dy));
-                let mut value: [S::V; 2] = std::array::from_fn(|half| simd.fma(a, dy[half], simd.fma(b, x[half], c)));
+                let mut value: [S::V; 2] = each(|half| simd.fma(a, dy[half], simd.fma(b, x[half], c)));
                 if let Some(live) = live {
-                    value = std::array::from_fn(|half| simd.mul(value[half], live[half]));
+                    value = each(|half| simd.mul(value[half], live[half]));
                 }
                 if self.add {
                     let old = load(simd, dx);
-                    value = std::array::from_fn(|half| simd.add(value[half], old[half]));
+                    value = each(|half| simd.add(value[half], old[half]));
                 }
                 store(simd, value, dx);
             }

@@ -3,7 +3,7 @@
 
 use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Rows, Strided, Tile};
+use crate::tile::{Consecutive, Lane, Panel, Rows, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count, transpose};
 use crate::{LANES, Workers};
 use std::ops::Range;
@@ -139,7 +139,7 @@ impl Task for Forward<'_> {
                     let unit = piece.range.start + start;
                     for_rows!(rows, M => {
                         let mut sums: Tile<S, M> = match (begins, self.bias) {
-                            (false, _) => std::array::from_fn(|row| load(simd, &to[start + row])),
+                            (false, _) => each(|row| load(simd, &to[start + row])),
                             (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
                             (true, None) => splat(simd, |_| 0.0),
                         };
@@ -178,11 +178,12 @@ impl Task for Input<'_> {
             for start in (0..range.len()).step_by(2 * LANES) {
                 for (unit, row) in self.weights.chunks_exact(features).skip(first).take(count).enumerate() {
                     let row = &row[range.start + start..range.end];
-                    for (panel, row) in panels.iter_mut().zip(row.chunks(LANES)) {
-                        match row.first_chunk() {
-                            Some(row) => panel[unit] = *row,
-                            None => panel[unit][..row.len()].copy_from_slice(row),
-                        }
+                    let (whole, rest) = row[..row.len().min(2 * LANES)].as_chunks::<LANES>();
+                    for (panel, row) in panels.iter_mut().zip(whole) {
+                        store(simd, load(simd, row), &mut panel[unit]);
+                    }
+                    if !rest.is_empty() {
+                        panels[whole.len()][unit][..rest.len()].copy_from_slice(rest);
                     }
                 }
                 for piece in &mut pieces {
@@ -190,24 +191,37 @@ impl Task for Input<'_> {
                     let right = lanes(&self.dy[from..from + count * LANES]);
                     let to = lanes_mut(piece.to);
                     for (panel, to) in panels.iter().zip(to[start..].chunks_mut(LANES)) {
-                        let left = panel[..count].as_flattened();
-                        for tile in 0..tile_count(to.len()) {
-                            let (start, rows) = tile_at(to.len(), tile);
-                            for_rows!(rows, M => {
-                                let mut sums: Tile<S, M> = match begins {
-                                    false => std::array::from_fn(|row| load(simd, &to[start + row])),
-                                    true => splat(simd, |_| 0.0),
-                                };
-                                multiply(simd, &mut sums, &Strided { from: &left[start..], stride: LANES }, right);
-                                for (value, to) in sums.into_iter().zip(&mut to[start..start + M]) {
-                                    store(simd, value, to);
-                                }
-                            });
-                        }
+                        // A panel that is not full is computed as if it were.
+                        let panel = &panel[..count];
+                        part::<S, 6, 0>(simd, panel, right, begins, to);
+                        part::<S, 5, 6>(simd, panel, right, begins, to);
+                        part::<S, 5, 11>(simd, panel, right, begins, to);
                     }
                 }
             }
         }
+    }
+}
+
+/// The `M` features from `START` on of a panel of 16.
+#[inline(always)]
+fn part<S: Simd, const M: usize, const START: usize>(
+    simd: S,
+    panel: &[Lane],
+    right: &[Lane],
+    begins: bool,
+    to: &mut [Lane],
+) {
+    let Some(to) = to.get_mut(START..) else { return };
+    let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
+    if !begins {
+        for (sum, to) in sums.iter_mut().zip(&*to) {
+            *sum = load(simd, to);
+        }
+    }
+    multiply(simd, &mut sums, &Panel::<START>(panel), right);
+    for (value, to) in sums.into_iter().zip(to) {
+        store(simd, value, to);
     }
 }
 
@@ -269,9 +283,10 @@ impl Task for Weights<'_> {
             for_rows!(rows, M => {
                 for (panel, right) in self.turned.chunks_exact(rows_of).enumerate() {
                     let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
-                    for (block, right) in right.chunks_exact(LANES * LANES).enumerate() {
-                        let left = Rows::<M>::new(self.dy, (block * units + unit) * LANES, LANES, LANES);
-                        multiply(simd, &mut sums, &left, lanes(right));
+                    for (block, right) in lanes(right).as_chunks::<LANES>().0.iter().enumerate() {
+                        let rows = lanes(self.dy)[block * units + unit..].first_chunk::<M>();
+                        let Some(rows) = rows else { continue };
+                        multiply(simd, &mut sums, &Consecutive(rows), right);
                     }
                     let first = panel * LANES;
                     for (row, value) in sums.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How work is cut for threads: always the same part for the same thread.
+//! How work is cut for threads: always into the same parts, whoever comes to do them.
 
 use std::ops::Range;
 

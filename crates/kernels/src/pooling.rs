@@ -2,7 +2,7 @@
 
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -81,7 +81,7 @@ impl Task for Forward<'_> {
                             }
                             let (most, taps) = (load(simd, y), load(simd, winner));
                             let above = |x: [S::V; 2], y: [S::V; 2]| {
-                                std::array::from_fn(|at| simd.select_above(value[at], most[at], x[at], y[at]))
+                                each(|at| simd.select_above(value[at], most[at], x[at], y[at]))
                             };
                             store(simd, above(value, most), y);
                             store(simd, above([tap; 2], taps), winner);

@@ -2,33 +2,33 @@
 
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Lane, lanes, lanes_mut, load, store};
+use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
 /// `y = max(x, 0)`.
 pub fn relu(workers: &Workers, x: &[f32], y: &mut [f32]) {
-    each(workers, y, |range, y| Each::Relu { x: &x[range], y });
+    share(workers, y, |range, y| Each::Relu { x: &x[range], y });
 }
 
 /// `dy` becomes 0 where `y` is not above 0: what `max(·, 0)` passes back.
 pub fn mask_relu(workers: &Workers, y: &[f32], dy: &mut [f32]) {
-    each(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
+    share(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
 }
 
 /// `to += from`.
 pub fn add(workers: &Workers, from: &[f32], to: &mut [f32]) {
-    each(workers, to, |range, to| Each::Add { from: &from[range], to });
+    share(workers, to, |range, to| Each::Add { from: &from[range], to });
 }
 
 /// `to = a + b`, or its `max(·, 0)`.
 pub fn sum_of(workers: &Workers, a: &[f32], b: &[f32], relu: bool, to: &mut [f32]) {
-    each(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
+    share(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
 }
 
 /// `to = a · b`, place by place, or added to it.
 pub fn product_of(workers: &Workers, a: &[f32], b: &[f32], add: bool, to: &mut [f32]) {
-    each(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
+    share(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
 }
 
 /// The sum of all squares, and whether all numbers are finite.
@@ -56,7 +56,7 @@ pub fn unflatten(workers: &Workers, y: &[f32], channels: usize, places: usize, a
 }
 
 /// Cuts `to` into the same parts for the same threads, whatever is done.
-fn each<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
+fn share<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
     let ranges = parts(to.len() / LANES, workers.threads());
     let pieces = cut(to, LANES, &ranges).into_iter().zip(ranges);
     workers.run(pieces.map(|(to, range)| of(range.start * LANES..range.end * LANES, to)).collect());
@@ -87,7 +87,7 @@ impl Task for Each<'_> {
             Each::Mask { y, dy } => {
                 for (y, dy) in lanes(y).iter().zip(lanes_mut(dy)) {
                     let (y, value) = (load(simd, y), load(simd, dy));
-                    store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+                    store(simd, each(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
                 }
             }
             Each::Add { from, to } => {
@@ -158,21 +158,24 @@ struct Squares<'a> {
 
 impl Task for Squares<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        // Sums of their own for each place of a block, which the compiler makes vectors of.
-        let (mut sums, mut zeros) = ([0.0f64; LANES], [0.0f32; LANES]);
-        let (blocks, rest) = self.values.as_chunks::<LANES>();
-        for block in blocks {
-            for (at, value) in block.iter().enumerate() {
-                sums[at] += f64::from(*value) * f64::from(*value);
-                // 0 times a finite number is 0, and NaN stays NaN.
-                zeros[at] += value * 0.0;
+    fn run<S: Simd>(self, simd: S) {
+        // Vectors are added up over a few thousand numbers, and what they give in float64.
+        let (mut whole, mut finite, zero) = (0.0, true, simd.splat(0.0));
+        for values in self.values.chunks(1 << 12) {
+            let (blocks, rest) = values.as_chunks::<LANES>();
+            let (mut sums, mut zeros) = ([zero; 2], [zero; 2]);
+            for block in blocks {
+                let value = load(simd, block);
+                for at in 0..2 {
+                    sums[at] = simd.fma(value[at], value[at], sums[at]);
+                    // 0 times a finite number is 0, and NaN stays NaN.
+                    zeros[at] = simd.fma(value[at], zero, zeros[at]);
+                }
             }
+            whole += f64::from(simd.sum(simd.add(sums[0], sums[1])));
+            whole += rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
+            finite &= simd.sum(simd.add(zeros[0], zeros[1])) == 0.0 && rest.iter().all(|value| value.is_finite());
         }
-        for (at, value) in rest.iter().enumerate() {
-            sums[at] += f64::from(*value) * f64::from(*value);
-            zeros[at] += value * 0.0;
-        }
-        *self.found = (sums.iter().sum(), zeros.iter().all(|zero| *zero == 0.0));
+        *self.found = (whole, finite);
     }
 }

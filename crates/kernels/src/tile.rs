@@ -16,24 +16,61 @@ pub(crate) type Lane = [f32; LANES];
 
 /// The operand whose numbers are spread over a vector each.
 pub(crate) trait Left<const M: usize> {
-    fn term(&self, term: usize) -> [f32; M];
+    /// The first `count` terms. After it the compiler knows that there are as many.
+    fn cut(&self, count: usize) -> Self;
+    fn at(&self, term: usize, row: usize) -> f32;
 }
 
 /// Rows that are contiguous over the terms.
-pub(crate) struct Rows<'a, const M: usize>(pub(crate) [&'a [f32]; M]);
+pub(crate) struct Rows<'a, const M: usize>([&'a [f32]; M]);
 
 impl<'a, const M: usize> Rows<'a, M> {
     /// The rows at `first`, `first + stride`, .., each of `count` terms.
     #[inline(always)]
     pub(crate) fn new(from: &'a [f32], first: usize, stride: usize, count: usize) -> Rows<'a, M> {
-        Rows(std::array::from_fn(|row| &from[first + row * stride..][..count]))
+        Rows(each(|row| &from[first + row * stride..][..count]))
     }
 }
 
 impl<const M: usize> Left<M> for Rows<'_, M> {
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        std::array::from_fn(|row| self.0[row][term])
+    fn cut(&self, count: usize) -> Self {
+        Rows(each(|row| &self.0[row][..count]))
+    }
+
+    #[inline(always)]
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[row][term]
+    }
+}
+
+/// Rows of 16 terms, for the products of one block of rows with another.
+pub(crate) struct Lanes<'a, const M: usize>(pub(crate) [&'a Lane; M]);
+
+impl<const M: usize> Left<M> for Lanes<'_, M> {
+    #[inline(always)]
+    fn cut(&self, _: usize) -> Self {
+        Lanes(self.0)
+    }
+
+    #[inline(always)]
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[row][term % LANES]
+    }
+}
+
+/// Rows of 16 terms behind each other.
+pub(crate) struct Consecutive<'a, const M: usize>(pub(crate) &'a [Lane; M]);
+
+impl<const M: usize> Left<M> for Consecutive<'_, M> {
+    #[inline(always)]
+    fn cut(&self, _: usize) -> Self {
+        Consecutive(self.0)
+    }
+
+    #[inline(always)]
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[row][term % LANES]
     }
 }
 
@@ -42,32 +79,50 @@ pub(crate) struct Columns<'a, const M: usize>(pub(crate) &'a [[f32; M]]);
 
 impl<const M: usize> Left<M> for Columns<'_, M> {
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        self.0[term]
+    fn cut(&self, count: usize) -> Self {
+        Columns(&self.0[..count])
     }
-}
 
-/// The `M` numbers of a term beside each other, the terms `stride` numbers apart.
-pub(crate) struct Strided<'a> {
-    pub(crate) from: &'a [f32],
-    pub(crate) stride: usize,
-}
-
-impl<const M: usize> Left<M> for Strided<'_> {
     #[inline(always)]
-    fn term(&self, term: usize) -> [f32; M] {
-        self.from[term * self.stride..].first_chunk().copied().unwrap_or([0.0; M])
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[term][row]
     }
+}
+
+/// The `M` numbers from `START` on of each of the lanes.
+pub(crate) struct Panel<'a, const START: usize>(pub(crate) &'a [Lane]);
+
+impl<const M: usize, const START: usize> Left<M> for Panel<'_, START> {
+    #[inline(always)]
+    fn cut(&self, count: usize) -> Self {
+        Panel(&self.0[..count])
+    }
+
+    #[inline(always)]
+    fn at(&self, term: usize, row: usize) -> f32 {
+        self.0[term][START + row]
+    }
+}
+
+/// An array of `of(0)`, `of(1)`, ..; unlike the one of the standard library it is always compiled for the instance.
+#[inline(always)]
+pub(crate) fn each<T: Copy, const M: usize>(of: impl Fn(usize) -> T) -> [T; M] {
+    let mut all = [of(0); M];
+    for (at, one) in all.iter_mut().enumerate().skip(1) {
+        *one = of(at);
+    }
+    all
 }
 
 /// Adds the products of `right.len()` terms to a tile.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, left: &impl Left<M>, right: &[Lane]) {
     let mut sums = *tile;
+    let left = left.cut(right.len());
     for (term, lane) in right.iter().enumerate() {
         let [low, high] = load(simd, lane);
-        for (sum, value) in sums.iter_mut().zip(left.term(term)) {
-            let value = simd.splat(value);
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let value = simd.splat(left.at(term, row));
             sum[0] = simd.fma(value, low, sum[0]);
             sum[1] = simd.fma(value, high, sum[1]);
         }
@@ -93,7 +148,7 @@ pub(crate) fn store<S: Simd>(simd: S, value: [S::V; 2], lane: &mut Lane) {
 /// A tile of which each row is one number.
 #[inline(always)]
 pub(crate) fn splat<S: Simd, const M: usize>(simd: S, rows: impl Fn(usize) -> f32) -> Tile<S, M> {
-    std::array::from_fn(|row| [simd.splat(rows(row)); 2])
+    each(|row| [simd.splat(rows(row)); 2])
 }
 
 /// A slice as blocks of columns. Its length is a multiple of [`LANES`].
@@ -113,7 +168,7 @@ pub(crate) fn lanes_mut(values: &mut [f32]) -> &mut [Lane] {
 pub(crate) fn transpose<S: Simd>(simd: S, from: &[Lane; LANES], to: &mut [Lane; LANES]) {
     for half_row in 0..2 {
         for half_column in 0..2 {
-            let rows = std::array::from_fn(|row| simd.load(&from[8 * half_row + row].as_chunks::<8>().0[half_column]));
+            let rows = each(|row| simd.load(&from[8 * half_row + row].as_chunks::<8>().0[half_column]));
             for (at, row) in simd.transpose(rows).into_iter().enumerate() {
                 simd.store(row, &mut to[8 * half_column + at].as_chunks_mut::<8>().0[half_row]);
             }

@@ -5,7 +5,7 @@ use crate::forward::{self, BatchStatistics, Mode, Value};
 use crate::frozen;
 use crate::network::{Parameter, flat, on, output_to_host};
 use crate::plan::Plan;
-use crate::planned::{Planned, StepKind, with_values};
+use crate::planned::{Planned, Rules, StepKind, with_values};
 use crate::{BatchNorm, HiddenLoss, Layer, Loss, Network, OptimizerSettings, state};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
@@ -152,7 +152,7 @@ impl Trainer {
     /// [`ErrorCode::Unsupported`] where a planned step is asked for and a layer has no kernel, with the layer as the place.
     pub fn with_step(mut self, kind: StepKind) -> Result<Trainer> {
         if kind == StepKind::Burn {
-            self.go_on_on_burn();
+            self.leave_plan();
             return Ok(self);
         }
         match Planned::new(&self.network, &self.frozen, &self.settings, &self.update) {
@@ -164,7 +164,7 @@ impl Trainer {
     }
 
     /// Goes on on Burn from where a planned step stands.
-    fn go_on_on_burn(&mut self) {
+    fn leave_plan(&mut self) {
         if let Some(planned) = self.planned.take() {
             self.network = with_values(&self.network, planned.parameters());
             (self.moments, self.pending, self.averages) = (planned.moments(), planned.pending(), planned.averages());
@@ -192,7 +192,7 @@ impl Trainer {
     /// keeps its running statistics and normalises by them, and dropout is off, in it and in front of it. Planned steps know
     /// no such factors: the trainer goes over to Burn.
     pub fn set_rates(&mut self, factor: impl Fn(&str) -> f64) {
-        self.go_on_on_burn();
+        self.leave_plan();
         let names = self.network.parameters.iter().map(|parameter| factor(&parameter.spec.name));
         self.rates = names.collect();
         self.frozen = frozen::frozen(&self.network.plan, &self.rates);
@@ -246,9 +246,9 @@ impl Trainer {
                     .fix("set train.step = \"burn\""));
             }
             self.network.check_fits(rows.input)?;
-            let Trainer { network, loss, settings, update, steps, .. } = self;
-            let outcome = planned.step(network, loss, (settings, update), rows, *steps, learning_rate)?;
-            *steps += 1;
+            let Trainer { network, loss, settings, update, .. } = self;
+            let outcome = planned.step(&Rules { network, loss, settings, update }, rows, self.steps, learning_rate)?;
+            self.steps += 1;
             return Ok(outcome);
         }
         let all = rows.unlabelled.map(|more| Tensor::concat_rows(&[rows.input, more])).transpose()?;
@@ -270,7 +270,7 @@ impl Trainer {
 
     /// Takes the network out.
     pub fn into_network(mut self) -> Network {
-        self.go_on_on_burn();
+        self.leave_plan();
         self.network
     }
 

@@ -4,7 +4,7 @@ use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Columns, Lane, Rows, Tile};
+use crate::tile::{Columns, Consecutive, Lane, Lanes, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
@@ -100,7 +100,7 @@ impl Input<'_> {
                 for (left, dx) in dx.chunks_exact_mut(channels).enumerate() {
                     let dx = &mut dx[start..start + M];
                     let mut sums: Tile<S, M> = match self.add {
-                        true => std::array::from_fn(|row| load(simd, &dx[row])),
+                        true => each(|row| load(simd, &dx[row])),
                         false => splat(simd, |_| 0.0),
                     };
                     for down in 0..kernel[0] {
@@ -165,7 +165,7 @@ impl Task for Turn<'_> {
             let y = lanes(&y[self.range.start * channels * LANES..]);
             for (dy, y) in dy.iter_mut().zip(y) {
                 let (value, y) = (load(simd, dy), load(simd, y));
-                store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+                store(simd, each(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
             }
         }
         for (panel, (to, sums)) in self.to.iter_mut().zip(self.sums.chunks_exact_mut(LANES)).enumerate() {
@@ -249,7 +249,7 @@ impl Products<'_> {
         let channels = self.sizes.channels;
         let (tap, last) = (term / channels, (term + to.len() - 1) / channels);
         for_rows!(to.len(), M => {
-            let mut sums: Tile<S, M> = std::array::from_fn(|row| load(simd, &to[row]));
+            let mut sums: Tile<S, M> = each(|row| load(simd, &to[row]));
             match tap == last {
                 true => self.one_tap(simd, x, turned, places, term, &mut sums),
                 false => self.several_taps(simd, x, turned, places, term, &mut sums),
@@ -280,8 +280,10 @@ impl Products<'_> {
             let from = (row * stride[0] + down - before[0]) * sides[1];
             for left in columns.start.max(first)..columns.end.min(end) {
                 let from = (from + left * stride[1] + across - before[1]) * channels + channel;
-                let rows = Rows::<M>::new(x[from..from + M].as_flattened(), 0, LANES, LANES);
-                multiply(simd, sums, &rows, &turned[(row * out_sides[1] + left) * LANES..][..LANES]);
+                let Some(rows) = x[from..].first_chunk::<M>() else { continue };
+                let right = turned[(row * out_sides[1] + left) * LANES..].first_chunk::<LANES>();
+                let Some(right) = right else { continue };
+                multiply(simd, sums, &Consecutive(rows), right);
             }
         }
     }
@@ -298,12 +300,13 @@ impl Products<'_> {
         sums: &mut Tile<S, M>,
     ) {
         const ZERO: Lane = [0.0; LANES];
-        let taps: [[usize; 3]; M] = std::array::from_fn(|row| self.sizes.tap(term + row));
+        let taps: [[usize; 3]; M] = each(|row| self.sizes.tap(term + row));
         for row in rows {
             for left in columns.clone() {
-                let seen = taps.map(|tap| &self.sizes.seen_at(x, [row, left], tap).unwrap_or(&ZERO)[..]);
-                let turned = &turned[(row * self.sizes.out_sides[1] + left) * LANES..][..LANES];
-                multiply(simd, sums, &Rows::<M>(seen), turned);
+                let seen = each(|at| self.sizes.seen_at(x, [row, left], taps[at]).unwrap_or(&ZERO));
+                let right = turned[(row * self.sizes.out_sides[1] + left) * LANES..].first_chunk::<LANES>();
+                let Some(right) = right else { continue };
+                multiply(simd, sums, &Lanes::<M>(seen), right);
             }
         }
     }

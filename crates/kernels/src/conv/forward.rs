@@ -88,7 +88,7 @@ impl Forward<'_> {
         let mut window = [[0.0; LANES]; FEW];
         let window = &mut window[..terms];
         for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
-            self.sizes.gather(x, top, left, window);
+            self.sizes.gather(simd, x, top, left, window);
             for tile in 0..tile_count(out_channels) {
                 let (start, size) = tile_at(out_channels, tile);
                 let packed = &self.packed[start * terms..(start + size) * terms];

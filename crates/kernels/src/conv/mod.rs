@@ -10,7 +10,8 @@ mod pooled;
 pub use pooled::PooledConv;
 
 use crate::LANES;
-use crate::tile::{Lane, lanes};
+use crate::raw::Simd;
+use crate::tile::{Lane, lanes, load, store};
 
 /// Terms up to which a window is copied before the products, because its rows are too short for loops of their own.
 const FEW: usize = 160;
@@ -91,7 +92,7 @@ impl Conv {
 
     /// Copies the window of output `top`, `left`; what lies outside of the picture is 0.
     #[inline(always)]
-    fn gather(&self, x: &[Lane], top: usize, left: usize, window: &mut [Lane]) {
+    fn gather<S: Simd>(&self, simd: S, x: &[Lane], top: usize, left: usize, window: &mut [Lane]) {
         let Conv { channels, sides: [_, width], kernel, stride, before, .. } = *self;
         let ((above, below), (first, end)) = (self.inside(0, top), self.inside(1, left));
         let count = (end - first) * channels;
@@ -105,9 +106,9 @@ impl Conv {
         for down in above..below {
             let from = ((top * stride[0] + down - before[0]) * width + column) * channels;
             let term = (down * kernel[1] + first) * channels;
-            // One by one: short rows are not worth a call.
+            // By vectors: short rows are not worth a call.
             for (to, from) in window[term..term + count].iter_mut().zip(&x[from..from + count]) {
-                *to = *from;
+                store(simd, load(simd, from), to);
             }
         }
     }

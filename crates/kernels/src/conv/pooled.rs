@@ -5,7 +5,7 @@ use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
-use crate::tile::{Columns, Lane, Rows, Tile};
+use crate::tile::{Columns, Lane, Lanes, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
 use crate::{LANES, MaxPool, Workers};
 use std::ops::Range;
@@ -128,7 +128,7 @@ impl Task for Forward<'_> {
             for (left, (y, winners)) in pixels.enumerate() {
                 for place in 0..places {
                     let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
-                    conv.gather(x, top * pool.kernel[0] + down, left * pool.kernel[1] + across, window);
+                    conv.gather(simd, x, top * pool.kernel[0] + down, left * pool.kernel[1] + across, window);
                     let here = simd.splat(place as f32);
                     for tile in 0..tile_count(channels) {
                         let (start, size) = tile_at(channels, tile);
@@ -145,7 +145,7 @@ impl Task for Forward<'_> {
                                 if place > 0 {
                                     let (most, taps) = (load(simd, y), load(simd, winner));
                                     let above = |x: [S::V; 2], y: [S::V; 2]| {
-                                        std::array::from_fn(|at| simd.select_above(value[at], most[at], x[at], y[at]))
+                                        each(|at| simd.select_above(value[at], most[at], x[at], y[at]))
                                     };
                                     (best, value) = (above(best, taps), above(value, most));
                                 }
@@ -195,7 +195,7 @@ impl Task for Back<'_> {
                     let (mut masked, mut slopes, mut taps) = ([ZERO; LANES], [ZERO; LANES], [ZERO; LANES]);
                     for ((dy, y), masked) in dy[own.clone()].iter().zip(&y[own.clone()]).zip(&mut masked) {
                         let (dy, y) = (load(simd, dy), load(simd, y));
-                        store(simd, std::array::from_fn(|at| simd.select_above(y[at], zero, dy[at], zero)), masked);
+                        store(simd, each(|at| simd.select_above(y[at], zero, dy[at], zero)), masked);
                     }
                     turn(simd, &masked, &mut slopes);
                     turn(simd, &winners[own], &mut taps);
@@ -205,7 +205,7 @@ impl Task for Back<'_> {
                         let here = simd.splat(place as f32);
                         for ((slope, tap), to) in slopes.iter().zip(&taps).zip(right) {
                             let (slope, tap) = (load(simd, slope), load(simd, tap));
-                            store(simd, std::array::from_fn(|at| simd.keep_equal(tap[at], here, slope[at])), to);
+                            store(simd, each(|at| simd.keep_equal(tap[at], here, slope[at])), to);
                         }
                     }
                     let mut bias = load(simd, &sums[terms]);
@@ -217,13 +217,13 @@ impl Task for Back<'_> {
                     for tile in 0..tile_count(terms) {
                         let (start, size) = tile_at(terms, tile);
                         for_rows!(size, M => {
-                            let mut tile: Tile<S, M> = std::array::from_fn(|row| load(simd, &sums[start + row]));
-                            let taps: [[usize; 3]; M] = std::array::from_fn(|row| conv.tap(start + row));
+                            let mut tile: Tile<S, M> = each(|row| load(simd, &sums[start + row]));
+                            let taps: [[usize; 3]; M] = each(|row| conv.tap(start + row));
                             for (place, right) in right.iter().enumerate().take(places) {
                                 let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
                                 let at = [top * pool.kernel[0] + down, left * pool.kernel[1] + across];
-                                let rows = Rows::<M>(taps.map(|tap| &conv.seen_at(x, at, tap).unwrap_or(&ZERO)[..]));
-                                multiply(simd, &mut tile, &rows, right);
+                                let rows = each(|row| conv.seen_at(x, at, taps[row]).unwrap_or(&ZERO));
+                                multiply(simd, &mut tile, &Lanes::<M>(rows), right);
                             }
                             for (value, to) in tile.into_iter().zip(&mut sums[start..start + M]) {
                                 store(simd, value, to);

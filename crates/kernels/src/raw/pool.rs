@@ -1,17 +1,19 @@
-//! Threads that stay: work is handed out as one part for each, the same part always to the same thread, and the call
-//! returns when all parts are done. A thread that waits spins for a while, gives way for a while, and then sleeps.
+//! Threads that stay: work is handed out as one part for each, and the call returns when all parts are done. A thread takes
+//! its own part first, so that the same data meets the same core, and then what others have not begun: where the machine is
+//! busy, nobody waits for a thread that does not run. A part is the same work whoever does it. A thread that waits spins for a
+//! while, gives way for a while, and then sleeps.
 
 use super::{Level, Task};
 use lepton_core::{Error, ErrorCode, Result};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
 /// Looks at the other side before a waiting thread gives its core away: a fraction of a millisecond.
-const SPINS: usize = 1 << 14;
+const SPINS: usize = 1 << 13;
 
 /// How often it gives its core away before it sleeps.
-const YIELDS: usize = 64;
+const YIELDS: usize = 16;
 
 /// The threads of a training step; the caller of [`Workers::run`] is the first of them.
 pub struct Workers {
@@ -32,12 +34,19 @@ struct Other {
 struct Shared {
     /// Counts the rounds of work that were handed out.
     round: AtomicUsize,
-    /// Threads that have not yet finished the round.
+    /// The work of the round, while it may be begun.
+    job: Mutex<Option<Job>>,
+    /// Threads besides the caller that are at work on it.
     busy: AtomicUsize,
-    job: Mutex<Job>,
     /// Whether a part of the round panicked.
     failed: AtomicBool,
     stop: AtomicBool,
+}
+
+impl Shared {
+    fn job(&self) -> MutexGuard<'_, Option<Job>> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The work of a round: what thread `index` does is `call(data, index)`.
@@ -50,8 +59,6 @@ struct Job {
 // SAFETY: the pointer is to a closure that is `Sync` and outlives the round, which `Workers::each` sees to.
 unsafe impl Send for Job {}
 
-unsafe fn nothing(_: *const (), _: usize) {}
-
 impl Workers {
     /// `threads` threads, the caller included, that use `level`'s instructions.
     ///
@@ -63,8 +70,8 @@ impl Workers {
         }
         let shared = Arc::new(Shared {
             round: AtomicUsize::new(0),
+            job: Mutex::new(None),
             busy: AtomicUsize::new(0),
-            job: Mutex::new(Job { data: std::ptr::null(), call: nothing }),
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -90,23 +97,25 @@ impl Workers {
         self.level
     }
 
-    /// Runs part `i` on thread `i`. There are at most as many parts as threads.
+    /// Runs all parts, part `i` on thread `i` where that thread comes to it first.
     pub(crate) fn run<T: Task>(&self, parts: Vec<T>) {
-        debug_assert!(parts.len() <= self.threads());
-        if parts.len() <= 1 {
+        if parts.len() <= 1 || self.others.is_empty() {
             parts.into_iter().for_each(|part| self.level.run(part));
             return;
         }
         let parts: Vec<Mutex<Option<T>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
         self.each(&|index| {
-            let part = parts.get(index).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
-            if let Some(part) = part {
-                self.level.run(part);
+            let (before, own) = parts.split_at(index.min(parts.len()));
+            for part in own.iter().chain(before) {
+                let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(part) = part {
+                    self.level.run(part);
+                }
             }
         });
     }
 
-    /// Calls `of(i)` on each thread `i` and waits for all.
+    /// Calls `of(0)` on this thread and, meanwhile, `of(i)` on those of the others `i` that come in time.
     fn each<F: Fn(usize) + Sync>(&self, of: &F) {
         unsafe fn call<F: Fn(usize) + Sync>(data: *const (), index: usize) {
             // SAFETY: `data` is the `of` of a call of `each` that has not returned.
@@ -114,26 +123,25 @@ impl Workers {
         }
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = &*self.shared;
-        *shared.job.lock().unwrap_or_else(PoisonError::into_inner) =
-            Job { data: std::ptr::from_ref(of).cast(), call: call::<F> };
-        shared.busy.store(self.others.len(), Ordering::Relaxed);
+        *shared.job() = Some(Job { data: std::ptr::from_ref(of).cast(), call: call::<F> });
         shared.round.fetch_add(1, Ordering::Release);
         self.others.iter().for_each(|other| other.thread.unpark());
-        // The borrow ends when all threads are done, also where this one's part panics: the guard waits for them.
-        let waiting = AwaitOthers(shared);
+        // The borrow ends when no thread is at work, also where this one panics: the guard sees to it.
+        let ending = End(shared);
         of(0);
-        drop(waiting);
+        drop(ending);
         if shared.failed.swap(false, Ordering::Relaxed) {
             std::panic::resume_unwind(Box::new("a part of a training step panicked"));
         }
     }
 }
 
-/// Waits for the other threads when it is dropped.
-struct AwaitOthers<'a>(&'a Shared);
+/// When it is dropped, nobody can begin the work any more, and it waits for those that have.
+struct End<'a>(&'a Shared);
 
-impl Drop for AwaitOthers<'_> {
+impl Drop for End<'_> {
     fn drop(&mut self) {
+        *self.0.job() = None;
         let mut looks = 0;
         while self.0.busy.load(Ordering::Acquire) > 0 {
             if looks < SPINS {
@@ -175,8 +183,16 @@ fn work(shared: &Shared, index: usize) {
             }
             looks += 1;
         }
-        seen = seen.wrapping_add(1);
-        let job = *shared.job.lock().unwrap_or_else(PoisonError::into_inner);
+        seen = shared.round.load(Ordering::Acquire);
+        let job = {
+            let job = shared.job();
+            // Counted under the lock: whoever takes the work away under it knows who is at work.
+            if job.is_some() {
+                shared.busy.fetch_add(1, Ordering::Relaxed);
+            }
+            *job
+        };
+        let Some(job) = job else { continue };
         // SAFETY: `each` does not return, and so the borrow does not end, before `busy` has come down to 0.
         let part = std::panic::AssertUnwindSafe(|| unsafe { (job.call)(job.data, index) });
         if std::panic::catch_unwind(part).is_err() {

@@ -116,14 +116,46 @@ pub(super) enum Op {
     },
 }
 
+impl Op {
+    /// The value that it gives.
+    pub(super) fn output(&self) -> usize {
+        match self {
+            Op::Conv { y, .. }
+            | Op::PooledConv { y, .. }
+            | Op::Linear { y, .. }
+            | Op::Norm { y, .. }
+            | Op::MaxPool { y, .. }
+            | Op::Mean { y, .. }
+            | Op::Flatten { y, .. }
+            | Op::Relu { y, .. }
+            | Op::Sum { y, .. }
+            | Op::Dropout { y, .. } => *y,
+        }
+    }
+
+    /// The values that it takes, with what happens to their gradients; the second place may repeat the first.
+    pub(super) fn inputs(&self) -> [(usize, Back); 2] {
+        match self {
+            Op::Conv { x, back, .. }
+            | Op::PooledConv { x, back, .. }
+            | Op::Linear { x, back, .. }
+            | Op::Norm { x, back, .. }
+            | Op::MaxPool { x, back, .. }
+            | Op::Mean { x, back, .. }
+            | Op::Flatten { x, back, .. }
+            | Op::Relu { x, back, .. }
+            | Op::Dropout { x, back, .. } => [(*x, *back), (*x, Back::None)],
+            Op::Sum { a, b, backs, .. } => [(*a, backs[0]), (*b, backs[1])],
+        }
+    }
+}
+
 /// A compiled network.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) ops: Vec<Op>,
     /// Value 0 is the input.
     pub(super) values: Vec<Value>,
-    /// Values that have no gradient: the input, masks and winners.
-    pub(super) plain: Vec<usize>,
     /// Values that are never kept.
     pub(super) hidden: Vec<usize>,
     pub(super) output: usize,
@@ -142,14 +174,7 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
         _ => return Err(refused("the input: sequences have no kernel").at_key("train.step")),
     };
     let mut compiler = Compiler {
-        program: Program {
-            ops: Vec::new(),
-            values: vec![input],
-            plain: vec![0],
-            hidden: Vec::new(),
-            output: 0,
-            norms: 0,
-        },
+        program: Program { ops: Vec::new(), values: vec![input], hidden: Vec::new(), output: 0, norms: 0 },
         given: Vec::with_capacity(plan.nodes.len()),
         plan,
     };
@@ -207,7 +232,7 @@ impl Compiler<'_> {
             Layer::MaxPool2d(settings) => {
                 let sizes = max_pool(node, settings)?;
                 let y = self.add(sizes.channels, sizes.out_sides[0] * sizes.out_sides[1]);
-                let winners = self.plain_like(y);
+                let winners = self.like(y);
                 let op = self.fuse_pool(node.inputs[0], x, sizes, y, winners);
                 self.program.ops.push(op.unwrap_or(Op::MaxPool { sizes, x, y, winners, back }));
                 y
@@ -241,7 +266,7 @@ impl Compiler<'_> {
             Layer::Dropout(dropout) if dropout.p == 0.0 || frozen => x,
             Layer::Dropout(dropout) => {
                 let y = self.like(x);
-                let mask = self.plain_like(y);
+                let mask = self.like(y);
                 self.program.ops.push(Op::Dropout { name: node.name.clone(), p: dropout.p, x, y, mask, back });
                 y
             }
@@ -264,12 +289,6 @@ impl Compiler<'_> {
     fn like(&mut self, other: usize) -> usize {
         let Value { channels, places } = self.program.values[other];
         self.add(channels, places)
-    }
-
-    fn plain_like(&mut self, other: usize) -> usize {
-        let value = self.like(other);
-        self.program.plain.push(value);
-        value
     }
 
     /// Whether `source`, which gives `value`, is used once, as itself.
@@ -331,13 +350,8 @@ impl Program {
         };
         for op in self.ops.iter_mut().rev() {
             match op {
-                Op::PooledConv { x, hidden, back: own, .. } => {
-                    *own = back(*x);
-                    if *own == Back::None {
-                        self.plain.push(*hidden);
-                    }
-                }
-                Op::Conv { x, back: own, .. }
+                Op::PooledConv { x, back: own, .. }
+                | Op::Conv { x, back: own, .. }
                 | Op::Linear { x, back: own, .. }
                 | Op::Norm { x, back: own, .. }
                 | Op::MaxPool { x, back: own, .. }

@@ -31,6 +31,14 @@ pub enum StepKind {
 /// Parameters begin at multiples of so many numbers.
 const ALIGNED: usize = 16;
 
+/// What does not change from step to step.
+pub(crate) struct Rules<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) loss: &'a Loss,
+    pub(crate) settings: &'a OptimizerSettings,
+    pub(crate) update: &'a UpdateSettings,
+}
+
 /// A network in training.
 pub(crate) struct Planned {
     workers: Workers,
@@ -97,15 +105,8 @@ impl Planned {
     }
 
     /// One step; `step` is its number, from 0.
-    pub(crate) fn step(
-        &mut self,
-        network: &Network,
-        loss: &Loss,
-        (settings, update): (&OptimizerSettings, &UpdateSettings),
-        rows: &StepRows<'_>,
-        step: u64,
-        rate: f64,
-    ) -> Result<StepOutcome> {
+    pub(crate) fn step(&mut self, rules: &Rules<'_>, rows: &StepRows<'_>, step: u64, rate: f64) -> Result<StepOutcome> {
+        let Rules { network, loss, .. } = *rules;
         let count = rows.input.rows();
         self.forward(rows.input.as_float32()?, count, network.seed, step)?;
         let outputs = self.outputs(count)?;
@@ -132,23 +133,15 @@ impl Planned {
                 Ok(())
             })?;
         }
-        self.apply(network, settings, update, squares, step + 1, rate);
+        self.apply(rules, squares, step + 1, rate);
         Ok(StepOutcome { loss: evaluated.loss, outputs, hidden_loss: 0.0 })
     }
 
     /// The update of step `step`, from 1; `squares` are those of the gradients.
-    fn apply(
-        &mut self,
-        network: &Network,
-        settings: &OptimizerSettings,
-        update: &UpdateSettings,
-        squares: f64,
-        step: u64,
-        rate: f64,
-    ) {
-        let group = update.accumulate as u64;
+    fn apply(&mut self, rules: &Rules<'_>, squares: f64, step: u64, rate: f64) {
+        let group = rules.update.accumulate as u64;
         if group == 1 {
-            return self.descend(network, settings, update, squares, step, rate);
+            return self.descend(rules, squares, step, rate);
         }
         self.pending.iter_mut().zip(&self.gradients).for_each(|(sum, value)| *sum += value);
         if step.is_multiple_of(group) {
@@ -156,20 +149,13 @@ impl Planned {
             self.gradients.iter_mut().zip(&self.pending).for_each(|(mean, sum)| *mean = share * sum);
             self.pending.fill(0.0);
             let (squares, _) = lepton_kernels::squares(&self.workers, &self.gradients);
-            self.descend(network, settings, update, squares, step / group, rate);
+            self.descend(rules, squares, step / group, rate);
         }
     }
 
     /// One step of the optimiser, `count` counting from 1.
-    fn descend(
-        &mut self,
-        network: &Network,
-        settings: &OptimizerSettings,
-        update: &UpdateSettings,
-        squares: f64,
-        count: u64,
-        rate: f64,
-    ) {
+    fn descend(&mut self, rules: &Rules<'_>, squares: f64, count: u64, rate: f64) {
+        let Rules { network, settings, update, .. } = *rules;
         if let Some(most) = update.clip_norm.filter(|most| squares.sqrt() > *most) {
             let scale = (most / (squares.sqrt() + 1e-6)) as f32;
             self.gradients.iter_mut().for_each(|value| *value *= scale);

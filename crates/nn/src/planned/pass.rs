@@ -11,7 +11,10 @@ use std::mem::take;
 pub(super) struct Buffers {
     blocks: usize,
     pub(super) values: Vec<Vec<f32>>,
+    /// Gradients of values, while they are needed.
     slopes: Vec<Vec<f32>>,
+    /// Memory of those that are not.
+    free: Vec<Vec<f32>>,
     /// Weights of convolutions in the order of tiles, by operation: forward and backward.
     packed: Vec<[Vec<f32>; 2]>,
     scratch: Vec<f32>,
@@ -33,6 +36,7 @@ impl Buffers {
             blocks: 0,
             values: vec![Vec::new(); program.values.len()],
             slopes: vec![Vec::new(); program.values.len()],
+            free: Vec::new(),
             packed: packed.collect(),
             scratch: Vec::new(),
             moments: vec![Moments::default(); program.norms],
@@ -54,7 +58,6 @@ impl Buffers {
         for (at, value) in program.values.iter().enumerate() {
             let count = blocks * value.size() * LANES;
             self.values[at].resize(if program.hidden.contains(&at) { 0 } else { count }, 0.0);
-            self.slopes[at].resize(if program.plain.contains(&at) { 0 } else { count }, 0.0);
         }
     }
 }
@@ -161,14 +164,18 @@ impl Planned {
     pub(super) fn backward(&mut self, gradient: &[f32], rows: usize) -> Result<()> {
         let Planned { workers, program, ranges, arena, gradients, buffers, .. } = self;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
-        let Buffers { values, slopes, packed, scratch, moments, .. } = buffers;
+        let Buffers { values, slopes, free, packed, scratch, moments, .. } = buffers;
         let output = program.output;
-        if program.plain.contains(&output) {
-            return Err(Error::internal("the output of a network is its input"));
-        }
         let width = program.values[output].size();
+        let count = |value: usize| blocks(rows) * program.values[value].size() * LANES;
+        slopes[output] = claim(free, count(output));
         kernels::from_rows(workers, gradient, width, &mut slopes[output]);
         for (at, op) in program.ops.iter().enumerate().rev() {
+            for (input, back) in op.inputs() {
+                if back == Back::Put {
+                    slopes[input] = claim(free, count(input));
+                }
+            }
             // The gradient of the output is taken out while those of inputs are written.
             match op {
                 Op::Conv { sizes, x, y, weight, bias, relu, back } => {
@@ -190,12 +197,12 @@ impl Planned {
                     sizes.backward_weights(workers, &values[*x], above, winners, &dy, scratch, dw, db);
                     if *back != Back::None {
                         kernels::mask_relu(workers, above, &mut dy);
-                        let mut spread = take(&mut slopes[*hidden]);
+                        let mut spread = claim(free, count(*hidden));
                         sizes.pool().backward(workers, &dy, winners, false, &mut spread);
                         sizes.conv().pack_backward(workers, own(*weight), &mut packed[at][1]);
                         let dx = &mut slopes[*x];
                         sizes.conv().backward_input(workers, &spread, &packed[at][1], *back == Back::Add, dx);
-                        slopes[*hidden] = spread;
+                        free.push(spread);
                     }
                     slopes[*y] = dy;
                 }
@@ -260,9 +267,19 @@ impl Planned {
                 }
                 Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Relu { .. } | Op::Dropout { .. } => {}
             }
+            // Nobody asks for it any more.
+            free.push(take(&mut slopes[op.output()]));
         }
         Ok(())
     }
+}
+
+/// Memory for `count` numbers, whatever they are: that of another gradient, best one of the same length.
+fn claim(free: &mut Vec<Vec<f32>>, count: usize) -> Vec<f32> {
+    let best = free.iter().enumerate().min_by_key(|(_, buffer)| buffer.capacity().abs_diff(count));
+    let mut buffer = best.map(|(at, _)| at).map_or_else(Vec::new, |at| free.swap_remove(at));
+    buffer.resize(count, 0.0);
+    buffer
 }
 
 /// A gradient as it is, put into that of an input or added to it.

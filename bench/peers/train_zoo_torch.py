@@ -1,0 +1,112 @@
+"""Times PyTorch's training steps of one row of the train-zoo comparison and prints one JSON object.
+
+The steps are those of crates/nn/examples/train_zoo.rs: the same network, batch and optimiser (Adam, cross entropy). The
+flags are what makes PyTorch faster on a CPU: channels-last memory, the fused Adam, and torch.compile.
+"""
+
+import argparse
+import json
+import time
+from statistics import median
+
+import torch
+from torch import nn
+
+WARM = 3
+
+parser = argparse.ArgumentParser()
+parser.add_argument("row")
+parser.add_argument("threads", type=int)
+parser.add_argument("steps", type=int)
+for flag in ("--channels-last", "--fused", "--compile"):
+    parser.add_argument(flag, action="store_true")
+arguments = parser.parse_args()
+
+torch.set_num_threads(arguments.threads)
+torch.manual_seed(1)
+
+
+class Residual(nn.Module):
+    """The basic block."""
+
+    def __init__(self, channels, out_channels, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU()
+        self.shortcut = nn.Identity()
+        if stride > 1 or channels != out_channels:
+            conv = nn.Conv2d(channels, out_channels, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+    def forward(self, x):
+        y = self.relu(self.norm1(self.conv1(x)))
+        return self.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+def worked_example():
+    return [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(5408, 128), nn.ReLU(), nn.Linear(128, 10)]
+
+
+def lenet5():
+    head = [nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    return [*head, nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
+
+
+def mlp():
+    return [nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)]
+
+
+def conv_stack():
+    layers, channels = [], 3
+    for out_channels in (64, 128):
+        for _ in range(2):
+            layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU()]
+            channels = out_channels
+        layers.append(nn.MaxPool2d(2))
+    return [*layers, nn.Flatten(), nn.Linear(8192, 10)]
+
+
+def resnet18():
+    layers, channels = [nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()], 64
+    for stage, out_channels in enumerate((64, 128, 256, 512)):
+        layers += [Residual(channels, out_channels, 2 if stage else 1), Residual(out_channels, out_channels, 1)]
+        channels = out_channels
+    return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
+
+
+ROWS = {
+    "worked-example-32": ((1, 28, 28), 32, worked_example),
+    "worked-example-128": ((1, 28, 28), 128, worked_example),
+    "lenet5-64": ((1, 28, 28), 64, lenet5),
+    "mlp-256": ((64,), 256, mlp),
+    "conv-stack-32": ((3, 32, 32), 32, conv_stack),
+    "resnet18-32": ((3, 32, 32), 32, resnet18),
+}
+
+shape, batch, layers = ROWS[arguments.row]
+model = nn.Sequential(*layers())
+x = torch.rand(batch, *shape)
+if arguments.channels_last:
+    model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+target = torch.arange(batch) % 10
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=arguments.fused or None)
+loss_function = nn.CrossEntropyLoss()
+computed = torch.compile(model) if arguments.compile else model
+
+milliseconds = []
+for step in range(WARM + arguments.steps):
+    started = time.perf_counter()
+    optimizer.zero_grad(set_to_none=True)
+    loss = loss_function(computed(x), target)
+    loss.backward()
+    optimizer.step()
+    if step >= WARM:
+        milliseconds.append(1e3 * (time.perf_counter() - started))
+
+with open("/proc/self/status", encoding="utf-8") as lines:
+    peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "loss": loss.item(), "peak_mib": peak}
+print(json.dumps({**result, "versions": {"PyTorch": torch.__version__}}))

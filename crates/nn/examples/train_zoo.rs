@@ -1,0 +1,137 @@
+//! Times training steps and prints one JSON object, for `bench/compare train-zoo`:
+//! `cargo run --release -p lepton-nn --example train_zoo ROW THREADS STEPS [planned|burn]`.
+
+use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
+use lepton_nn::{
+    Architecture, Conv2d, InputSpec, Layer, Loss, MaxPool2d, Network, Node, OptimizerSettings, Padding, ResidualBlock,
+    StepKind, Trainer,
+};
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Steps that are not timed.
+const WARM: usize = 3;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let usage = || Error::new(ErrorCode::Usage, "train_zoo ROW THREADS STEPS [planned|burn]");
+    let [row, threads, steps, kind @ ..] = &arguments[..] else { return Err(usage()) };
+    let number = |text: &String| text.parse::<usize>().map_err(|_| usage());
+    let kind = match kind {
+        [] => StepKind::Auto,
+        [kind] if kind == "planned" => StepKind::Planned,
+        [kind] if kind == "burn" => StepKind::Burn,
+        _ => return Err(usage()),
+    };
+    let (input, batch, layers) = network(row).ok_or_else(usage)?;
+    let architecture = Architecture::new(row, InputSpec::float32(input.clone()), layers);
+    let network = Network::new(&architecture, Seed(1))?.with_threads(number(threads)?)?;
+    let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default())?.with_step(kind)?;
+    let shape: Vec<usize> = std::iter::once(batch).chain(input).collect();
+    let count = shape.iter().product();
+    let pixels = (0..count).map(|index: usize| (index * 2_654_435_761 % 997) as f32 / 997.0).collect();
+    let input = Tensor::float32(shape, pixels)?;
+    let target = Tensor::int64([batch], (0..batch as i64).map(|row| row % 10).collect())?;
+    let (mut milliseconds, mut loss) = (Vec::new(), 0.0);
+    for step in 0..WARM + number(steps)? {
+        let start = Instant::now();
+        loss = trainer.step(&input, &target, 1e-3)?.loss;
+        if step >= WARM {
+            milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    milliseconds.sort_by(f64::total_cmp);
+    let median = milliseconds.get(milliseconds.len() / 2).copied().unwrap_or_default();
+    let result = serde_json::json!({
+        "median_ms": median,
+        "least_ms": milliseconds.first(),
+        "batch": batch,
+        "loss": loss,
+        "flops": architecture.summary()?.flops,
+        "peak_mib": peak_mib(),
+        "versions": { "Lepton": trainer.backend() },
+    });
+    println!("{result}");
+    Ok(())
+}
+
+/// Input, batch and layers of a row.
+fn network(row: &str) -> Option<(Vec<usize>, usize, Vec<Node>)> {
+    Some(match row {
+        "worked-example-32" => (vec![1, 28, 28], 32, worked_example()),
+        "worked-example-128" => (vec![1, 28, 28], 128, worked_example()),
+        "lenet5-64" => (vec![1, 28, 28], 64, lenet5()),
+        "mlp-256" => {
+            let relu = |units: usize| [Layer::linear(units), Layer::Relu];
+            (vec![64], 256, numbered(relu(256).into_iter().chain(relu(256)).chain([Layer::linear(10)])))
+        }
+        "conv-stack-32" => {
+            let conv =
+                |channels: usize| [Conv2d { padding: Padding::Same, ..Conv2d::new(channels, 3) }.into(), Layer::Relu];
+            let half = |channels: usize| conv(channels).into_iter().chain(conv(channels)).chain([Layer::max_pool2d(2)]);
+            let layers = half(64).chain(half(128)).chain([Layer::Flatten, Layer::linear(10)]);
+            (vec![3, 32, 32], 32, numbered(layers))
+        }
+        "resnet18-32" => (vec![3, 32, 32], 32, resnet18()),
+        _ => return None,
+    })
+}
+
+fn worked_example() -> Vec<Node> {
+    numbered([
+        Layer::conv2d(32, 3),
+        Layer::Relu,
+        Layer::max_pool2d(2),
+        Layer::Flatten,
+        Layer::linear(128),
+        Layer::Relu,
+        Layer::linear(10),
+    ])
+}
+
+fn lenet5() -> Vec<Node> {
+    let pool = || Layer::from(MaxPool2d { kernel: [2, 2], stride: None, padding: Padding::Valid });
+    numbered([
+        Conv2d { padding: Padding::Same, ..Conv2d::new(6, 5) }.into(),
+        Layer::Relu,
+        pool(),
+        Layer::conv2d(16, 5),
+        Layer::Relu,
+        pool(),
+        Layer::Flatten,
+        Layer::linear(120),
+        Layer::Relu,
+        Layer::linear(84),
+        Layer::Relu,
+        Layer::linear(10),
+    ])
+}
+
+/// With a stem of 3x3 for small pictures.
+fn resnet18() -> Vec<Node> {
+    let mut layers = vec![
+        Layer::from(Conv2d { padding: Padding::Same, bias: false, ..Conv2d::new(64, 3) }),
+        Layer::batch_norm(),
+        Layer::Relu,
+    ];
+    for (stage, out_channels) in [64, 128, 256, 512].into_iter().enumerate() {
+        let stride = if stage == 0 { 1 } else { 2 };
+        layers.push(ResidualBlock { out_channels, stride: [stride; 2] }.into());
+        layers.push(ResidualBlock { out_channels, stride: [1; 2] }.into());
+    }
+    layers.extend([Layer::GlobalAvgPool, Layer::linear(10)]);
+    numbered(layers)
+}
+
+fn numbered(layers: impl IntoIterator<Item = Layer>) -> Vec<Node> {
+    layers.into_iter().enumerate().map(|(at, layer)| Node::new(format!("layer{at}"), layer)).collect()
+}
+
+/// The most memory that this process has held, in MiB; nothing where the system does not tell.
+fn peak_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}
