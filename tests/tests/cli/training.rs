@@ -182,3 +182,38 @@ fn a_refit_learns_from_validation_rows_and_claims_no_score_on_them() {
     let encoded = ["--set", "train.refit=true", "--set", "recipe.categories=target"];
     lepton.refused(&run(&encoded), 2, &["train.refit", "target encoding"]);
 }
+
+#[test]
+fn a_step_is_planned_where_every_layer_has_a_kernel_and_it_is_said_which_way_was_taken() {
+    let (lepton, project) = (Lepton::new(), Project::digits());
+    let folder = project.at("");
+    let run = |settings: &[&'static str]| -> Vec<String> {
+        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        ["run", &folder].into_iter().chain(set).map(str::to_owned).collect()
+    };
+    let done = |settings: &[&'static str]| {
+        let arguments = run(settings);
+        let run = lepton.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let told = run["stages"].as_array().expect("stages").iter().find(|stage| stage["name"] == "train");
+        (told.expect("training")["summary"].to_string(), test_metric(&run, "log_loss"))
+    };
+    let (told, auto) = done(&["train.threads=1"]);
+    assert!(told.contains("steps by lepton-kernels planned step"), "{told}");
+    let (told, planned) = done(&["train.threads=1", "train.step=planned"]);
+    assert!(told.contains("planned step") && planned == auto, "{told}: {planned} {auto}");
+    let (told, burn) = done(&["train.threads=1", "train.step=burn"]);
+    assert!(told.contains("steps by burn") && (burn - planned).abs() < 0.02, "{told}: {burn} {planned}");
+    let (told, _) = done(&["train.threads=1", "train.architecture=mobilenet-v2", "train.epochs=1"]);
+    assert!(told.contains("steps by burn"), "{told}");
+    let refused = |settings: &[&'static str], words: &[&str]| {
+        let arguments = run(settings);
+        lepton.refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), 2, words);
+    };
+    let network = "train.architecture=mobilenet-v2";
+    refused(&["train.step=planned", network], &["the planned step cannot be used", "has no kernel", "train.step"]);
+    refused(&["train.step=plannd"], &["train.step", "planned"]);
+    let (from, other) = (format!("train.from={folder}"), Project::digits());
+    other.edit("name = \"digits\"", "name = \"again\"");
+    let arguments = ["run", &other.at(""), "--set", &from, "--set", "train.step=planned"];
+    lepton.refused(&arguments, 2, &["the planned step cannot be used", "train.step"]);
+}
