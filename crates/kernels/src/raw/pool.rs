@@ -15,7 +15,7 @@ const SPINS: usize = 1 << 13;
 /// How often it gives its core away before it sleeps.
 const YIELDS: usize = 16;
 
-/// The threads of a training step; the caller of [`Workers::run`] is the first of them.
+/// The threads of a training step; the one that hands out the work is the first of them.
 pub struct Workers {
     level: Level,
     shared: Arc<Shared>,
