@@ -1,6 +1,6 @@
 //! Batch normalisation with the statistics of the batch, and its gradients.
 
-use crate::parts::{cut, parts};
+use crate::parts::{parts, share};
 use crate::raw::{Simd, Task};
 use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers, blocks};
@@ -58,10 +58,16 @@ impl BatchNorm {
     ) {
         let scale: Vec<f32> = self.deviations(moments).zip(weight).map(|(inverse, weight)| inverse * weight).collect();
         let (mean, scale) = (&moments.mean[..], &scale[..]);
-        let ranges = parts(y.len() / (self.channels * LANES), workers.threads());
-        let pieces = cut(y, self.channels * LANES, &ranges).into_iter().zip(ranges);
-        workers
-            .run(pieces.map(|(y, range)| Normalize { sizes: *self, x, mean, scale, bias, relu, range, y }).collect());
+        share(workers, y, self.channels * LANES, |range, y| Normalize {
+            sizes: *self,
+            x,
+            mean,
+            scale,
+            bias,
+            relu,
+            range,
+            y,
+        });
     }
 
     /// The gradients of weight and bias, and `dx`, or added to `dx`; `dy` is the gradient behind the norm.
@@ -93,9 +99,8 @@ impl BatchNorm {
             })
             .collect();
         let factors = &factors[..];
-        let ranges = parts(dx.len() / (self.channels * LANES), workers.threads());
-        let pieces = cut(dx, self.channels * LANES, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(dx, range)| Back { sizes: *self, x, dy, factors, add, range, dx }).collect());
+        let size = self.channels * LANES;
+        share(workers, dx, size, |range, dx| Back { sizes: *self, x, dy, factors, add, range, dx });
     }
 
     fn deviations<'a>(&'a self, moments: &'a Moments) -> impl Iterator<Item = f32> + 'a {

@@ -1,7 +1,7 @@
 //! Between rows as others have them, one after the other, and blocks of 16 rows beside each other.
 
 use crate::linear::turn;
-use crate::parts::{cut, parts};
+use crate::parts::share;
 use crate::raw::{Simd, Task};
 use crate::tile::{Lane, lanes, lanes_mut};
 use crate::{LANES, Workers};
@@ -15,10 +15,7 @@ pub fn from_rows(workers: &Workers, from: &[f32], features: usize, to: &mut [f32
 /// `[rows, channels, places]` as `[blocks, places, channels, 16]`. Rows that are missing in the last block are zeros. For one
 /// channel and many places it is what it is for many features.
 pub fn from_pictures(workers: &Workers, from: &[f32], channels: usize, places: usize, to: &mut [f32]) {
-    let blocks = to.len() / (channels * places * LANES);
-    let ranges = parts(blocks, workers.threads());
-    let pieces = cut(to, channels * places * LANES, &ranges).into_iter().zip(ranges);
-    workers.run(pieces.map(|(to, range)| From { from, channels, places, range, to }).collect());
+    share(workers, to, channels * places * LANES, |range, to| From { from, channels, places, range, to });
 }
 
 /// `[blocks, features, 16]` as `[rows, features]`; `to` says how many rows there are.

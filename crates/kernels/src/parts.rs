@@ -1,5 +1,7 @@
 //! How work is cut for threads: always into the same parts, whoever comes to do them.
 
+use crate::Workers;
+use crate::raw::Task;
 use std::ops::Range;
 
 /// The part of `count` things that thread `index` of `threads` gets: contiguous, and none is larger than another by more
@@ -24,6 +26,19 @@ pub(crate) fn cut<'a>(mut values: &'a mut [f32], size: usize, ranges: &[Range<us
         values = rest;
     }
     pieces
+}
+
+/// Runs what `of` makes of each part of `to`, which is made of things of `size` numbers: the numbers of the things, and where
+/// they are to be written.
+pub(crate) fn share<'a, T: Task>(
+    workers: &Workers,
+    to: &'a mut [f32],
+    size: usize,
+    of: impl Fn(Range<usize>, &'a mut [f32]) -> T,
+) {
+    let ranges = parts(to.len() / size, workers.threads());
+    let pieces = cut(to, size, &ranges).into_iter().zip(ranges);
+    workers.run(pieces.map(|(to, range)| of(range, to)).collect());
 }
 
 /// `values`, made of `blocks` blocks of things of `size` numbers each: every block is cut at those ranges, and part `i` gets

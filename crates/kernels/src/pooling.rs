@@ -1,6 +1,6 @@
 //! The largest value of each window, and means over all places.
 
-use crate::parts::{cut, parts};
+use crate::parts::{cut, parts, share};
 use crate::raw::{Simd, Task};
 use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers};
@@ -37,9 +37,7 @@ impl MaxPool {
     /// `dx`, or added to `dx`: every gradient goes to the place that won.
     pub fn backward(&self, workers: &Workers, dy: &[f32], winners: &[f32], add: bool, dx: &mut [f32]) {
         let size = self.sides[1] * self.channels * LANES;
-        let ranges = parts(dx.len() / size, workers.threads());
-        let pieces = cut(dx, size, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(dx, rows)| Backward { sizes: *self, dy, winners, add, rows, dx }).collect());
+        share(workers, dx, size, |rows, dx| Backward { sizes: *self, dy, winners, add, rows, dx });
     }
 }
 
@@ -145,16 +143,12 @@ fn window(at: usize, tap: usize, stride: usize, windows: usize) -> Option<usize>
 
 /// `y = mean over places of x`: `x` `[blocks, places, channels, 16]`, `y` `[blocks, channels, 16]`.
 pub fn global_mean(workers: &Workers, x: &[f32], places: usize, channels: usize, y: &mut [f32]) {
-    let ranges = parts(y.len() / (channels * LANES), workers.threads());
-    let pieces = cut(y, channels * LANES, &ranges).into_iter().zip(ranges);
-    workers.run(pieces.map(|(y, blocks)| Mean { x, places, channels, blocks, y }).collect());
+    share(workers, y, channels * LANES, |blocks, y| Mean { x, places, channels, blocks, y });
 }
 
 /// The gradient of [`global_mean`], into or added to `dx`.
 pub fn global_mean_backward(workers: &Workers, dy: &[f32], places: usize, channels: usize, add: bool, dx: &mut [f32]) {
-    let ranges = parts(dx.len() / (channels * LANES), workers.threads());
-    let pieces = cut(dx, channels * LANES, &ranges).into_iter().zip(ranges);
-    workers.run(pieces.map(|(dx, range)| Spread { dy, places, channels, add, range, dx }).collect());
+    share(workers, dx, channels * LANES, |range, dx| Spread { dy, places, channels, add, range, dx });
 }
 
 struct Mean<'a> {

@@ -1,6 +1,6 @@
 //! Functions of single values, sums, and the order of values in front of dense layers.
 
-use crate::parts::{cut, parts};
+use crate::parts::{parts, share};
 use crate::raw::{Simd, Task};
 use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
 use crate::{LANES, Workers};
@@ -8,27 +8,27 @@ use std::ops::Range;
 
 /// `y = max(x, 0)`.
 pub fn relu(workers: &Workers, x: &[f32], y: &mut [f32]) {
-    share(workers, y, |range, y| Each::Relu { x: &x[range], y });
+    by_numbers(workers, y, |range, y| Each::Relu { x: &x[range], y });
 }
 
 /// `dy` becomes 0 where `y` is not above 0: what `max(·, 0)` passes back.
 pub fn mask_relu(workers: &Workers, y: &[f32], dy: &mut [f32]) {
-    share(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
+    by_numbers(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
 }
 
 /// `to += from`.
 pub fn add(workers: &Workers, from: &[f32], to: &mut [f32]) {
-    share(workers, to, |range, to| Each::Add { from: &from[range], to });
+    by_numbers(workers, to, |range, to| Each::Add { from: &from[range], to });
 }
 
 /// `to = a + b`, or its `max(·, 0)`.
 pub fn sum_of(workers: &Workers, a: &[f32], b: &[f32], relu: bool, to: &mut [f32]) {
-    share(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
+    by_numbers(workers, to, |range, to| Each::Sum { a: &a[range.clone()], b: &b[range], relu, to });
 }
 
 /// `to = a · b`, place by place, or added to it.
 pub fn product_of(workers: &Workers, a: &[f32], b: &[f32], add: bool, to: &mut [f32]) {
-    share(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
+    by_numbers(workers, to, |range, to| Each::Product { a: &a[range.clone()], b: &b[range], add, to });
 }
 
 /// The sum of all squares, and whether all numbers are finite.
@@ -55,11 +55,9 @@ pub fn unflatten(workers: &Workers, y: &[f32], channels: usize, places: usize, a
     swap(workers, y, places, channels, add, x);
 }
 
-/// Cuts `to` into the same parts for the same threads, whatever is done.
-fn share<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
-    let ranges = parts(to.len() / LANES, workers.threads());
-    let pieces = cut(to, LANES, &ranges).into_iter().zip(ranges);
-    workers.run(pieces.map(|(to, range)| of(range.start * LANES..range.end * LANES, to)).collect());
+/// Each part of `to`, and which of its numbers they are.
+fn by_numbers<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
+    share(workers, to, LANES, |range, to| of(range.start * LANES..range.end * LANES, to));
 }
 
 enum Each<'a> {
@@ -117,10 +115,7 @@ impl Task for Each<'_> {
 
 /// `[blocks, rows, columns, 16]` as `[blocks, columns, rows, 16]`.
 fn swap(workers: &Workers, from: &[f32], columns: usize, rows: usize, add: bool, to: &mut [f32]) {
-    let blocks = to.len() / (rows * columns * LANES);
-    let ranges = parts(blocks * columns, workers.threads());
-    let pieces = cut(to, rows * LANES, &ranges).into_iter().zip(ranges);
-    workers.run(pieces.map(|(to, range)| Swap { from, columns, rows, add, range, to }).collect());
+    share(workers, to, rows * LANES, |range, to| Swap { from, columns, rows, add, range, to });
 }
 
 struct Swap<'a> {

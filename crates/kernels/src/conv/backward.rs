@@ -2,7 +2,7 @@
 
 use super::Conv;
 use crate::linear::turn;
-use crate::parts::{cut, cut_blocks, parts};
+use crate::parts::{cut, cut_blocks, parts, share};
 use crate::raw::{Simd, Task};
 use crate::tile::{Columns, Consecutive, Lane, Lanes, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
@@ -16,9 +16,8 @@ impl Conv {
     /// `dx`, or added to `dx`: `dy` `[blocks, height', width', out_channels, 16]`, `packed` from [`Conv::pack_backward`], `dx`
     /// `[blocks, height, width, channels, 16]`.
     pub fn backward_input(&self, workers: &Workers, dy: &[f32], packed: &[f32], add: bool, dx: &mut [f32]) {
-        let ranges = parts(self.blocks(dy) * self.sides[0], workers.threads());
-        let pieces = cut(dx, self.sides[1] * self.channels * LANES, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(dx, rows)| Input { sizes: *self, dy, packed, add, rows, dx }).collect());
+        let size = self.sides[1] * self.channels * LANES;
+        share(workers, dx, size, |rows, dx| Input { sizes: *self, dy, packed, add, rows, dx });
     }
 
     /// The gradients of weight and bias; `scratch` has [`Conv::scratch`] numbers. Where the output went through
@@ -52,14 +51,10 @@ impl Conv {
         }
 
         let turned = &*turned;
-        let ranges = parts(panels * terms, workers.threads());
-        let pieces = cut(products, LANES, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(to, range)| Products { sizes, blocks, x, turned, range, to }).collect());
+        share(workers, products, LANES, |range, to| Products { sizes, blocks, x, turned, range, to });
 
         let products = &*products;
-        let ranges = parts(self.out_channels, workers.threads());
-        let pieces = cut(dw, terms, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(dw, range)| Unpack { sizes, products, range, dw }).collect());
+        share(workers, dw, terms, |range, dw| Unpack { sizes, products, range, dw });
     }
 }
 

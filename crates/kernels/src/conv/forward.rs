@@ -1,7 +1,7 @@
 //! Outputs of a convolution.
 
 use super::{Conv, FEW};
-use crate::parts::{cut, parts};
+use crate::parts::share;
 use crate::raw::{Simd, Task};
 use crate::tile::{Columns, Lane, Tile};
 use crate::tile::{for_rows, lanes_mut, multiply, splat, store, tile_at, tile_count};
@@ -20,9 +20,8 @@ impl Conv {
         relu: bool,
         y: &mut [f32],
     ) {
-        let ranges = parts(self.blocks(y) * self.out_sides[0], workers.threads());
-        let pieces = cut(y, self.out_sides[1] * self.out_channels * LANES, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(y, rows)| Forward { sizes: *self, x, packed, bias, relu, rows, y }).collect());
+        let size = self.out_sides[1] * self.out_channels * LANES;
+        share(workers, y, size, |rows, y| Forward { sizes: *self, x, packed, bias, relu, rows, y });
     }
 }
 

@@ -106,13 +106,13 @@ impl Work for Optimize<'_> {
         let mut metrics = MetricsBySplit::new();
         let (mut figures, mut confidence) = (Vec::new(), None);
         for split in measured.splits.keys() {
+            // Rows that were learned from tell nothing of rows that were not.
+            if *split == Split::Valid && self.trained.refitted_rows.is_some() {
+                continue;
+            }
             context.cancel.check()?;
             let (outputs, values) = measured.evaluate(served, *split)?;
             metrics.insert(split.to_string(), values);
-            // Rows that were learned from tell nothing of rows that were not.
-            if *split == Split::Valid && self.trained.refitted_rows.is_some() {
-                metrics.remove(split.name());
-            }
             if *split == Split::Test {
                 let Rows { raw, targets, .. } = rows_of(&measured.splits, *split)?;
                 let given = EvaluationInput { outputs: &outputs, targets, target, rows: raw };

@@ -156,7 +156,8 @@ impl EnsembleScore {
 }
 
 /// Trains every member on all folds but one, for each fold, and then on all rows; finds the weights, which are the same for
-/// all where there are no folds; and adds the members up. A training that is taken over goes on behind the last member and fold that was finished.
+/// all where there are no folds; and adds the members up. A training that is taken over goes on behind the last member and
+/// fold that was finished.
 ///
 /// # Errors
 /// [`ErrorCode::BadData`] for fewer rows than folds; [`ErrorCode::Unsupported`] for rows that change from epoch to epoch;
