@@ -1,8 +1,8 @@
 //! Batch normalisation with the statistics of the batch, and its gradients.
 
 use crate::parts::{parts, share};
-use crate::raw::{Simd, Task};
-use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{each, lanes, lanes_mut};
 use crate::{LANES, Workers, blocks};
 use std::ops::Range;
 
@@ -176,24 +176,24 @@ impl Task for Sums<'_> {
             let live = mask(simd, self.sizes.live(at / places));
             let x = &lanes(self.x)[at * channels..][..channels];
             for (channel, x) in x.iter().enumerate() {
-                let x = load(simd, x);
-                let centred = x.map(|x| simd.sub(x, simd.splat(self.mean[channel])));
+                let x = simd.load(x);
+                let centred = simd.sub(x, simd.splat(self.mean[channel]));
                 let mut value = match self.what {
                     Sum::Values => centred,
-                    Sum::Squares => centred.map(|x| simd.mul(x, x)),
+                    Sum::Squares => simd.mul(centred, centred),
                     Sum::Gradients => {
-                        let dy = load(simd, &lanes(self.dy)[at * channels + channel]);
-                        let second = load(simd, &seconds[channel]);
-                        store(simd, each(|half| simd.add(second[half], dy[half])), &mut seconds[channel]);
+                        let dy = simd.load(&lanes(self.dy)[at * channels + channel]);
+                        let second = simd.load(&seconds[channel]);
+                        simd.store(simd.add(second, dy), &mut seconds[channel]);
                         let inverse = simd.splat(self.inverse[channel]);
-                        each(|half| simd.mul(dy[half], simd.mul(centred[half], inverse)))
+                        simd.mul(dy, simd.mul(centred, inverse))
                     }
                 };
                 if let Some(live) = live {
-                    value = each(|half| simd.mul(value[half], live[half]));
+                    value = simd.mul(value, live);
                 }
-                let first = load(simd, &firsts[channel]);
-                store(simd, each(|half| simd.add(first[half], value[half])), &mut firsts[channel]);
+                let first = simd.load(&firsts[channel]);
+                simd.store(simd.add(first, value), &mut firsts[channel]);
             }
         }
     }
@@ -201,9 +201,9 @@ impl Task for Sums<'_> {
 
 /// 1 for rows that count and 0 for the others; nothing where all count.
 #[inline(always)]
-fn mask<S: Simd>(simd: S, live: usize) -> Option<[S::V; 2]> {
+fn mask<S: Simd>(simd: S, live: usize) -> Option<S::V> {
     let ones: Lane = each(|at| if at < live { 1.0 } else { 0.0 });
-    (live < LANES).then(|| load(simd, &ones))
+    (live < LANES).then(|| simd.load(&ones))
 }
 
 struct Normalize<'a> {
@@ -226,8 +226,8 @@ impl Task for Normalize<'_> {
             for (channel, (x, y)) in x.iter().zip(y).enumerate() {
                 let (mean, scale) = (simd.splat(self.mean[channel]), simd.splat(self.scale[channel]));
                 let bias = simd.splat(self.bias[channel]);
-                let value = load(simd, x).map(|x| simd.fma(simd.sub(x, mean), scale, bias));
-                store(simd, if self.relu { value.map(|value| simd.relu(value)) } else { value }, y);
+                let value = simd.fma(simd.sub(simd.load(x), mean), scale, bias);
+                simd.store(if self.relu { simd.relu(value) } else { value }, y);
             }
         }
     }
@@ -254,16 +254,16 @@ impl Task for Back<'_> {
             let dy = &lanes(self.dy)[at * channels..][..channels];
             for (((x, dy), dx), factors) in x.iter().zip(dy).zip(dx).zip(self.factors) {
                 let [a, b, c] = factors.map(|factor| simd.splat(factor));
-                let (x, dy) = (load(simd, x), load(simd, dy));
-                let mut value: [S::V; 2] = each(|half| simd.fma(a, dy[half], simd.fma(b, x[half], c)));
+                let (x, dy) = (simd.load(x), simd.load(dy));
+                let mut value: S::V = simd.fma(a, dy, simd.fma(b, x, c));
                 if let Some(live) = live {
-                    value = each(|half| simd.mul(value[half], live[half]));
+                    value = simd.mul(value, live);
                 }
                 if self.add {
-                    let old = load(simd, dx);
-                    value = each(|half| simd.add(value[half], old[half]));
+                    let old = simd.load(dx);
+                    value = simd.add(value, old);
                 }
-                store(simd, value, dx);
+                simd.store(value, dx);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::linear::turn;
 use crate::parts::share;
-use crate::raw::{Simd, Task};
-use crate::tile::{Lane, lanes, lanes_mut};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
 use std::ops::Range;
 

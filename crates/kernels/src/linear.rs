@@ -2,9 +2,9 @@
 //! `W`, which stays as it is in memory, and blocks of rows.
 
 use crate::parts::{cut, cut_blocks, parts};
-use crate::raw::{Simd, Task};
-use crate::tile::{Consecutive, Lane, Panel, Rows, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count, transpose};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{Consecutive, Panel, Rows, Tile, each};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -134,20 +134,20 @@ impl Task for Forward<'_> {
                 let from = (piece.block * features + first) * LANES;
                 let right = lanes(&self.x[from..from + count * LANES]);
                 let to = lanes_mut(piece.to);
-                for tile in 0..tile_count(piece.range.len()) {
-                    let (start, rows) = tile_at(piece.range.len(), tile);
+                for tile in 0..tile_count(piece.range.len(), S::ROWS) {
+                    let (start, rows) = tile_at(piece.range.len(), tile, S::ROWS);
                     let unit = piece.range.start + start;
-                    for_rows!(rows, M => {
+                    for_rows!(S, rows, M => {
                         let mut sums: Tile<S, M> = match (begins, self.bias) {
-                            (false, _) => each(|row| load(simd, &to[start + row])),
+                            (false, _) => each(|row| simd.load(&to[start + row])),
                             (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
                             (true, None) => splat(simd, |_| 0.0),
                         };
                         let left = Rows::<M>::new(self.weights, unit * features + first, features, count);
                         multiply(simd, &mut sums, &left, right);
-                        for (row, [low, high]) in sums.into_iter().enumerate() {
-                            let value = if ends && self.relu { [simd.relu(low), simd.relu(high)] } else { [low, high] };
-                            store(simd, value, &mut to[start + row]);
+                        for (row, sum) in sums.into_iter().enumerate() {
+                            let value = if ends && self.relu { simd.relu(sum) } else { sum };
+                            simd.store(value, &mut to[start + row]);
                         }
                     });
                 }
@@ -180,7 +180,7 @@ impl Task for Input<'_> {
                     let row = &row[range.start + start..range.end];
                     let (whole, rest) = row[..row.len().min(2 * LANES)].as_chunks::<LANES>();
                     for (panel, row) in panels.iter_mut().zip(whole) {
-                        store(simd, load(simd, row), &mut panel[unit]);
+                        simd.store(simd.load(row), &mut panel[unit]);
                     }
                     if !rest.is_empty() {
                         panels[whole.len()][unit][..rest.len()].copy_from_slice(rest);
@@ -193,9 +193,14 @@ impl Task for Input<'_> {
                     for (panel, to) in panels.iter().zip(to[start..].chunks_mut(LANES)) {
                         // A panel that is not full is computed as if it were.
                         let panel = &panel[..count];
-                        part::<S, 6, 0>(simd, panel, right, begins, to);
-                        part::<S, 5, 6>(simd, panel, right, begins, to);
-                        part::<S, 5, 11>(simd, panel, right, begins, to);
+                        if S::ROWS > 6 {
+                            part::<S, 8, 0>(simd, panel, right, begins, to);
+                            part::<S, 8, 8>(simd, panel, right, begins, to);
+                        } else {
+                            part::<S, 6, 0>(simd, panel, right, begins, to);
+                            part::<S, 5, 6>(simd, panel, right, begins, to);
+                            part::<S, 5, 11>(simd, panel, right, begins, to);
+                        }
                     }
                 }
             }
@@ -216,12 +221,12 @@ fn part<S: Simd, const M: usize, const START: usize>(
     let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
     if !begins {
         for (sum, to) in sums.iter_mut().zip(&*to) {
-            *sum = load(simd, to);
+            *sum = simd.load(to);
         }
     }
     multiply(simd, &mut sums, &Panel::<START>(panel), right);
     for (value, to) in sums.into_iter().zip(to) {
-        store(simd, value, to);
+        simd.store(value, to);
     }
 }
 
@@ -253,11 +258,11 @@ impl Task for Turn<'_> {
 pub(crate) fn turn<S: Simd>(simd: S, from: &[[f32; LANES]], to: &mut [[f32; LANES]]) {
     let Some(to) = to.first_chunk_mut() else { return };
     match from.first_chunk() {
-        Some(from) => transpose(simd, from, to),
+        Some(from) => simd.transpose(from, to),
         None => {
             let mut whole = [[0.0; LANES]; LANES];
             whole[..from.len()].copy_from_slice(from);
-            transpose(simd, &whole, to);
+            simd.transpose(&whole, to);
         }
     }
 }
@@ -277,10 +282,10 @@ impl Task for Weights<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Linear { features, units } = self.sizes;
         let rows_of = self.blocks * LANES * LANES;
-        for tile in 0..tile_count(self.range.len()) {
-            let (start, rows) = tile_at(self.range.len(), tile);
+        for tile in 0..tile_count(self.range.len(), S::ROWS) {
+            let (start, rows) = tile_at(self.range.len(), tile, S::ROWS);
             let unit = self.range.start + start;
-            for_rows!(rows, M => {
+            for_rows!(S, rows, M => {
                 for (panel, right) in self.turned.chunks_exact(rows_of).enumerate() {
                     let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
                     for (block, right) in lanes(right).as_chunks::<LANES>().0.iter().enumerate() {
@@ -292,10 +297,10 @@ impl Task for Weights<'_> {
                     for (row, value) in sums.into_iter().enumerate() {
                         let to = &mut self.dw[(start + row) * features + first..(start + row + 1) * features];
                         match to.first_chunk_mut::<LANES>() {
-                            Some(to) => store(simd, value, to),
+                            Some(to) => simd.store(value, to),
                             None => {
                                 let mut whole = [0.0; LANES];
-                                store(simd, value, &mut whole);
+                                simd.store(value, &mut whole);
                                 to.copy_from_slice(&whole[..to.len()]);
                             }
                         }
@@ -305,14 +310,14 @@ impl Task for Weights<'_> {
         }
         if let Some(db) = self.db {
             for (unit, sum) in self.range.zip(db) {
-                let mut sums = [simd.splat(0.0); 2];
+                let mut sums = simd.splat(0.0);
                 for block in 0..self.blocks {
                     for lane in lanes(&self.dy[(block * units + unit) * LANES..][..LANES]) {
-                        let value = load(simd, lane);
-                        sums = [simd.add(sums[0], value[0]), simd.add(sums[1], value[1])];
+                        let value = simd.load(lane);
+                        sums = simd.add(sums, value);
                     }
                 }
-                *sum = simd.sum(simd.add(sums[0], sums[1]));
+                *sum = simd.sum(sums);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The largest value of each window, and means over all places.
 
 use crate::parts::{cut, parts, share};
-use crate::raw::{Simd, Task};
-use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -71,18 +71,16 @@ impl Task for Forward<'_> {
                         let x = &x[(row * sides[1] + column) * channels..][..channels];
                         let tap = simd.splat((down * kernel[1] + across) as f32);
                         for ((x, y), winner) in x.iter().zip(&mut *y).zip(&mut *winners) {
-                            let value = load(simd, x);
+                            let value = simd.load(x);
                             if is_first {
-                                store(simd, value, y);
-                                store(simd, [tap; 2], winner);
+                                simd.store(value, y);
+                                simd.store(tap, winner);
                                 continue;
                             }
-                            let (most, taps) = (load(simd, y), load(simd, winner));
-                            let above = |x: [S::V; 2], y: [S::V; 2]| {
-                                each(|at| simd.select_above(value[at], most[at], x[at], y[at]))
-                            };
-                            store(simd, above(value, most), y);
-                            store(simd, above([tap; 2], taps), winner);
+                            let (most, taps) = (simd.load(y), simd.load(winner));
+                            let above = |x: S::V, y: S::V| simd.select_above(value, most, x, y);
+                            simd.store(above(value, most), y);
+                            simd.store(above(tap, taps), winner);
                         }
                         is_first = false;
                     }
@@ -122,9 +120,9 @@ impl Task for Backward<'_> {
                         let tap = simd.splat((down * kernel[1] + across) as f32);
                         let pairs = dy[from..from + channels].iter().zip(&winners[from..from + channels]);
                         for ((dy, winner), dx) in pairs.zip(&mut *dx) {
-                            let (dy, winner, old) = (load(simd, dy), load(simd, winner), load(simd, dx));
-                            let sum = |at: usize| simd.add(old[at], simd.keep_equal(winner[at], tap, dy[at]));
-                            store(simd, [sum(0), sum(1)], dx);
+                            let (dy, winner, old) = (simd.load(dy), simd.load(winner), simd.load(dx));
+                            let sum = simd.add(old, simd.keep_equal(winner, tap, dy));
+                            simd.store(sum, dx);
                         }
                     }
                 }
@@ -169,11 +167,11 @@ impl Task for Mean<'_> {
             y.fill([0.0; LANES]);
             for place in x.chunks_exact(self.channels) {
                 for (x, y) in place.iter().zip(&mut *y) {
-                    let (value, sum) = (load(simd, x), load(simd, y));
-                    store(simd, [simd.add(sum[0], value[0]), simd.add(sum[1], value[1])], y);
+                    let (value, sum) = (simd.load(x), simd.load(y));
+                    simd.store(simd.add(sum, value), y);
                 }
             }
-            y.iter_mut().for_each(|y| store(simd, load(simd, y).map(|sum| simd.mul(share, sum)), y));
+            y.iter_mut().for_each(|y| simd.store(simd.mul(share, simd.load(y)), y));
         }
     }
 }
@@ -194,12 +192,8 @@ impl Task for Spread<'_> {
         for (at, dx) in self.range.zip(self.dx.chunks_exact_mut(self.channels * LANES)) {
             let dy: &[Lane] = &lanes(self.dy)[at / self.places * self.channels..];
             for (dy, dx) in dy.iter().zip(lanes_mut(dx)) {
-                let (dy, old) = (load(simd, dy), load(simd, dx));
-                let value = |at: usize| match self.add {
-                    true => simd.fma(share, dy[at], old[at]),
-                    false => simd.mul(share, dy[at]),
-                };
-                store(simd, [value(0), value(1)], dx);
+                let (dy, old) = (simd.load(dy), simd.load(dx));
+                simd.store(if self.add { simd.fma(share, dy, old) } else { simd.mul(share, dy) }, dx);
             }
         }
     }

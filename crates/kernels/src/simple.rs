@@ -1,8 +1,8 @@
 //! Functions of single values, sums, and the order of values in front of dense layers.
 
 use crate::parts::{parts, share};
-use crate::raw::{Simd, Task};
-use crate::tile::{Lane, each, lanes, lanes_mut, load, store};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -73,40 +73,36 @@ impl Task for Each<'_> {
     fn run<S: Simd>(self, simd: S) {
         let zero = simd.splat(0.0);
         let plus = |a: &Lane, b: &Lane| {
-            let (a, b) = (load(simd, a), load(simd, b));
-            [simd.add(a[0], b[0]), simd.add(a[1], b[1])]
+            let (a, b) = (simd.load(a), simd.load(b));
+            simd.add(a, b)
         };
         match self {
             Each::Relu { x, y } => {
                 for (x, y) in lanes(x).iter().zip(lanes_mut(y)) {
-                    store(simd, load(simd, x).map(|x| simd.relu(x)), y);
+                    simd.store(simd.relu(simd.load(x)), y);
                 }
             }
             Each::Mask { y, dy } => {
                 for (y, dy) in lanes(y).iter().zip(lanes_mut(dy)) {
-                    let (y, value) = (load(simd, y), load(simd, dy));
-                    store(simd, each(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+                    let (y, value) = (simd.load(y), simd.load(dy));
+                    simd.store(simd.select_above(y, zero, value, zero), dy);
                 }
             }
             Each::Add { from, to } => {
                 for (from, to) in lanes(from).iter().zip(lanes_mut(to)) {
-                    store(simd, plus(from, to), to);
+                    simd.store(plus(from, to), to);
                 }
             }
             Each::Sum { a, b, relu, to } => {
                 for ((a, b), to) in lanes(a).iter().zip(lanes(b)).zip(lanes_mut(to)) {
                     let sum = plus(a, b);
-                    store(simd, if relu { sum.map(|sum| simd.relu(sum)) } else { sum }, to);
+                    simd.store(if relu { simd.relu(sum) } else { sum }, to);
                 }
             }
             Each::Product { a, b, add, to } => {
                 for ((a, b), to) in lanes(a).iter().zip(lanes(b)).zip(lanes_mut(to)) {
-                    let (a, b, old) = (load(simd, a), load(simd, b), load(simd, to));
-                    let value = |at: usize| match add {
-                        true => simd.fma(a[at], b[at], old[at]),
-                        false => simd.mul(a[at], b[at]),
-                    };
-                    store(simd, [value(0), value(1)], to);
+                    let (a, b, old) = (simd.load(a), simd.load(b), simd.load(to));
+                    simd.store(if add { simd.fma(a, b, old) } else { simd.mul(a, b) }, to);
                 }
             }
         }
@@ -134,13 +130,9 @@ impl Task for Swap<'_> {
             let (block, column) = (at / self.columns, at % self.columns);
             let from = lanes(&self.from[(block * self.rows * self.columns + column) * LANES..]);
             for (from, to) in from.iter().step_by(self.columns).zip(lanes_mut(to)) {
-                let value = load(simd, from);
-                let old = load(simd, to);
-                store(
-                    simd,
-                    if self.add { [simd.add(value[0], old[0]), simd.add(value[1], old[1])] } else { value },
-                    to,
-                );
+                let value = simd.load(from);
+                let old = simd.load(to);
+                simd.store(if self.add { simd.add(value, old) } else { value }, to);
             }
         }
     }
@@ -158,18 +150,16 @@ impl Task for Squares<'_> {
         let (mut whole, mut finite, zero) = (0.0, true, simd.splat(0.0));
         for values in self.values.chunks(1 << 12) {
             let (blocks, rest) = values.as_chunks::<LANES>();
-            let (mut sums, mut zeros) = ([zero; 2], [zero; 2]);
+            let (mut sums, mut zeros) = (zero, zero);
             for block in blocks {
-                let value = load(simd, block);
-                for at in 0..2 {
-                    sums[at] = simd.fma(value[at], value[at], sums[at]);
-                    // 0 times a finite number is 0, and NaN stays NaN.
-                    zeros[at] = simd.fma(value[at], zero, zeros[at]);
-                }
+                let value = simd.load(block);
+                sums = simd.fma(value, value, sums);
+                // 0 times a finite number is 0, and NaN stays NaN.
+                zeros = simd.fma(value, zero, zeros);
             }
-            whole += f64::from(simd.sum(simd.add(sums[0], sums[1])));
+            whole += f64::from(simd.sum(sums));
             whole += rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
-            finite &= simd.sum(simd.add(zeros[0], zeros[1])) == 0.0 && rest.iter().all(|value| value.is_finite());
+            finite &= simd.sum(zeros) == 0.0 && rest.iter().all(|value| value.is_finite());
         }
         *self.found = (whole, finite);
     }

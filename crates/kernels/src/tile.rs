@@ -1,18 +1,12 @@
-//! The product that all others are made of: a tile of up to six rows by one block of columns, held in registers while
-//! `count` terms are added to it: `tile[i][j] += sum_k left(k, i) * right(k)[j]`. Six rows of two vectors are twelve sums,
-//! which hide the latency of a fused multiply-add, and leave registers for the operands.
+//! The product that all others are made of: a tile of a few rows by one block of columns, held in registers while
+//! `count` terms are added to it: `tile[i][j] += sum_k left(k, i) * right(k)[j]`. The sums are as many as hide the latency of a
+//! fused multiply-add and leave registers for the operands.
 
 use crate::LANES;
-use crate::raw::Simd;
-
-/// Most rows of a tile.
-pub(crate) const ROWS: usize = 6;
+use crate::raw::{Lane, Simd};
 
 /// A tile of `M` rows in registers.
-pub(crate) type Tile<S, const M: usize> = [[<S as Simd>::V; 2]; M];
-
-/// A block of columns in memory.
-pub(crate) type Lane = [f32; LANES];
+pub(crate) type Tile<S, const M: usize> = [<S as Simd>::V; M];
 
 /// The operand whose numbers are spread over a vector each.
 pub(crate) trait Left<const M: usize> {
@@ -120,35 +114,18 @@ pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, 
     let mut sums = *tile;
     let left = left.cut(right.len());
     for (term, lane) in right.iter().enumerate() {
-        let [low, high] = load(simd, lane);
+        let lane = simd.load(lane);
         for (row, sum) in sums.iter_mut().enumerate() {
-            let value = simd.splat(left.at(term, row));
-            sum[0] = simd.fma(value, low, sum[0]);
-            sum[1] = simd.fma(value, high, sum[1]);
+            *sum = simd.fma(simd.splat(left.at(term, row)), lane, *sum);
         }
     }
     *tile = sums;
 }
 
-/// A block of columns as two vectors.
-#[inline(always)]
-pub(crate) fn load<S: Simd>(simd: S, lane: &Lane) -> [S::V; 2] {
-    let (halves, _) = lane.as_chunks::<8>();
-    [simd.load(&halves[0]), simd.load(&halves[1])]
-}
-
-/// Two vectors as a block of columns.
-#[inline(always)]
-pub(crate) fn store<S: Simd>(simd: S, value: [S::V; 2], lane: &mut Lane) {
-    let (halves, _) = lane.as_chunks_mut::<8>();
-    simd.store(value[0], &mut halves[0]);
-    simd.store(value[1], &mut halves[1]);
-}
-
 /// A tile of which each row is one number.
 #[inline(always)]
 pub(crate) fn splat<S: Simd, const M: usize>(simd: S, rows: impl Fn(usize) -> f32) -> Tile<S, M> {
-    each(|row| [simd.splat(rows(row)); 2])
+    each(|row| simd.splat(rows(row)))
 }
 
 /// A slice as blocks of columns. Its length is a multiple of [`LANES`].
@@ -163,62 +140,34 @@ pub(crate) fn lanes_mut(values: &mut [f32]) -> &mut [Lane] {
     values.as_chunks_mut().0
 }
 
-/// Rows and columns of one block of 16 rows of 16 change places.
+/// How `count` rows are cut into tiles of at most `most` rows that differ by at most one row: start and size of tile `index`
+/// of [`tile_count`].
 #[inline(always)]
-pub(crate) fn transpose<S: Simd>(simd: S, from: &[Lane; LANES], to: &mut [Lane; LANES]) {
-    for half_row in 0..2 {
-        for half_column in 0..2 {
-            let rows = each(|row| simd.load(&from[8 * half_row + row].as_chunks::<8>().0[half_column]));
-            for (at, row) in simd.transpose(rows).into_iter().enumerate() {
-                simd.store(row, &mut to[8 * half_column + at].as_chunks_mut::<8>().0[half_row]);
-            }
-        }
-    }
-}
-
-/// How `count` rows are cut into tiles that differ by at most one row: start and size of tile `index` of
-/// [`tile_count`].
-#[inline(always)]
-pub(crate) fn tile_at(count: usize, index: usize) -> (usize, usize) {
-    let tiles = tile_count(count);
+pub(crate) fn tile_at(count: usize, index: usize, most: usize) -> (usize, usize) {
+    let tiles = tile_count(count, most);
     let (size, larger) = (count / tiles, count % tiles);
     (index * size + index.min(larger), size + usize::from(index < larger))
 }
 
 /// The number of tiles of [`tile_at`].
 #[inline(always)]
-pub(crate) fn tile_count(count: usize) -> usize {
-    count.div_ceil(ROWS)
+pub(crate) fn tile_count(count: usize, most: usize) -> usize {
+    count.div_ceil(most)
 }
 
-/// Evaluates an expression with `$M` as a constant for the number of rows of a tile, 1 to 6.
+/// Evaluates an expression with `$M` as a constant for the number of rows of a tile of instance `$S`.
 macro_rules! for_rows {
-    ($rows:expr, $M:ident => $work:expr) => {
+    ($S:ident, $rows:expr, $M:ident => $work:expr) => {
+        $crate::tile::for_rows!($S, $rows, $M => $work; 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    ($S:ident, $rows:expr, $M:ident => $work:expr; $($count:literal)*) => {
         match $rows {
-            1 => {
-                const $M: usize = 1;
+            // An arm that the instance never takes is not compiled for it.
+            $($count if $count <= $S::ROWS => {
+                const $M: usize = $count;
                 $work
-            }
-            2 => {
-                const $M: usize = 2;
-                $work
-            }
-            3 => {
-                const $M: usize = 3;
-                $work
-            }
-            4 => {
-                const $M: usize = 4;
-                $work
-            }
-            5 => {
-                const $M: usize = 5;
-                $work
-            }
-            _ => {
-                const $M: usize = 6;
-                $work
-            }
+            })*
+            rows => unreachable!("a tile of {rows} rows"),
         }
     };
 }
@@ -230,11 +179,11 @@ mod tests {
 
     #[test]
     fn tiles_cover_all_rows_once() {
-        for count in 1..200 {
+        for (count, most) in (1..200).flat_map(|count| [(count, 6), (count, 12)]) {
             let mut next = 0;
-            for index in 0..tile_count(count) {
-                let (start, size) = tile_at(count, index);
-                assert!(start == next && (1..=ROWS).contains(&size), "{count} {index}");
+            for index in 0..tile_count(count, most) {
+                let (start, size) = tile_at(count, index, most);
+                assert!(start == next && (1..=most).contains(&size), "{count} {index}");
                 next += size;
             }
             assert_eq!(next, count);

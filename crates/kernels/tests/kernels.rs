@@ -1,5 +1,5 @@
-//! Every kernel against plain loops in float64, over random sizes, on one to three threads, with the best instructions of
-//! this processor and with plain ones; gradients against finite differences.
+//! Every kernel against plain loops in float64, over random sizes, on one to three threads, with all instructions that
+//! this processor has and with plain ones; gradients against finite differences.
 
 #![allow(clippy::unwrap_used)]
 
@@ -49,8 +49,9 @@ fn close(ours: &[f32], reference: &[f64], what: &str) {
 }
 
 fn each_way(threads: usize, check: impl Fn(&Workers)) {
-    check(&Workers::new(threads, Level::detect()).unwrap());
-    check(&Workers::new(threads, Level::Portable).unwrap());
+    for level in Level::all() {
+        check(&Workers::new(threads, level).unwrap());
+    }
 }
 
 /// The sizes of a convolution, with zeros below and to the right.

@@ -3,9 +3,9 @@
 use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, cut_blocks, parts, share};
-use crate::raw::{Simd, Task};
-use crate::tile::{Columns, Consecutive, Lane, Lanes, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{Columns, Consecutive, Lanes, Tile, each};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -87,15 +87,15 @@ impl Input<'_> {
     fn row<S: Simd>(&self, simd: S, dy: &[Lane], top: usize, dx: &mut [Lane]) {
         let Conv { channels, out_channels, kernel, stride, before, out_sides, .. } = self.sizes;
         let terms = out_channels * kernel[0] * kernel[1];
-        for tile in 0..tile_count(channels) {
-            let (start, size) = tile_at(channels, tile);
+        for tile in 0..tile_count(channels, S::ROWS) {
+            let (start, size) = tile_at(channels, tile, S::ROWS);
             let packed = &self.packed[start * terms..(start + size) * terms];
-            for_rows!(size, M => {
+            for_rows!(S, size, M => {
                 let packed = packed.as_chunks::<M>().0;
                 for (left, dx) in dx.chunks_exact_mut(channels).enumerate() {
                     let dx = &mut dx[start..start + M];
                     let mut sums: Tile<S, M> = match self.add {
-                        true => each(|row| load(simd, &dx[row])),
+                        true => each(|row| simd.load(&dx[row])),
                         false => splat(simd, |_| 0.0),
                     };
                     for down in 0..kernel[0] {
@@ -124,7 +124,7 @@ impl Input<'_> {
                         }
                     }
                     for (value, dx) in sums.into_iter().zip(dx) {
-                        store(simd, value, dx);
+                        simd.store(value, dx);
                     }
                 }
             });
@@ -159,24 +159,24 @@ impl Task for Turn<'_> {
         if let Some(y) = self.y {
             let y = lanes(&y[self.range.start * channels * LANES..]);
             for (dy, y) in dy.iter_mut().zip(y) {
-                let (value, y) = (load(simd, dy), load(simd, y));
-                store(simd, each(|at| simd.select_above(y[at], zero, value[at], zero)), dy);
+                let (value, y) = (simd.load(dy), simd.load(y));
+                simd.store(simd.select_above(y, zero, value, zero), dy);
             }
         }
         for (panel, (to, sums)) in self.to.iter_mut().zip(self.sums.chunks_exact_mut(LANES)).enumerate() {
             let first = panel * LANES;
             let count = LANES.min(channels - first);
-            let mut sum = [zero; 2];
+            let mut sum = zero;
             for (from, to) in dy.chunks_exact(channels).zip(to.chunks_exact_mut(LANES * LANES)) {
                 let to = lanes_mut(to);
                 turn(simd, &from[first..first + count], to);
                 for row in to {
-                    let value = load(simd, row);
-                    sum = [simd.add(sum[0], value[0]), simd.add(sum[1], value[1])];
+                    let value = simd.load(row);
+                    sum = simd.add(sum, value);
                 }
             }
             if let Some(sums) = sums.first_chunk_mut() {
-                store(simd, sum, sums);
+                simd.store(sum, sums);
             }
         }
     }
@@ -215,8 +215,8 @@ impl Task for Products<'_> {
                     for left in (0..out_sides[1]).step_by(wide) {
                         let rows = top..(top + high).min(out_sides[0]);
                         let columns = left..(left + wide).min(out_sides[1]);
-                        for tile in 0..tile_count(count) {
-                            let (start, size) = tile_at(count, tile);
+                        for tile in 0..tile_count(count, S::ROWS) {
+                            let (start, size) = tile_at(count, tile, S::ROWS);
                             let own = &mut own[start..start + size];
                             self.tile(simd, x, turned, [rows.clone(), columns.clone()], first + start, own);
                         }
@@ -243,14 +243,14 @@ impl Products<'_> {
     ) {
         let channels = self.sizes.channels;
         let (tap, last) = (term / channels, (term + to.len() - 1) / channels);
-        for_rows!(to.len(), M => {
-            let mut sums: Tile<S, M> = each(|row| load(simd, &to[row]));
+        for_rows!(S, to.len(), M => {
+            let mut sums: Tile<S, M> = each(|row| simd.load(&to[row]));
             match tap == last {
                 true => self.one_tap(simd, x, turned, places, term, &mut sums),
                 false => self.several_taps(simd, x, turned, places, term, &mut sums),
             }
             for (value, to) in sums.into_iter().zip(to) {
-                store(simd, value, to);
+                simd.store(value, to);
             }
         });
     }

@@ -2,9 +2,8 @@
 
 use super::{Conv, FEW};
 use crate::parts::share;
-use crate::raw::{Simd, Task};
-use crate::tile::{Columns, Lane, Tile};
-use crate::tile::{for_rows, lanes_mut, multiply, splat, store, tile_at, tile_count};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{Columns, Tile, for_rows, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -59,10 +58,10 @@ impl Forward<'_> {
         let Conv { channels, sides: [_, width], out_channels, kernel, stride, before, .. } = self.sizes;
         let terms = self.sizes.terms();
         let (above, below) = self.sizes.inside(0, top);
-        for tile in 0..tile_count(out_channels) {
-            let (start, size) = tile_at(out_channels, tile);
+        for tile in 0..tile_count(out_channels, S::ROWS) {
+            let (start, size) = tile_at(out_channels, tile, S::ROWS);
             let packed = &self.packed[start * terms..(start + size) * terms];
-            for_rows!(size, M => {
+            for_rows!(S, size, M => {
                 let packed = packed.as_chunks::<M>().0;
                 for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
                     let mut sums = self.first::<S, M>(simd, start);
@@ -88,10 +87,10 @@ impl Forward<'_> {
         let window = &mut window[..terms];
         for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
             self.sizes.gather(simd, x, top, left, window);
-            for tile in 0..tile_count(out_channels) {
-                let (start, size) = tile_at(out_channels, tile);
+            for tile in 0..tile_count(out_channels, S::ROWS) {
+                let (start, size) = tile_at(out_channels, tile, S::ROWS);
                 let packed = &self.packed[start * terms..(start + size) * terms];
-                for_rows!(size, M => {
+                for_rows!(S, size, M => {
                     let mut sums = self.first::<S, M>(simd, start);
                     multiply(simd, &mut sums, &Columns(packed.as_chunks::<M>().0), window);
                     self.put(simd, sums, &mut y[start..start + M]);
@@ -111,8 +110,8 @@ impl Forward<'_> {
 
     #[inline(always)]
     fn put<S: Simd, const M: usize>(&self, simd: S, sums: Tile<S, M>, y: &mut [Lane]) {
-        for ([low, high], y) in sums.into_iter().zip(y) {
-            store(simd, if self.relu { [simd.relu(low), simd.relu(high)] } else { [low, high] }, y);
+        for (sum, y) in sums.into_iter().zip(y) {
+            simd.store(if self.relu { simd.relu(sum) } else { sum }, y);
         }
     }
 }

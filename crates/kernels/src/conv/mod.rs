@@ -10,8 +10,8 @@ mod pooled;
 pub use pooled::PooledConv;
 
 use crate::LANES;
-use crate::raw::Simd;
-use crate::tile::{Lane, lanes, load, store};
+use crate::raw::{Lane, Simd};
+use crate::tile::lanes;
 
 /// Terms up to which a window is copied before the products, because its rows are too short for loops of their own.
 const FEW: usize = 160;
@@ -108,7 +108,7 @@ impl Conv {
             let term = (down * kernel[1] + first) * channels;
             // By vectors: short rows are not worth a call.
             for (to, from) in window[term..term + count].iter_mut().zip(&x[from..from + count]) {
-                store(simd, load(simd, from), to);
+                simd.store(simd.load(from), to);
             }
         }
     }

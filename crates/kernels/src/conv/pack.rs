@@ -24,8 +24,10 @@ impl Conv {
             true => (self.out_channels, self.terms()),
             false => (self.channels, self.out_channels * self.kernel[0] * self.kernel[1]),
         };
-        let tiles = parts(tile_count(rows), workers.threads());
-        let row = |tile: usize| if tile == tile_count(rows) { rows } else { tile_at(rows, tile).0 };
+        let most = workers.level().rows();
+        let count = tile_count(rows, most);
+        let tiles = parts(count, workers.threads());
+        let row = |tile: usize| if tile == count { rows } else { tile_at(rows, tile, most).0 };
         let ranges: Vec<Range<usize>> = tiles.iter().map(|tiles| row(tiles.start)..row(tiles.end)).collect();
         let pieces = cut(packed, terms, &ranges).into_iter().zip(tiles);
         workers
@@ -50,7 +52,7 @@ impl Task for Pack<'_> {
         let window = height * width;
         let mut rest = self.to;
         for tile in self.tiles {
-            let (start, size) = tile_at(self.rows, tile);
+            let (start, size) = tile_at(self.rows, tile, S::ROWS);
             let (to, others) = rest.split_at_mut(size * self.terms);
             rest = others;
             for row in 0..size {

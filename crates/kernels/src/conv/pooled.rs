@@ -4,9 +4,8 @@
 use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, parts};
-use crate::raw::{Simd, Task};
-use crate::tile::{Columns, Lane, Lanes, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, load, multiply, splat, store, tile_at, tile_count};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{Columns, Lanes, Tile, each, for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, MaxPool, Workers};
 use std::ops::Range;
 
@@ -130,10 +129,10 @@ impl Task for Forward<'_> {
                     let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
                     conv.gather(simd, x, top * pool.kernel[0] + down, left * pool.kernel[1] + across, window);
                     let here = simd.splat(place as f32);
-                    for tile in 0..tile_count(channels) {
-                        let (start, size) = tile_at(channels, tile);
+                    for tile in 0..tile_count(channels, S::ROWS) {
+                        let (start, size) = tile_at(channels, tile, S::ROWS);
                         let packed = &self.packed[start * terms..(start + size) * terms];
-                        for_rows!(size, M => {
+                        for_rows!(S, size, M => {
                             let mut sums: Tile<S, M> = match self.bias {
                                 Some(bias) => splat(simd, |row| bias[start + row]),
                                 None => splat(simd, |_| 0.0),
@@ -141,19 +140,19 @@ impl Task for Forward<'_> {
                             multiply(simd, &mut sums, &Columns(packed.as_chunks::<M>().0), window);
                             let to = y[start..start + M].iter_mut().zip(&mut winners[start..start + M]);
                             for (mut value, (y, winner)) in sums.into_iter().zip(to) {
-                                let mut best = [here; 2];
+                                let mut best = here;
                                 if place > 0 {
-                                    let (most, taps) = (load(simd, y), load(simd, winner));
-                                    let above = |x: [S::V; 2], y: [S::V; 2]| {
-                                        each(|at| simd.select_above(value[at], most[at], x[at], y[at]))
+                                    let (most, taps) = (simd.load(y), simd.load(winner));
+                                    let above = |x: S::V, y: S::V| {
+                                        simd.select_above(value, most, x, y)
                                     };
                                     (best, value) = (above(best, taps), above(value, most));
                                 }
                                 if place + 1 == places {
-                                    value = value.map(|value| simd.relu(value));
+                                    value = simd.relu(value);
                                 }
-                                store(simd, value, y);
-                                store(simd, best, winner);
+                                simd.store(value, y);
+                                simd.store(best, winner);
                             }
                         });
                     }
@@ -194,8 +193,8 @@ impl Task for Back<'_> {
                     let own = first..first + LANES.min(channels - panel * LANES);
                     let (mut masked, mut slopes, mut taps) = ([ZERO; LANES], [ZERO; LANES], [ZERO; LANES]);
                     for ((dy, y), masked) in dy[own.clone()].iter().zip(&y[own.clone()]).zip(&mut masked) {
-                        let (dy, y) = (load(simd, dy), load(simd, y));
-                        store(simd, each(|at| simd.select_above(y[at], zero, dy[at], zero)), masked);
+                        let (dy, y) = (simd.load(dy), simd.load(y));
+                        simd.store(simd.select_above(y, zero, dy, zero), masked);
                     }
                     turn(simd, &masked, &mut slopes);
                     turn(simd, &winners[own], &mut taps);
@@ -204,20 +203,20 @@ impl Task for Back<'_> {
                     for (place, right) in right.iter_mut().enumerate().take(places) {
                         let here = simd.splat(place as f32);
                         for ((slope, tap), to) in slopes.iter().zip(&taps).zip(right) {
-                            let (slope, tap) = (load(simd, slope), load(simd, tap));
-                            store(simd, each(|at| simd.keep_equal(tap[at], here, slope[at])), to);
+                            let (slope, tap) = (simd.load(slope), simd.load(tap));
+                            simd.store(simd.keep_equal(tap, here, slope), to);
                         }
                     }
-                    let mut bias = load(simd, &sums[terms]);
+                    let mut bias = simd.load(&sums[terms]);
                     for slope in &slopes {
-                        let slope = load(simd, slope);
-                        bias = [simd.add(bias[0], slope[0]), simd.add(bias[1], slope[1])];
+                        let slope = simd.load(slope);
+                        bias = simd.add(bias, slope);
                     }
-                    store(simd, bias, &mut sums[terms]);
-                    for tile in 0..tile_count(terms) {
-                        let (start, size) = tile_at(terms, tile);
-                        for_rows!(size, M => {
-                            let mut tile: Tile<S, M> = each(|row| load(simd, &sums[start + row]));
+                    simd.store(bias, &mut sums[terms]);
+                    for tile in 0..tile_count(terms, S::ROWS) {
+                        let (start, size) = tile_at(terms, tile, S::ROWS);
+                        for_rows!(S, size, M => {
+                            let mut tile: Tile<S, M> = each(|row| simd.load(&sums[start + row]));
                             let taps: [[usize; 3]; M] = each(|row| conv.tap(start + row));
                             for (place, right) in right.iter().enumerate().take(places) {
                                 let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
@@ -226,7 +225,7 @@ impl Task for Back<'_> {
                                 multiply(simd, &mut tile, &Lanes::<M>(rows), right);
                             }
                             for (value, to) in tile.into_iter().zip(&mut sums[start..start + M]) {
-                                store(simd, value, to);
+                                simd.store(value, to);
                             }
                         });
                     }

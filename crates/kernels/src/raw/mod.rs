@@ -3,9 +3,14 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod pool;
+mod portable;
 mod simd;
 
 pub use pool::Workers;
 pub use simd::Level;
-pub(crate) use simd::{Simd, Task};
+pub(crate) use simd::{Lane, Simd, Task};

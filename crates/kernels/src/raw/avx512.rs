@@ -1,0 +1,176 @@
+//! The instance for AVX-512: one vector of sixteen, and twice the registers.
+
+use super::simd::{Lane, Simd, Task, pairs};
+use crate::LANES;
+use std::arch::x86_64::*;
+
+/// Exists only where AVX-512, AVX2 and FMA were detected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn detect() -> Option<Avx512> {
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"))
+            .then_some(Avx512(()))
+    }
+
+    /// Runs a task with these instructions.
+    pub(super) fn run<T: Task>(self, task: T) {
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn run<T: Task>(task: T, simd: Avx512) {
+            task.run(simd);
+        }
+        // SAFETY: `self` exists only where its instructions were detected.
+        unsafe { run(task, self) }
+    }
+}
+
+// SAFETY of every block below: the value `self` exists only where its instructions were detected, and the loads and stores are
+// unaligned ones of exactly the sixteen numbers that the reference covers.
+impl Simd for Avx512 {
+    type V = __m512;
+
+    const ROWS: usize = 12;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Lane) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, value: __m512, to: &mut Lane) {
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, value: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_sqrt_ps(value) }
+    }
+
+    #[inline(always)]
+    fn relu(self, value: __m512) -> __m512 {
+        // The second operand is what comes out where one is NaN.
+        // SAFETY: as above.
+        unsafe { _mm512_max_ps(_mm512_setzero_ps(), value) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, value: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_roundscale_ps::<0>(value) }
+    }
+
+    #[inline(always)]
+    fn scale(self, value: __m512, power: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_scalef_ps(value, power) }
+    }
+
+    #[inline(always)]
+    fn select_above(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b);
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+            _mm512_mask_blend_ps(above | nan, y, x)
+        }
+    }
+
+    #[inline(always)]
+    fn keep_equal(self, a: __m512, b: __m512, x: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), x) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, from: &[Lane; LANES], to: &mut [Lane; LANES]) {
+        // SAFETY: as above.
+        unsafe {
+            // Pairs of rows, then fours, then eights, then all: each step halves what lies apart.
+            let mut rows = [_mm512_setzero_ps(); LANES];
+            for (row, from) in rows.iter_mut().zip(from) {
+                *row = _mm512_loadu_ps(from.as_ptr());
+            }
+            let mut pairs = rows;
+            for at in 0..8 {
+                pairs[2 * at] = _mm512_unpacklo_ps(rows[2 * at], rows[2 * at + 1]);
+                pairs[2 * at + 1] = _mm512_unpackhi_ps(rows[2 * at], rows[2 * at + 1]);
+            }
+            let mut fours = rows;
+            for at in 0..4 {
+                let [a, b, c, d] = [pairs[4 * at], pairs[4 * at + 1], pairs[4 * at + 2], pairs[4 * at + 3]];
+                fours[4 * at] = _mm512_shuffle_ps::<0x44>(a, c);
+                fours[4 * at + 1] = _mm512_shuffle_ps::<0xee>(a, c);
+                fours[4 * at + 2] = _mm512_shuffle_ps::<0x44>(b, d);
+                fours[4 * at + 3] = _mm512_shuffle_ps::<0xee>(b, d);
+            }
+            for at in 0..4 {
+                let [a, b, c, d] = [fours[at], fours[at + 4], fours[at + 8], fours[at + 12]];
+                let (ab0, ab1) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+                let (cd0, cd1) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+                _mm512_storeu_ps(to[at].as_mut_ptr(), _mm512_shuffle_f32x4::<0x88>(ab0, cd0));
+                _mm512_storeu_ps(to[at + 4].as_mut_ptr(), _mm512_shuffle_f32x4::<0x88>(ab1, cd1));
+                _mm512_storeu_ps(to[at + 8].as_mut_ptr(), _mm512_shuffle_f32x4::<0xdd>(ab0, cd0));
+                _mm512_storeu_ps(to[at + 12].as_mut_ptr(), _mm512_shuffle_f32x4::<0xdd>(ab1, cd1));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sum(self, value: __m512) -> f32 {
+        let mut numbers = [0.0; LANES];
+        self.store(value, &mut numbers);
+        pairs(numbers)
+    }
+}
