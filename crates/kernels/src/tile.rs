@@ -163,11 +163,13 @@ macro_rules! for_rows {
     ($S:ident, $rows:expr, $M:ident => $work:expr; $($count:literal)*) => {
         match $rows {
             // An arm that the instance never takes is not compiled for it.
-            $($count if $count <= $S::ROWS => {
-                const $M: usize = $count;
-                $work
+            $($count => {
+                if const { $count <= <$S as $crate::raw::Simd>::ROWS } {
+                    const $M: usize = $count;
+                    $work
+                }
             })*
-            rows => unreachable!("a tile of {rows} rows"),
+            _ => {}
         }
     };
 }

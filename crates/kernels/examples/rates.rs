@@ -1,0 +1,163 @@
+//! Times kernels and prints how many operations a second each reaches, beside the peak of this machine:
+//! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER]`.
+
+use lepton_kernels::{Conv, LANES, Level, Linear, MaxPool, PooledConv, Rule, Workers, blocks};
+use std::time::Instant;
+
+/// Milliseconds that each kernel is run for.
+const SPAN: f64 = 150.0;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let threads = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let filter = arguments.get(1).cloned().unwrap_or_default();
+    println!("{:28} {:>10} {:>10}  {threads} threads", "", "ms", "GFLOP/s");
+    for level in Level::all() {
+        let Ok(workers) = Workers::new(threads, level) else { return };
+        println!("{}", level.name());
+        let mut bench = Bench { workers: &workers, filter: &filter };
+        bench.conv("worked example conv", 1, 28, 32, 3, 0, 32, true);
+        bench.linear("worked example dense", 5408, 128, 32);
+        bench.conv("lenet conv 1", 1, 28, 6, 5, 2, 64, true);
+        bench.conv("lenet conv 2", 6, 14, 16, 5, 0, 64, true);
+        bench.linear("lenet dense 1", 400, 120, 64);
+        bench.linear("lenet dense 2", 120, 84, 64);
+        bench.linear("mlp dense 1", 64, 256, 256);
+        bench.linear("mlp dense 2", 256, 256, 256);
+        bench.linear("mlp dense 3", 256, 10, 256);
+        bench.conv("stack conv 1", 3, 32, 64, 3, 1, 32, false);
+        bench.conv("stack conv 2", 64, 32, 64, 3, 1, 32, false);
+        bench.conv("stack conv 4", 128, 16, 128, 3, 1, 32, false);
+        bench.conv("resnet conv 4x4", 512, 4, 512, 3, 1, 32, false);
+        bench.adam("adam 693k", 693_000);
+    }
+}
+
+struct Bench<'a> {
+    workers: &'a Workers,
+    filter: &'a str,
+}
+
+fn zeros(count: usize) -> Vec<f32> {
+    (0..count).map(|at| (at * 2_654_435_761 % 997) as f32 / 997.0 - 0.5).collect()
+}
+
+impl Bench<'_> {
+    fn time(&self, name: &str, flops: f64, mut of: impl FnMut()) {
+        if !name.contains(self.filter) {
+            return;
+        }
+        of();
+        let (start, mut times) = (Instant::now(), Vec::new());
+        while start.elapsed().as_secs_f64() * 1e3 < SPAN || times.len() < 3 {
+            let start = Instant::now();
+            of();
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let median = times[times.len() / 2];
+        println!("  {name:26} {median:>10.4} {:>10.1}", flops / median / 1e6);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn conv(
+        &mut self,
+        name: &str,
+        channels: usize,
+        side: usize,
+        out: usize,
+        k: usize,
+        pad: usize,
+        rows: usize,
+        pool: bool,
+    ) {
+        let out_side = side + 2 * pad - k + 1;
+        let conv = Conv {
+            channels,
+            sides: [side; 2],
+            out_channels: out,
+            kernel: [k; 2],
+            stride: [1; 2],
+            before: [pad; 2],
+            out_sides: [out_side; 2],
+        };
+        let flops = 2.0 * (rows * out_side * out_side * out * channels * k * k) as f64;
+        let count = |side: usize, channels: usize| blocks(rows) * side * side * channels * LANES;
+        let (x, w, b) = (zeros(count(side, channels)), zeros(conv.weights()), zeros(out));
+        let (mut packed, mut dw, mut db) = (w.clone(), w.clone(), b.clone());
+        let mut dx = x.clone();
+        let workers = self.workers;
+        self.time(&format!("{name} pack"), 0.0, || conv.pack_forward(workers, &w, &mut packed));
+        let pooled = MaxPool {
+            channels: out,
+            sides: [out_side; 2],
+            kernel: [2; 2],
+            stride: [2; 2],
+            before: [0; 2],
+            out_sides: [out_side / 2; 2],
+        };
+        let small = count(out_side / 2, out);
+        if let Some(both) = PooledConv::new(conv, pooled).filter(|_| pool) {
+            let (mut y, mut winners, dy) = (zeros(small), zeros(small), zeros(small));
+            let mut scratch = zeros(both.scratch(workers.threads()));
+            self.time(&format!("{name}+pool"), flops, || {
+                both.forward(workers, &x, &packed, Some(&b), &mut y, &mut winners)
+            });
+            self.time(&format!("{name}+pool dw"), flops / 4.0, || {
+                both.backward_weights(workers, &x, &y, &winners, &dy, &mut scratch, &mut dw, Some(&mut db));
+            });
+            if channels > 1 {
+                let mut spread = zeros(count(out_side, out));
+                self.time(&format!("{name} unpool"), 0.0, || {
+                    both.pool().backward(workers, &dy, &winners, false, &mut spread)
+                });
+            }
+        } else {
+            let mut y = zeros(count(out_side, out));
+            self.time(name, flops, || conv.forward(workers, &x, &packed, Some(&b), true, &mut y));
+        }
+        let mut dy = zeros(count(out_side, out));
+        let y = zeros(dy.len());
+        let mut scratch = zeros(conv.scratch(blocks(rows)));
+        if !pool {
+            self.time(&format!("{name} dw"), flops, || {
+                conv.backward_weights(workers, &x, Some(&y), &mut dy, &mut scratch, &mut dw, Some(&mut db));
+            });
+        }
+        if channels > 3 {
+            conv.pack_backward(workers, &w, &mut packed);
+            self.time(&format!("{name} dx"), flops, || conv.backward_input(workers, &dy, &packed, false, &mut dx));
+        }
+    }
+
+    fn linear(&mut self, name: &str, features: usize, units: usize, rows: usize) {
+        let linear = Linear { features, units };
+        let flops = 2.0 * (features * units * rows) as f64;
+        let x = zeros(blocks(rows) * features * LANES);
+        let (w, b) = (zeros(features * units), zeros(units));
+        let (mut y, mut dw, mut db) = (zeros(blocks(rows) * units * LANES), w.clone(), b.clone());
+        let mut dx = x.clone();
+        let workers = self.workers;
+        self.time(name, flops, || linear.forward(workers, &x, &w, Some(&b), true, &mut y));
+        let mut scratch = zeros(linear.scratch(blocks(rows)));
+        self.time(&format!("{name} dw"), flops, || {
+            linear.backward_weights(workers, &x, &y, &mut scratch, &mut dw, Some(&mut db));
+        });
+        self.time(&format!("{name} dx"), flops, || linear.backward_input(workers, &y, &w, false, &mut dx));
+    }
+
+    fn adam(&mut self, name: &str, count: usize) {
+        let rule = Rule::Adam {
+            step_size: 1e-3,
+            root_correction: 1.0,
+            first: [0.9, 0.1],
+            second: [0.999, 0.001],
+            epsilon: 1e-8,
+            shrink: 1.0,
+            pull: 0.0,
+        };
+        let (mut w, g, mut m) = (zeros(count), zeros(count), zeros(count));
+        let mut v: Vec<f32> = zeros(count).iter().map(|value| value.abs()).collect();
+        self.time(name, 0.0, || rule.update(self.workers, &mut w, &g, &mut [&mut m, &mut v]));
+    }
+}
