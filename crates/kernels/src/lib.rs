@@ -13,6 +13,7 @@ mod batch_norm;
 mod blocks;
 mod conv;
 mod linear;
+mod math;
 mod optimizer;
 mod parts;
 mod pooling;

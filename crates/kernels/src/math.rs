@@ -1,0 +1,114 @@
+//! Functions of single values over vectors: what gates, softmax and activations need.
+
+use crate::raw::Simd;
+
+/// `a + x · (b + x · (c + ..))`, from the highest coefficient on.
+#[inline(always)]
+pub(crate) fn polynomial<S: Simd, const N: usize>(simd: S, x: S::V, coefficients: [f32; N]) -> S::V {
+    let mut value = simd.splat(coefficients[0]);
+    for coefficient in coefficients.into_iter().skip(1) {
+        value = simd.fma(value, x, simd.splat(coefficient));
+    }
+    value
+}
+
+/// `e^x` to 2 units in the last place (the method of Cephes); `x` counts as at least -87 and at most 88. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(simd: S, x: S::V) -> S::V {
+    let x = simd.min(simd.splat(88.0), simd.max(simd.splat(-87.0), x));
+    let power = simd.round(simd.mul(x, simd.splat(std::f32::consts::LOG2_E)));
+    // ln 2 in two parts, of which the first has so few bits that its products are exact.
+    let rest = simd.fma(power, simd.splat(-0.693_359_375), x);
+    let rest = simd.fma(power, simd.splat(2.121_944_4e-4), rest);
+    let tail = polynomial(
+        simd,
+        rest,
+        [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
+    );
+    let value = simd.add(simd.fma(simd.mul(rest, rest), tail, rest), simd.splat(1.0));
+    simd.scale(value, power)
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::V) -> S::V {
+    let one = simd.splat(1.0);
+    simd.div(one, simd.add(one, exp(simd, simd.sub(simd.splat(0.0), x))))
+}
+
+/// The hyperbolic tangent: near 0 by its series (the method of Cephes), elsewhere by `e^2x`.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(simd: S, x: S::V) -> S::V {
+    let square = simd.mul(x, x);
+    let series =
+        polynomial(simd, square, [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
+    let small = simd.fma(simd.mul(square, x), series, x);
+    let (one, two) = (simd.splat(1.0), simd.splat(2.0));
+    let large = simd.sub(one, simd.div(two, simd.add(one, exp(simd, simd.add(x, x)))));
+    simd.select_above(simd.splat(0.625 * 0.625), square, small, large)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::{Lane, Level, Task};
+    use crate::{LANES, Workers};
+
+    /// A function of single values that is computed by each instance.
+    enum Function {
+        Exp,
+        Sigmoid,
+        Tanh,
+    }
+
+    struct Apply<'a>(&'a Function, &'a Lane, &'a mut Lane);
+
+    impl Task for Apply<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let x = simd.load(self.1);
+            let y = match self.0 {
+                Function::Exp => exp(simd, x),
+                Function::Sigmoid => sigmoid(simd, x),
+                Function::Tanh => tanh(simd, x),
+            };
+            simd.store(y, self.2);
+        }
+    }
+
+    /// The largest error, in parts of the value, over `[-limit, limit]`, by every instance.
+    fn worst(function: &Function, limit: f64, reference: impl Fn(f64) -> f64) -> f64 {
+        let mut worst = 0.0_f64;
+        for level in Level::all() {
+            let workers = Workers::new(1, level).unwrap();
+            for step in 0..20_000 {
+                let x: Lane = std::array::from_fn(|at| {
+                    ((f64::from(step * LANES as u32 + at as u32) / 160_000.0 - 1.0) * limit) as f32
+                });
+                let mut y = [0.0; LANES];
+                workers.run(vec![Apply(function, &x, &mut y)]);
+                for (x, y) in x.into_iter().zip(y) {
+                    let exact = reference(f64::from(x));
+                    worst = worst.max((f64::from(y) - exact).abs() / exact.abs().max(1e-30));
+                }
+            }
+            let mut y = [0.0; LANES];
+            workers.run(vec![Apply(function, &[f32::NAN; LANES], &mut y)]);
+            assert!(y.iter().all(|value| value.is_nan()), "{}", level.name());
+        }
+        worst
+    }
+
+    #[test]
+    fn functions_are_exact_to_a_few_units_in_the_last_place() {
+        let unit = f64::from(f32::EPSILON);
+        for (function, limit, units, reference) in [
+            (Function::Exp, 86.0, 3.0, f64::exp as fn(f64) -> f64),
+            (Function::Sigmoid, 60.0, 4.0, |x| 1.0 / (1.0 + (-x).exp())),
+            (Function::Tanh, 20.0, 4.0, f64::tanh),
+        ] {
+            let worst = worst(&function, limit, reference) / unit;
+            assert!(worst <= units, "{worst} units");
+        }
+    }
+}
