@@ -3,7 +3,7 @@
 
 use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Consecutive, Panel, Rows, Tile, each};
+use crate::tile::{Consecutive, Rows, Strided, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
@@ -11,8 +11,14 @@ use std::ops::Range;
 /// Terms that are added while a piece of the input stays in the first cache: 16 KiB of it.
 const TERMS: usize = 256;
 
-/// Units whose weights for 32 features are copied at once: 16 KiB.
+/// Units of which a line of weights each stays in the first cache: 8 KiB.
 const UNITS: usize = 128;
+
+/// Blocks of rows that are turned at once, so that sums are put away seldom.
+const BLOCKS: usize = 8;
+
+/// Squares of 16 rows by 16 features that are turned at once: 64 KiB.
+const TURNED: usize = 64;
 
 /// Weights from which on threads share a layer's units and not the rows of the batch: 256 KiB.
 const MANY: usize = 1 << 16;
@@ -56,37 +62,21 @@ impl Linear {
         workers.run(pieces.into_iter().map(|pieces| Input { sizes: *self, dy, weights, add, pieces }).collect());
     }
 
-    /// Numbers of scratch memory that [`Linear::backward_weights`] needs.
-    pub fn scratch(&self, blocks: usize) -> usize {
-        self.features.next_multiple_of(LANES) * blocks * LANES
-    }
-
-    /// `dW = dy xᵀ` and `db = Σ dy`; `scratch` has [`Linear::scratch`] numbers.
+    /// `dW = dy xᵀ` and `db = Σ dy`.
     pub fn backward_weights(
         &self,
         workers: &Workers,
         x: &[f32],
         dy: &[f32],
-        scratch: &mut [f32],
         dw: &mut [f32],
         db: Option<&mut [f32]>,
     ) {
-        let Linear { features, units } = *self;
-        let blocks = x.len() / (features * LANES);
-        let panels = features.div_ceil(LANES);
-        let scratch = &mut scratch[..self.scratch(blocks)];
-        let ranges = parts(panels, workers.threads());
-        let pieces = cut(scratch, blocks * LANES * LANES, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(to, panels)| Turn { features, blocks, x, panels, to }).collect());
-        let ranges = parts(units, workers.threads());
-        let mut biases: Vec<Option<&mut [f32]>> = match db {
-            Some(db) => cut(db, 1, &ranges).into_iter().map(Some).collect(),
-            None => ranges.iter().map(|_| None).collect(),
-        };
-        let turned = &*scratch;
-        let pieces = cut(dw, features, &ranges).into_iter().zip(biases.drain(..)).zip(ranges);
+        // Each thread turns all features for itself: sharing them, or the columns of a row of `dW`, costs more.
+        let ranges = parts(self.units, workers.threads());
+        let mut biases = db.map_or_else(Vec::new, |db| cut(db, 1, &ranges)).into_iter();
+        let pieces = cut(dw, self.features, &ranges).into_iter().zip(ranges);
         workers
-            .run(pieces.map(|((dw, db), range)| Weights { sizes: *self, blocks, turned, dy, range, dw, db }).collect());
+            .run(pieces.map(|(dw, range)| Weights { sizes: *self, x, dy, range, dw, db: biases.next() }).collect());
     }
 
     /// For each thread its pieces of `[blocks, count, 16]`.
@@ -170,84 +160,36 @@ impl Task for Input<'_> {
         let Linear { features, units } = self.sizes;
         let mut pieces = self.pieces;
         let Some(range) = pieces.first().map(|piece| piece.range.clone()) else { return };
-        let mut panels = [[[0.0; LANES]; UNITS]; 2];
         for first in (0..units).step_by(UNITS) {
             let count = UNITS.min(units - first);
             let begins = first == 0 && !self.add;
-            // Two lines of a row of weights at once: the processor fetches them in pairs.
-            for start in (0..range.len()).step_by(2 * LANES) {
-                for (unit, row) in self.weights.chunks_exact(features).skip(first).take(count).enumerate() {
-                    let row = &row[range.start + start..range.end];
-                    let (whole, rest) = row[..row.len().min(2 * LANES)].as_chunks::<LANES>();
-                    for (panel, row) in panels.iter_mut().zip(whole) {
-                        simd.store(simd.load(row), &mut panel[unit]);
-                    }
-                    if !rest.is_empty() {
-                        panels[whole.len()][unit][..rest.len()].copy_from_slice(rest);
-                    }
+            // Of each row of weights a line at a time, for all blocks of rows.
+            for start in (0..range.len()).step_by(LANES) {
+                let weights = &self.weights[first * features + range.start + start..];
+                let size = LANES.min(range.len() - start);
+                // The next lines lie in as many pages as there are units: asked for while these are used.
+                for line in weights.iter().skip(LANES).step_by(features).take(count) {
+                    simd.prefetch(line);
                 }
                 for piece in &mut pieces {
                     let from = (piece.block * units + first) * LANES;
                     let right = lanes(&self.dy[from..from + count * LANES]);
-                    let to = lanes_mut(piece.to);
-                    for (panel, to) in panels.iter().zip(to[start..].chunks_mut(LANES)) {
-                        // A panel that is not full is computed as if it were.
-                        let panel = &panel[..count];
-                        if S::ROWS > 6 {
-                            part::<S, 8, 0>(simd, panel, right, begins, to);
-                            part::<S, 8, 8>(simd, panel, right, begins, to);
-                        } else {
-                            part::<S, 6, 0>(simd, panel, right, begins, to);
-                            part::<S, 5, 6>(simd, panel, right, begins, to);
-                            part::<S, 5, 11>(simd, panel, right, begins, to);
-                        }
+                    let to = &mut lanes_mut(piece.to)[start..start + size];
+                    for tile in 0..tile_count(size, S::ROWS) {
+                        let (at, rows) = tile_at(size, tile, S::ROWS);
+                        let to = &mut to[at..at + rows];
+                        for_rows!(S, rows, M => {
+                            let mut sums: Tile<S, M> = match begins {
+                                true => splat(simd, |_| 0.0),
+                                false => each(|row| simd.load(&to[row])),
+                            };
+                            multiply(simd, &mut sums, &Strided::<M>::new(&weights[at..], features, count), right);
+                            for (sum, to) in sums.into_iter().zip(to) {
+                                simd.store(sum, to);
+                            }
+                        });
                     }
                 }
-            }
-        }
-    }
-}
-
-/// The `M` features from `START` on of a panel of 16.
-#[inline(always)]
-fn part<S: Simd, const M: usize, const START: usize>(
-    simd: S,
-    panel: &[Lane],
-    right: &[Lane],
-    begins: bool,
-    to: &mut [Lane],
-) {
-    let Some(to) = to.get_mut(START..) else { return };
-    let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
-    if !begins {
-        for (sum, to) in sums.iter_mut().zip(&*to) {
-            *sum = simd.load(to);
-        }
-    }
-    multiply(simd, &mut sums, &Panel::<START>(panel), right);
-    for (value, to) in sums.into_iter().zip(to) {
-        simd.store(value, to);
-    }
-}
-
-/// `x` with rows and features changed: `[panels of 16 features, rows, 16]`.
-struct Turn<'a> {
-    features: usize,
-    blocks: usize,
-    x: &'a [f32],
-    panels: Range<usize>,
-    to: &'a mut [f32],
-}
-
-impl Task for Turn<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        for (panel, to) in self.panels.zip(self.to.chunks_exact_mut(self.blocks * LANES * LANES)) {
-            let first = panel * LANES;
-            let count = LANES.min(self.features - first);
-            for (block, to) in to.chunks_exact_mut(LANES * LANES).enumerate() {
-                let from = lanes(&self.x[(block * self.features + first) * LANES..][..count * LANES]);
-                turn(simd, from, lanes_mut(to));
             }
         }
     }
@@ -267,10 +209,10 @@ pub(crate) fn turn<S: Simd>(simd: S, from: &[[f32; LANES]], to: &mut [[f32; LANE
     }
 }
 
+/// Some rows of `dW`, and their sums.
 struct Weights<'a> {
     sizes: Linear,
-    blocks: usize,
-    turned: &'a [f32],
+    x: &'a [f32],
     dy: &'a [f32],
     range: Range<usize>,
     dw: &'a mut [f32],
@@ -279,46 +221,68 @@ struct Weights<'a> {
 
 impl Task for Weights<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Linear { features, units } = self.sizes;
-        let rows_of = self.blocks * LANES * LANES;
+        let size = features * LANES;
+        let (blocks, panels) = (self.x.len() / size, features.div_ceil(LANES));
+        let mut turned = [[[0.0; LANES]; LANES]; TURNED];
+        for start in (0..blocks).step_by(BLOCKS) {
+            let chunk = start..(start + BLOCKS).min(blocks);
+            let most = TURNED / chunk.len();
+            for first in (0..panels).step_by(most) {
+                let own = first..(first + most).min(panels);
+                let squares = own.clone().flat_map(|panel| chunk.clone().map(move |block| (panel, block)));
+                for ((panel, block), to) in squares.zip(&mut turned) {
+                    let count = LANES.min(features - panel * LANES);
+                    turn(simd, lanes(&self.x[block * size + panel * LANES * LANES..][..count * LANES]), to);
+                }
+                self.multiply(simd, chunk.clone(), own, &turned);
+            }
+        }
+        if let Some(db) = self.db {
+            for (unit, sum) in self.range.zip(db) {
+                let mut sums = simd.splat(0.0);
+                for lane in lanes(self.dy).iter().skip(unit).step_by(units) {
+                    sums = simd.add(sums, simd.load(lane));
+                }
+                *sum = simd.sum(sums);
+            }
+        }
+    }
+}
+
+impl Weights<'_> {
+    /// Adds the products of some blocks to the columns of some panels, whose numbers are in `turned`.
+    #[inline(always)]
+    fn multiply<S: Simd>(&mut self, simd: S, chunk: Range<usize>, panels: Range<usize>, turned: &[[Lane; LANES]]) {
+        let Linear { features, units } = self.sizes;
         for tile in 0..tile_count(self.range.len(), S::ROWS) {
-            let (start, rows) = tile_at(self.range.len(), tile, S::ROWS);
+            let (start, size) = tile_at(self.range.len(), tile, S::ROWS);
             let unit = self.range.start + start;
-            for_rows!(S, rows, M => {
-                for (panel, right) in self.turned.chunks_exact(rows_of).enumerate() {
+            for_rows!(S, size, M => {
+                for (panel, squares) in panels.clone().zip(turned.chunks_exact(chunk.len())) {
                     let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
-                    for (block, right) in lanes(right).as_chunks::<LANES>().0.iter().enumerate() {
-                        let rows = lanes(self.dy)[block * units + unit..].first_chunk::<M>();
-                        let Some(rows) = rows else { continue };
-                        multiply(simd, &mut sums, &Consecutive(rows), right);
+                    for (block, right) in chunk.clone().zip(squares) {
+                        let left = lanes(self.dy)[block * units + unit..].first_chunk::<M>();
+                        let Some(left) = left else { continue };
+                        multiply(simd, &mut sums, &Consecutive(left), right);
                     }
-                    let first = panel * LANES;
-                    for (row, value) in sums.into_iter().enumerate() {
-                        let to = &mut self.dw[(start + row) * features + first..(start + row + 1) * features];
+                    for (row, sum) in sums.into_iter().enumerate() {
+                        let to = &mut self.dw[(start + row) * features + panel * LANES..(start + row + 1) * features];
                         match to.first_chunk_mut::<LANES>() {
-                            Some(to) => simd.store(value, to),
+                            Some(to) if chunk.start == 0 => simd.store(sum, to),
+                            Some(to) => simd.store(simd.add(sum, simd.load(to)), to),
                             None => {
                                 let mut whole = [0.0; LANES];
-                                simd.store(value, &mut whole);
-                                to.copy_from_slice(&whole[..to.len()]);
+                                simd.store(sum, &mut whole);
+                                for (to, sum) in to.iter_mut().zip(whole) {
+                                    *to = if chunk.start == 0 { sum } else { *to + sum };
+                                }
                             }
                         }
                     }
                 }
             });
-        }
-        if let Some(db) = self.db {
-            for (unit, sum) in self.range.zip(db) {
-                let mut sums = simd.splat(0.0);
-                for block in 0..self.blocks {
-                    for lane in lanes(&self.dy[(block * units + unit) * LANES..][..LANES]) {
-                        let value = simd.load(lane);
-                        sums = simd.add(sums, value);
-                    }
-                }
-                *sum = simd.sum(sums);
-            }
         }
     }
 }

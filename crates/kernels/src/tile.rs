@@ -83,18 +83,29 @@ impl<const M: usize> Left<M> for Columns<'_, M> {
     }
 }
 
-/// The `M` numbers from `START` on of each of the lanes.
-pub(crate) struct Panel<'a, const START: usize>(pub(crate) &'a [Lane]);
+/// The `M` numbers at the front of rows that are `stride` apart.
+pub(crate) struct Strided<'a, const M: usize> {
+    from: &'a [f32],
+    stride: usize,
+}
 
-impl<const M: usize, const START: usize> Left<M> for Panel<'_, START> {
+impl<'a, const M: usize> Strided<'a, M> {
+    /// `count` rows.
     #[inline(always)]
-    fn cut(&self, count: usize) -> Self {
-        Panel(&self.0[..count])
+    pub(crate) fn new(from: &'a [f32], stride: usize, count: usize) -> Strided<'a, M> {
+        Strided { from: &from[..(count - 1) * stride + M], stride }
+    }
+}
+
+impl<const M: usize> Left<M> for Strided<'_, M> {
+    #[inline(always)]
+    fn cut(&self, _: usize) -> Self {
+        Strided { from: self.from, stride: self.stride }
     }
 
     #[inline(always)]
     fn at(&self, term: usize, row: usize) -> f32 {
-        self.0[term][START + row]
+        self.from[term * self.stride..][..M][row]
     }
 }
 

@@ -102,13 +102,14 @@ fn each_product(sizes: &Conv, rows: usize, mut of: impl FnMut(usize, usize, usiz
 fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &[f32], rows: usize) {
     let (conv, pool) = (both.conv(), both.pool());
     let nan = |sides: [usize; 2]| vec![f32::NAN; blocks(rows) * sides[0] * sides[1] * conv.out_channels * LANES];
-    let mut packed = w.to_vec();
+    let (mut packed, mut our_packed) = (w.to_vec(), w.to_vec());
     conv.pack_forward(workers, w, &mut packed);
+    both.pack_forward(workers, w, &mut our_packed);
     let (mut whole, mut y, mut winners) = (nan(conv.out_sides), nan(pool.out_sides), nan(pool.out_sides));
     conv.forward(workers, x, &packed, Some(b), true, &mut whole);
     pool.forward(workers, &whole, &mut y, &mut winners);
     let (mut our_y, mut our_winners) = (nan(pool.out_sides), nan(pool.out_sides));
-    both.forward(workers, x, &packed, Some(b), &mut our_y, &mut our_winners);
+    both.forward(workers, x, &our_packed, Some(b), &mut our_y, &mut our_winners);
     assert_eq!(our_y, y);
     // Where nothing is above 0 nothing comes back, whoever won.
     assert!(our_winners.iter().zip(&winners).zip(&y).all(|((ours, winner), y)| ours == winner || *y <= 0.0));
@@ -187,9 +188,8 @@ proptest! {
             let mut ours = blocked(&before, rows, features, 1);
             sizes.backward_input(workers, &slope, &w, true, &mut ours);
             close(&plain(&ours, rows, features, 1), &more, "dx added");
-            let mut scratch = vec![f32::NAN; sizes.scratch(blocks(rows))];
             let (mut our_dw, mut our_db) = (vec![f32::NAN; w.len()], vec![f32::NAN; units]);
-            sizes.backward_weights(workers, &x, &slope, &mut scratch, &mut our_dw, Some(&mut our_db));
+            sizes.backward_weights(workers, &x, &slope, &mut our_dw, Some(&mut our_db));
             close(&our_dw, &dw, "dw");
             close(&our_db, &db, "db");
         });

@@ -10,28 +10,28 @@ use std::ops::Range;
 impl Conv {
     /// The weight for [`Conv::forward`]: tiles of outputs, terms in the order window row, window column, channel.
     pub fn pack_forward(&self, workers: &Workers, weights: &[f32], packed: &mut [f32]) {
-        self.pack(workers, weights, packed, true);
+        self.pack(workers, weights, packed, true, workers.level().rows());
     }
 
     /// The weight for [`Conv::backward_input`]: tiles of inputs, terms in the order window row, window column from the last to
     /// the first, output.
     pub fn pack_backward(&self, workers: &Workers, weights: &[f32], packed: &mut [f32]) {
-        self.pack(workers, weights, packed, false);
+        self.pack(workers, weights, packed, false, workers.level().rows());
     }
 
-    fn pack(&self, workers: &Workers, weights: &[f32], packed: &mut [f32], forward: bool) {
+    /// Tiles of at most `most` rows.
+    pub(super) fn pack(&self, workers: &Workers, weights: &[f32], packed: &mut [f32], forward: bool, most: usize) {
         let (rows, terms) = match forward {
             true => (self.out_channels, self.terms()),
             false => (self.channels, self.out_channels * self.kernel[0] * self.kernel[1]),
         };
-        let most = workers.level().rows();
         let count = tile_count(rows, most);
         let tiles = parts(count, workers.threads());
         let row = |tile: usize| if tile == count { rows } else { tile_at(rows, tile, most).0 };
         let ranges: Vec<Range<usize>> = tiles.iter().map(|tiles| row(tiles.start)..row(tiles.end)).collect();
         let pieces = cut(packed, terms, &ranges).into_iter().zip(tiles);
         workers
-            .run(pieces.map(|(to, tiles)| Pack { sizes: *self, weights, forward, rows, terms, tiles, to }).collect());
+            .run(pieces.map(|(to, tiles)| Pack { sizes: *self, weights, forward, most, rows, terms, tiles, to }).collect());
     }
 }
 
@@ -39,6 +39,7 @@ struct Pack<'a> {
     sizes: Conv,
     weights: &'a [f32],
     forward: bool,
+    most: usize,
     rows: usize,
     terms: usize,
     tiles: Range<usize>,
@@ -52,7 +53,7 @@ impl Task for Pack<'_> {
         let window = height * width;
         let mut rest = self.to;
         for tile in self.tiles {
-            let (start, size) = tile_at(self.rows, tile, S::ROWS);
+            let (start, size) = tile_at(self.rows, tile, self.most);
             let (to, others) = rest.split_at_mut(size * self.terms);
             rest = others;
             for row in 0..size {

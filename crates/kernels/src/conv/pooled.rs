@@ -5,11 +5,11 @@ use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, parts};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Columns, Lanes, Tile, each, for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
+use crate::tile::{Lanes, Tile, each, for_rows, lanes, lanes_mut, multiply, tile_at, tile_count};
 use crate::{LANES, MaxPool, Workers};
 use std::ops::Range;
 
-/// Most places of a pool's window.
+/// Places of a pool's window.
 const PLACES: usize = 4;
 
 /// A convolution, `max(·, 0)` and a max-pool whose windows do not overlap.
@@ -20,10 +20,11 @@ pub struct PooledConv {
 }
 
 impl PooledConv {
-    /// Both together, where this pays: few terms, small windows of the pool that do not overlap and lie inside.
+    /// Both together, where this pays: few terms, and windows of the pool that have four places, do not overlap and lie
+    /// inside.
     pub fn new(conv: Conv, pool: MaxPool) -> Option<PooledConv> {
         let inside = (0..2).all(|side| pool.out_sides[side] * pool.kernel[side] <= conv.out_sides[side]);
-        let apart = pool.stride == pool.kernel && pool.before == [0, 0] && pool.kernel[0] * pool.kernel[1] <= PLACES;
+        let apart = pool.stride == pool.kernel && pool.before == [0, 0] && pool.kernel[0] * pool.kernel[1] == PLACES;
         let fits = pool.sides == conv.out_sides && pool.channels == conv.out_channels;
         (conv.has_few_terms() && inside && apart && fits).then_some(PooledConv { conv, pool })
     }
@@ -38,12 +39,18 @@ impl PooledConv {
         &self.pool
     }
 
+    /// The weight for [`PooledConv::forward`].
+    pub fn pack_forward(&self, workers: &Workers, weights: &[f32], packed: &mut [f32]) {
+        self.conv.pack(workers, weights, packed, true, workers.level().pooled());
+    }
+
     /// Numbers of scratch memory that [`PooledConv::backward_weights`] needs for so many threads.
     pub fn scratch(&self, threads: usize) -> usize {
         threads * self.conv.panels() * (self.conv.terms() + 1) * LANES
     }
 
-    /// `y` and `winners` as [`MaxPool::forward`] gives them after [`Conv::forward`] with `max(·, 0)`.
+    /// `y` and `winners` as [`MaxPool::forward`] gives them after [`Conv::forward`] with `max(·, 0)`; `packed` from
+    /// [`PooledConv::pack_forward`].
     pub fn forward(
         &self,
         workers: &Workers,
@@ -116,49 +123,111 @@ impl Task for Forward<'_> {
         let PooledConv { conv, pool } = self.sizes;
         let (terms, channels) = (conv.terms(), conv.out_channels);
         let size = pool.out_sides[1] * channels * LANES;
-        let mut window = [[0.0; LANES]; super::FEW];
-        let window = &mut window[..terms];
-        let places = pool.kernel[0] * pool.kernel[1];
         let pieces = self.y.chunks_exact_mut(size).zip(self.winners.chunks_exact_mut(size));
+        let mut copy = [[0.0; LANES]; super::FEW * PLACES];
         for (row, (y, winners)) in self.rows.zip(pieces) {
             let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
             let x = conv.block(self.x, block);
             let pixels = lanes_mut(y).chunks_exact_mut(channels).zip(lanes_mut(winners).chunks_exact_mut(channels));
             for (left, (y, winners)) in pixels.enumerate() {
-                for place in 0..places {
-                    let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
-                    conv.gather(simd, x, top * pool.kernel[0] + down, left * pool.kernel[1] + across, window);
-                    let here = simd.splat(place as f32);
-                    for tile in 0..tile_count(channels, S::ROWS) {
-                        let (start, size) = tile_at(channels, tile, S::ROWS);
-                        let packed = &self.packed[start * terms..(start + size) * terms];
-                        for_rows!(S, size, M => {
-                            let mut sums: Tile<S, M> = match self.bias {
-                                Some(bias) => splat(simd, |row| bias[start + row]),
-                                None => splat(simd, |_| 0.0),
-                            };
-                            multiply(simd, &mut sums, &Columns(packed.as_chunks::<M>().0), window);
-                            let to = y[start..start + M].iter_mut().zip(&mut winners[start..start + M]);
-                            for (mut value, (y, winner)) in sums.into_iter().zip(to) {
-                                let mut best = here;
-                                if place > 0 {
-                                    let (most, taps) = (simd.load(y), simd.load(winner));
-                                    let above = |x: S::V, y: S::V| {
-                                        simd.select_above(value, most, x, y)
-                                    };
-                                    (best, value) = (above(best, taps), above(value, most));
-                                }
-                                if place + 1 == places {
-                                    value = simd.relu(value);
-                                }
-                                simd.store(value, y);
-                                simd.store(best, winner);
+                let patch = self.sizes.patch(simd, x, [top, left], &mut copy);
+                for tile in 0..tile_count(channels, S::POOLED) {
+                    let (start, size) = tile_at(channels, tile, S::POOLED);
+                    let packed = &self.packed[start * terms..(start + size) * terms];
+                    for_rows!(S, size, M => {
+                        let mut sums: [Tile<S, PLACES>; M] = match self.bias {
+                            Some(bias) => each(|row| [simd.splat(bias[start + row]); PLACES]),
+                            None => [[simd.splat(0.0); PLACES]; M],
+                        };
+                        self.sizes.multiply(simd, packed.as_chunks::<M>().0, &patch, &mut sums);
+                        let to = y[start..start + M].iter_mut().zip(&mut winners[start..start + M]);
+                        for (values, (y, winner)) in sums.into_iter().zip(to) {
+                            let (mut most, mut best) = (values[0], simd.splat(0.0));
+                            for (place, value) in values.into_iter().enumerate().skip(1) {
+                                best = simd.select_above(value, most, simd.splat(place as f32), best);
+                                most = simd.select_above(value, most, value, most);
                             }
-                        });
+                            simd.store(simd.relu(most), y);
+                            simd.store(best, winner);
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// What the windows of all places of a pool's window see.
+struct Patch<'a> {
+    values: &'a [Lane],
+    /// From a row to the next.
+    stride: usize,
+    /// From the window of the first place to that of each.
+    offsets: [usize; PLACES],
+}
+
+impl PooledConv {
+    /// The patch of a place of the pool's output: where it lies in the input, or, with zeros around it, in `copy`.
+    #[inline(always)]
+    fn patch<'a, S: Simd>(&self, simd: S, x: &'a [Lane], at: [usize; 2], copy: &'a mut [Lane]) -> Patch<'a> {
+        let PooledConv { conv, pool } = self;
+        let Conv { channels, sides, kernel, stride, before, .. } = *conv;
+        let first: [usize; 2] = each(|side| at[side] * pool.kernel[side] * stride[side]);
+        let sizes: [usize; 2] = each(|side| (pool.kernel[side] - 1) * stride[side] + kernel[side]);
+        let offsets = |row: usize| -> [usize; PLACES] {
+            each(|place| {
+                let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
+                down * stride[0] * row + across * stride[1] * channels
+            })
+        };
+        let inside = |side: usize| first[side] >= before[side] && first[side] + sizes[side] <= sides[side] + before[side];
+        if inside(0) && inside(1) {
+            let row = sides[1] * channels;
+            let values = &x[(first[0] - before[0]) * row + (first[1] - before[1]) * channels..];
+            return Patch { values, stride: row, offsets: offsets(row) };
+        }
+        let row = sizes[1] * channels;
+        for (down, to) in copy.chunks_exact_mut(row).take(sizes[0]).enumerate() {
+            for (across, to) in to.chunks_exact_mut(channels).enumerate() {
+                // Below 0 it becomes very large.
+                let from = [(first[0] + down).wrapping_sub(before[0]), (first[1] + across).wrapping_sub(before[1])];
+                let is_inside = from[0] < sides[0] && from[1] < sides[1];
+                for (channel, to) in to.iter_mut().enumerate() {
+                    let value = match is_inside {
+                        true => simd.load(&x[(from[0] * sides[1] + from[1]) * channels + channel]),
+                        false => simd.splat(0.0),
+                    };
+                    simd.store(value, to);
+                }
+            }
+        }
+        Patch { values: copy, stride: row, offsets: offsets(row) }
+    }
+
+    /// Adds the products of a tile of weights with the windows of all places.
+    #[inline(always)]
+    fn multiply<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        packed: &[[f32; M]],
+        patch: &Patch<'_>,
+        to: &mut [Tile<S, PLACES>; M],
+    ) {
+        let mut sums = *to;
+        let row = self.conv.kernel[1] * self.conv.channels;
+        for (down, weights) in packed.chunks_exact(row).enumerate() {
+            let rows: [&[Lane]; PLACES] = each(|place| &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
+            for (term, weights) in weights.iter().enumerate() {
+                let values: Tile<S, PLACES> = each(|place| simd.load(&rows[place][term]));
+                for (sums, weight) in sums.iter_mut().zip(weights) {
+                    let weight = simd.splat(*weight);
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = simd.fma(weight, value, *sum);
                     }
                 }
             }
         }
+        *to = sums;
     }
 }
 

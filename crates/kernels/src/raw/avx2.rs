@@ -60,6 +60,7 @@ impl Simd for Avx2 {
     type V = [__m256; 2];
 
     const ROWS: usize = 6;
+    const POOLED: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> [__m256; 2] {
@@ -202,6 +203,12 @@ impl Simd for Avx2 {
                 }
             }
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, from: &f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(from).cast()) }
     }
 
     #[inline(always)]

@@ -31,6 +31,7 @@ impl Simd for Avx512 {
     type V = __m512;
 
     const ROWS: usize = 12;
+    const POOLED: usize = 6;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -165,6 +166,12 @@ impl Simd for Avx512 {
                 _mm512_storeu_ps(to[at + 12].as_mut_ptr(), _mm512_shuffle_f32x4::<0xdd>(ab1, cd1));
             }
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, from: &f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(from).cast()) }
     }
 
     #[inline(always)]

@@ -17,6 +17,7 @@ impl Simd for Portable {
     type V = Lane;
 
     const ROWS: usize = 6;
+    const POOLED: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Lane {
@@ -106,6 +107,9 @@ impl Simd for Portable {
     fn transpose(self, from: &[Lane; LANES], to: &mut [Lane; LANES]) {
         *to = std::array::from_fn(|column| std::array::from_fn(|row| from[row][column]));
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: &f32) {}
 
     #[inline(always)]
     fn sum(self, value: Lane) -> f32 {

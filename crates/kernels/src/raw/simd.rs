@@ -62,6 +62,17 @@ impl Level {
         }
     }
 
+    /// Most channels of a tile of four places each.
+    pub(crate) fn pooled(self) -> usize {
+        match self {
+            Level::Portable => super::portable::Portable::POOLED,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(_) => Avx2::POOLED,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => Avx512::POOLED,
+        }
+    }
+
     /// Runs a task with these instructions.
     pub(crate) fn run<T: Task>(self, task: T) {
         match self {
@@ -86,6 +97,9 @@ pub(crate) trait Simd: Copy + Send {
 
     /// Most rows of a tile: as many sums as there are registers for, beside the operands.
     const ROWS: usize;
+
+    /// Most channels of a tile of four places each.
+    const POOLED: usize;
 
     fn splat(self, value: f32) -> Self::V;
     fn load(self, from: &Lane) -> Self::V;
@@ -113,6 +127,8 @@ pub(crate) trait Simd: Copy + Send {
     fn keep_equal(self, a: Self::V, b: Self::V, x: Self::V) -> Self::V;
     /// Rows become columns.
     fn transpose(self, from: &[Lane; LANES], to: &mut [Lane; LANES]);
+    /// Asks for the line of the cache that holds a number.
+    fn prefetch(self, from: &f32);
     /// The sixteen numbers added up, pair by pair.
     fn sum(self, value: Self::V) -> f32;
 }

@@ -50,7 +50,6 @@ impl Buffers {
             let scratch = program.ops.iter().map(|op| match op {
                 Op::Conv { sizes, .. } => sizes.scratch(blocks),
                 Op::PooledConv { sizes, .. } => sizes.scratch(threads),
-                Op::Linear { sizes, .. } => sizes.scratch(blocks),
                 _ => 0,
             });
             self.scratch = vec![0.0; scratch.max().unwrap_or(0)];
@@ -99,7 +98,7 @@ impl Planned {
                 Op::PooledConv { sizes, x, y, winners, weight, bias, .. } => {
                     let (mut to, mut who) = (take(&mut values[*y]), take(&mut values[*winners]));
                     let packed = &mut buffers.packed[at][0];
-                    sizes.conv().pack_forward(workers, own(*weight), packed);
+                    sizes.pack_forward(workers, own(*weight), packed);
                     sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
                     (values[*y], values[*winners]) = (to, who);
                 }
@@ -212,7 +211,7 @@ impl Planned {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
                     let (dw, db) = pair(gradients, ranges, *weight, *bias);
-                    sizes.backward_weights(workers, &values[*x], &dy, scratch, dw, db);
+                    sizes.backward_weights(workers, &values[*x], &dy, dw, db);
                     if *back != Back::None {
                         sizes.backward_input(workers, &dy, own(*weight), *back == Back::Add, &mut slopes[*x]);
                     }
