@@ -116,6 +116,9 @@ pub(crate) enum Command {
     /// Look at inference engines, and install one
     #[command(subcommand)]
     Engine(EngineCommand),
+    /// Measure what this machine can do
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -464,6 +467,16 @@ pub(crate) enum MonitorCommand {
     Report {
         /// NAME or NAME@VERSION
         model: ModelRef,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// The most float32 operations and bytes of memory that the processor does in a second, by one thread and by all
+    Machine {
+        /// Threads [default: all cores]
+        #[arg(long, value_name = "N")]
+        threads: Option<std::num::NonZeroUsize>,
     },
 }
 

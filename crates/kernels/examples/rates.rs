@@ -1,7 +1,7 @@
 //! Times kernels and prints how many operations a second each reaches, beside the peak of this machine:
 //! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER]`.
 
-use lepton_kernels::{Conv, LANES, Level, Linear, MaxPool, PooledConv, Rule, Workers, blocks};
+use lepton_kernels::{Ceiling, Conv, LANES, Level, Linear, MaxPool, PooledConv, Rule, Workers, blocks};
 use std::time::Instant;
 
 // As in the program: its large blocks begin at lines of the cache, which optimisers' steps need.
@@ -18,7 +18,8 @@ fn main() {
     println!("{:28} {:>10} {:>10}  {threads} threads", "", "ms", "GFLOP/s");
     for level in Level::all() {
         let Ok(workers) = Workers::new(threads, level) else { return };
-        println!("{}", level.name());
+        let Ok(ceiling) = Ceiling::measure(&workers) else { return };
+        println!("{}: {:.0} GFLOP/s, {:.0} GB/s", level.name(), ceiling.gflops, ceiling.gigabytes);
         let mut bench = Bench { workers: &workers, filter: &filter };
         bench.conv("worked example conv", 1, 28, 32, 3, 0, 32, true);
         bench.linear("worked example dense", 5408, 128, 32);

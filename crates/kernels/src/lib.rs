@@ -11,6 +11,7 @@
 
 mod batch_norm;
 mod blocks;
+mod ceiling;
 mod conv;
 mod linear;
 mod math;
@@ -23,6 +24,7 @@ mod tile;
 
 pub use batch_norm::{BatchNorm, Moments};
 pub use blocks::{from_pictures, from_rows, to_rows};
+pub use ceiling::Ceiling;
 pub use conv::{Conv, PooledConv};
 pub use linear::Linear;
 pub use optimizer::Rule;

@@ -63,20 +63,12 @@ impl Linear {
     }
 
     /// `dW = dy xᵀ` and `db = Σ dy`.
-    pub fn backward_weights(
-        &self,
-        workers: &Workers,
-        x: &[f32],
-        dy: &[f32],
-        dw: &mut [f32],
-        db: Option<&mut [f32]>,
-    ) {
+    pub fn backward_weights(&self, workers: &Workers, x: &[f32], dy: &[f32], dw: &mut [f32], db: Option<&mut [f32]>) {
         // Each thread turns all features for itself: sharing them, or the columns of a row of `dW`, costs more.
         let ranges = parts(self.units, workers.threads());
         let mut biases = db.map_or_else(Vec::new, |db| cut(db, 1, &ranges)).into_iter();
         let pieces = cut(dw, self.features, &ranges).into_iter().zip(ranges);
-        workers
-            .run(pieces.map(|(dw, range)| Weights { sizes: *self, x, dy, range, dw, db: biases.next() }).collect());
+        workers.run(pieces.map(|(dw, range)| Weights { sizes: *self, x, dy, range, dw, db: biases.next() }).collect());
     }
 
     /// For each thread its pieces of `[blocks, count, 16]`.

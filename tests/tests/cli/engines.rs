@@ -1,4 +1,4 @@
-//! Engines: which a machine has, which of them a model is fastest on, and what a machine does that lacks that one.
+//! Engines and what a machine can do: which a machine has, which of them a model is fastest on, and what a machine does that lacks that one.
 
 use lepton_tests::{Lepton, Project, setting};
 use serde_json::Value;
@@ -85,4 +85,20 @@ fn every_engine_is_timed_the_package_names_one_and_a_machine_without_it_says_so(
 #[test]
 fn an_engine_that_nobody_installs_is_refused_with_the_nearest_name() {
     Lepton::new().refused(&["engine", "install", "openvin"], 2, &["did you mean \"openvino\"?"]);
+}
+
+#[test]
+fn a_machine_says_what_it_can_do_at_most() {
+    let measured = Lepton::new().json(&["bench", "machine", "--threads", "2"]);
+    let ceilings = measured["ceilings"].as_array().expect("ceilings");
+    assert_eq!(ceilings.iter().map(|own| own["threads"].as_u64()).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    for ceiling in ceilings {
+        // Between a slow emulator and what no processor of this decade does.
+        let [gflops, gigabytes] =
+            ["gflops", "gigabytes_per_second"].map(|key| ceiling[key].as_f64().expect("a number"));
+        assert!((0.1..10_000.0).contains(&gflops) && (0.1..2_000.0).contains(&gigabytes), "{measured}");
+    }
+    assert!(
+        measured["machine"]["backend"].as_str().is_some_and(|backend| backend.starts_with("lepton-kernels (cpu, "))
+    );
 }

@@ -35,7 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
         ],
     ),
     ("server", &["core", "monitor", "pipeline", "recipe", "runtime", "store"]),
-    ("cli", &["core", "data", "doctor", "monitor", "pipeline", "runtime", "server", "store"]),
+    ("cli", &["core", "data", "doctor", "kernels", "monitor", "pipeline", "runtime", "server", "store"]),
     ("tests", &["core", "data", "nn", "pipeline", "recipe", "runtime", "train"]),
 ];
 

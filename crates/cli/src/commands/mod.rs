@@ -1,6 +1,7 @@
 //! One file per noun: flags to one library call to a printed answer.
 
 mod advise;
+mod bench;
 mod check;
 mod data;
 mod doctor;
@@ -16,7 +17,7 @@ mod sql;
 mod tune;
 mod versions;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, BenchCommand, Command};
 use crate::terminal;
 use clap::CommandFactory;
 use lepton_core::{Error, ErrorCode, Limits, ModelRef, Result};
@@ -51,6 +52,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
     let global = arguments.global;
     // These need no data folder.
     match &arguments.command {
+        Command::Bench(BenchCommand::Machine { threads }) => return bench::machine(*threads, json),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "lepton", &mut script);
@@ -98,7 +100,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<u8> {
         }
         Command::Monitor(command) => monitor::monitor(&session, &command),
         Command::Engine(command) => engine::engine(&session, &command),
-        Command::Completions { .. } | Command::Reference | Command::New { .. } => Ok(0),
+        Command::Bench(_) | Command::Completions { .. } | Command::Reference | Command::New { .. } => Ok(0),
     }
 }
 

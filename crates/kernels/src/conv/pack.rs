@@ -30,8 +30,9 @@ impl Conv {
         let row = |tile: usize| if tile == count { rows } else { tile_at(rows, tile, most).0 };
         let ranges: Vec<Range<usize>> = tiles.iter().map(|tiles| row(tiles.start)..row(tiles.end)).collect();
         let pieces = cut(packed, terms, &ranges).into_iter().zip(tiles);
-        workers
-            .run(pieces.map(|(to, tiles)| Pack { sizes: *self, weights, forward, most, rows, terms, tiles, to }).collect());
+        workers.run(
+            pieces.map(|(to, tiles)| Pack { sizes: *self, weights, forward, most, rows, terms, tiles, to }).collect(),
+        );
     }
 }
 

@@ -180,7 +180,8 @@ impl PooledConv {
                 down * stride[0] * row + across * stride[1] * channels
             })
         };
-        let inside = |side: usize| first[side] >= before[side] && first[side] + sizes[side] <= sides[side] + before[side];
+        let inside =
+            |side: usize| first[side] >= before[side] && first[side] + sizes[side] <= sides[side] + before[side];
         if inside(0) && inside(1) {
             let row = sides[1] * channels;
             let values = &x[(first[0] - before[0]) * row + (first[1] - before[1]) * channels..];
@@ -216,7 +217,8 @@ impl PooledConv {
         let mut sums = *to;
         let row = self.conv.kernel[1] * self.conv.channels;
         for (down, weights) in packed.chunks_exact(row).enumerate() {
-            let rows: [&[Lane]; PLACES] = each(|place| &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
+            let rows: [&[Lane]; PLACES] =
+                each(|place| &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
             for (term, weights) in weights.iter().enumerate() {
                 let values: Tile<S, PLACES> = each(|place| simd.load(&rows[place][term]));
                 for (sums, weight) in sums.iter_mut().zip(weights) {

@@ -156,8 +156,12 @@ pub(super) struct Program {
     pub(super) ops: Vec<Op>,
     /// Value 0 is the input.
     pub(super) values: Vec<Value>,
-    /// Values that are never kept.
+    /// Values that are never made.
     pub(super) hidden: Vec<usize>,
+    /// For each value whether it is needed on the way back, or is the output.
+    pub(super) kept: Vec<bool>,
+    /// For each operation the values that are no longer needed behind it.
+    pub(super) done: Vec<Vec<usize>>,
     pub(super) output: usize,
     /// Operations that are a batch norm.
     pub(super) norms: usize,
@@ -174,7 +178,15 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
         _ => return Err(refused("the input: sequences have no kernel").at_key("train.step")),
     };
     let mut compiler = Compiler {
-        program: Program { ops: Vec::new(), values: vec![input], hidden: Vec::new(), output: 0, norms: 0 },
+        program: Program {
+            ops: Vec::new(),
+            values: vec![input],
+            hidden: Vec::new(),
+            kept: Vec::new(),
+            done: Vec::new(),
+            output: 0,
+            norms: 0,
+        },
         given: Vec::with_capacity(plan.nodes.len()),
         plan,
     };
@@ -187,6 +199,7 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
     let mut program = compiler.program;
     program.output = *compiler.given.last().ok_or_else(|| Error::internal("a network without layers"))?;
     program.backs();
+    program.lifetimes();
     Ok(program)
 }
 
@@ -339,6 +352,42 @@ impl Compiler<'_> {
 }
 
 impl Program {
+    /// Finds which values the way back needs, and where the others are used last.
+    fn lifetimes(&mut self) {
+        let mut kept = vec![false; self.values.len()];
+        kept[0] = true;
+        kept[self.output] = true;
+        let mut last = vec![None; self.values.len()];
+        for (at, op) in self.ops.iter().enumerate() {
+            for (input, _) in op.inputs() {
+                last[input] = Some(at);
+            }
+            match op {
+                Op::Conv { x, y, relu, .. } | Op::Linear { x, y, relu, .. } | Op::Norm { x, y, relu, .. } => {
+                    kept[*x] = true;
+                    kept[*y] |= *relu;
+                }
+                Op::PooledConv { x, y, winners, .. } => {
+                    for value in [*x, *y, *winners] {
+                        kept[value] = true;
+                    }
+                }
+                Op::MaxPool { winners, .. } => kept[*winners] = true,
+                Op::Relu { y, .. } => kept[*y] = true,
+                Op::Sum { y, relu, .. } => kept[*y] |= *relu,
+                Op::Dropout { mask, .. } => kept[*mask] = true,
+                Op::Mean { .. } | Op::Flatten { .. } => {}
+            }
+        }
+        self.done = vec![Vec::new(); self.ops.len()];
+        for (value, at) in last.into_iter().enumerate().filter(|(value, _)| !kept[*value]) {
+            if let Some(at) = at {
+                self.done[at].push(value);
+            }
+        }
+        self.kept = kept;
+    }
+
     /// Finds which gradient of each value comes first on the way back.
     fn backs(&mut self) {
         let mut put = vec![false; self.values.len()];

@@ -13,10 +13,10 @@ pub(super) struct Buffers {
     pub(super) values: Vec<Vec<f32>>,
     /// Gradients of values, while they are needed.
     slopes: Vec<Vec<f32>>,
-    /// Memory of those that are not.
+    /// Memory of gradients, and of values that only the way forward needs, while they are not needed.
     free: Vec<Vec<f32>>,
-    /// Weights of convolutions in the order of tiles, by operation: forward and backward.
-    packed: Vec<[Vec<f32>; 2]>,
+    /// The weight of the convolution at work, in the order of tiles.
+    packed: Vec<f32>,
     scratch: Vec<f32>,
     /// By batch norm.
     pub(super) moments: Vec<Moments>,
@@ -24,20 +24,17 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn new(program: &Program) -> Buffers {
-        let packed = program.ops.iter().map(|op| {
-            let (count, back) = match op {
-                Op::Conv { sizes, back, .. } => (sizes.weights(), *back),
-                Op::PooledConv { sizes, back, .. } => (sizes.conv().weights(), *back),
-                _ => (0, Back::None),
-            };
-            [vec![0.0; count], vec![0.0; if back == Back::None { 0 } else { count }]]
+        let packed = program.ops.iter().map(|op| match op {
+            Op::Conv { sizes, .. } => sizes.weights(),
+            Op::PooledConv { sizes, .. } => sizes.conv().weights(),
+            _ => 0,
         });
         Buffers {
             blocks: 0,
             values: vec![Vec::new(); program.values.len()],
             slopes: vec![Vec::new(); program.values.len()],
             free: Vec::new(),
-            packed: packed.collect(),
+            packed: vec![0.0; packed.max().unwrap_or(0)],
             scratch: Vec::new(),
             moments: vec![Moments::default(); program.norms],
         }
@@ -55,8 +52,8 @@ impl Buffers {
             self.scratch = vec![0.0; scratch.max().unwrap_or(0)];
         }
         for (at, value) in program.values.iter().enumerate() {
-            let count = blocks * value.size() * LANES;
-            self.values[at].resize(if program.hidden.contains(&at) { 0 } else { count }, 0.0);
+            let is_here = program.kept[at] && !program.hidden.contains(&at);
+            self.values[at].resize(if is_here { blocks * value.size() * LANES } else { 0 }, 0.0);
         }
     }
 }
@@ -85,19 +82,23 @@ impl Planned {
         let first = program.values[0];
         kernels::from_pictures(workers, input, first.channels, first.places, &mut buffers.values[0]);
         for (at, op) in program.ops.iter().enumerate() {
-            let values = &mut buffers.values;
+            let Buffers { values, free, .. } = &mut *buffers;
+            let y = op.output();
+            if !program.kept[y] {
+                values[y] = claim(free, blocks(rows) * program.values[y].size() * LANES);
+            }
             // The output is taken out while inputs are read.
             match op {
                 Op::Conv { sizes, x, y, weight, bias, relu, .. } => {
                     let mut to = take(&mut values[*y]);
-                    let packed = &mut buffers.packed[at][0];
+                    let packed = &mut buffers.packed;
                     sizes.pack_forward(workers, own(*weight), packed);
                     sizes.forward(workers, &values[*x], packed, bias.map(own), *relu, &mut to);
                     values[*y] = to;
                 }
                 Op::PooledConv { sizes, x, y, winners, weight, bias, .. } => {
                     let (mut to, mut who) = (take(&mut values[*y]), take(&mut values[*winners]));
-                    let packed = &mut buffers.packed[at][0];
+                    let packed = &mut buffers.packed;
                     sizes.pack_forward(workers, own(*weight), packed);
                     sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
                     (values[*y], values[*winners]) = (to, who);
@@ -155,6 +156,9 @@ impl Planned {
                     (values[*y], values[*mask]) = (to, kept);
                 }
             }
+            for value in &program.done[at] {
+                free.push(take(&mut values[*value]));
+            }
         }
         Ok(())
     }
@@ -169,7 +173,7 @@ impl Planned {
         let count = |value: usize| blocks(rows) * program.values[value].size() * LANES;
         slopes[output] = claim(free, count(output));
         kernels::from_rows(workers, gradient, width, &mut slopes[output]);
-        for (at, op) in program.ops.iter().enumerate().rev() {
+        for op in program.ops.iter().rev() {
             for (input, back) in op.inputs() {
                 if back == Back::Put {
                     slopes[input] = claim(free, count(input));
@@ -183,9 +187,9 @@ impl Planned {
                     let masked = relu.then_some(&values[*y][..]);
                     sizes.backward_weights(workers, &values[*x], masked, &mut dy, scratch, dw, db);
                     if *back != Back::None {
-                        sizes.pack_backward(workers, own(*weight), &mut packed[at][1]);
+                        sizes.pack_backward(workers, own(*weight), packed);
                         let dx = &mut slopes[*x];
-                        sizes.backward_input(workers, &dy, &packed[at][1], *back == Back::Add, dx);
+                        sizes.backward_input(workers, &dy, packed, *back == Back::Add, dx);
                     }
                     slopes[*y] = dy;
                 }
@@ -198,9 +202,9 @@ impl Planned {
                         kernels::mask_relu(workers, above, &mut dy);
                         let mut spread = claim(free, count(*hidden));
                         sizes.pool().backward(workers, &dy, winners, false, &mut spread);
-                        sizes.conv().pack_backward(workers, own(*weight), &mut packed[at][1]);
+                        sizes.conv().pack_backward(workers, own(*weight), packed);
                         let dx = &mut slopes[*x];
-                        sizes.conv().backward_input(workers, &spread, &packed[at][1], *back == Back::Add, dx);
+                        sizes.conv().backward_input(workers, &spread, packed, *back == Back::Add, dx);
                         free.push(spread);
                     }
                     slopes[*y] = dy;
@@ -273,7 +277,7 @@ impl Planned {
     }
 }
 
-/// Memory for `count` numbers, whatever they are: that of another gradient, best one of the same length.
+/// Memory for `count` numbers, whatever they are: what another value or gradient left, best one of the same length.
 fn claim(free: &mut Vec<Vec<f32>>, count: usize) -> Vec<f32> {
     let best = free.iter().enumerate().min_by_key(|(_, buffer)| buffer.capacity().abs_diff(count));
     let mut buffer = best.map(|(at, _)| at).map_or_else(Vec::new, |at| free.swap_remove(at));

@@ -1,0 +1,104 @@
+//! What this machine can do at most: fused multiply-adds that never leave the registers, and numbers that are read from and
+//! written to memory. A kernel's rate beside it says how much is left.
+
+use crate::raw::{Simd, Task};
+use crate::tile::{Tile, each, lanes, lanes_mut};
+use crate::{LANES, Workers};
+use lepton_core::Result;
+use std::time::{Duration, Instant};
+
+/// Rounds of which the best counts: what else runs on a machine only ever takes away.
+const ROUNDS: usize = 7;
+
+/// Numbers of each of three buffers of a thread: 64 MiB, more than caches hold.
+const NUMBERS: usize = 1 << 24;
+
+/// Multiply-adds of each sum in a round.
+const STEPS: usize = 1 << 22;
+
+/// The ceilings of some threads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ceiling {
+    /// Threads that worked side by side.
+    pub threads: usize,
+    /// Float32 operations in a second, in 10⁹: a fused multiply-add is two.
+    pub gflops: f64,
+    /// Bytes that `a = b + s · c` reads and writes in a second, in 10⁹, over buffers that no cache holds.
+    pub gigabytes: f64,
+}
+
+impl Ceiling {
+    /// Measures for about a second.
+    ///
+    /// # Errors
+    /// Those of [`Workers::new`].
+    pub fn measure(workers: &Workers) -> Result<Ceiling> {
+        let threads = workers.threads();
+        let mut kept = vec![0.0; threads * LANES];
+        let operations = (threads * STEPS * SUMS * LANES * 2) as f64;
+        let gflops = operations / best(|| workers.run(kept.chunks_exact_mut(LANES).map(Multiply).collect())) / 1e9;
+        let mut buffers = vec![vec![1.0_f32; NUMBERS]; 3 * threads];
+        let seconds = best(|| {
+            let triads = buffers.chunks_exact_mut(3).filter_map(|own| match own {
+                [a, b, c] => Some(Triad { a, b, c }),
+                _ => None,
+            });
+            workers.run(triads.collect());
+        });
+        let bytes = (threads * 3 * NUMBERS * size_of::<f32>()) as f64;
+        Ok(Ceiling { threads, gflops, gigabytes: bytes / seconds / 1e9 })
+    }
+}
+
+/// The seconds of the fastest round.
+fn best(mut of: impl FnMut()) -> f64 {
+    let mut best = Duration::MAX;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        of();
+        best = best.min(start.elapsed());
+    }
+    best.as_secs_f64()
+}
+
+/// Sums that do not wait for each other: as many as hide the latency of a multiply-add, and fit the registers.
+const SUMS: usize = 5;
+
+struct Multiply<'a>(&'a mut [f32]);
+
+impl Task for Multiply<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Some(to) = lanes_mut(self.0).first_mut() else { return };
+        let (keep, add) = (simd.splat(0.999), simd.splat(0.001));
+        // Different ones, so that none stands for another.
+        let mut sums: Tile<S, SUMS> = each(|at| simd.add(simd.load(to), simd.splat(at as f32)));
+        for _ in 0..STEPS {
+            for sum in &mut sums {
+                *sum = simd.fma(*sum, keep, add);
+            }
+        }
+        // Read, so that none of it can be left out.
+        let mut total = simd.splat(0.0);
+        for (at, sum) in sums.into_iter().enumerate() {
+            total = simd.fma(sum, simd.splat(at as f32), total);
+        }
+        simd.store(total, to);
+    }
+}
+
+struct Triad<'a> {
+    a: &'a mut [f32],
+    b: &'a [f32],
+    c: &'a [f32],
+}
+
+impl Task for Triad<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let scale = simd.splat(0.5);
+        for ((a, b), c) in lanes_mut(self.a).iter_mut().zip(lanes(self.b)).zip(lanes(self.c)) {
+            simd.store(simd.fma(scale, simd.load(c), simd.load(b)), a);
+        }
+    }
+}
