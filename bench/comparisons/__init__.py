@@ -3,6 +3,7 @@ unit, ratio}, and details with the versions and every single figure."""
 
 from .advise import advise
 from .augment import augment
+from .cost import cost
 from .data import data
 from .environment import Failure
 from .infer import infer
@@ -13,6 +14,7 @@ from .tune import tune
 COMPARISONS = {
     "advise": ("the first choice of an advice against the best candidate on six datasets: test scores", advise),
     "augment": ("pictures/s of augmentation on one core against albumentations", augment),
+    "cost": ("how a training grows with batch, depth and data, beside PyTorch; draws bench/cost.svg", cost),
     "data": ("profiling a table against pandas, polars, DuckDB and ydata-profiling: seconds, memory", data),
     "train-example": ("the worked example on MNIST against Keras and PyTorch: samples/s, test accuracy", train_example),
     "train-zoo": ("training steps of six networks against PyTorch's fastest way: ms a step, peak memory", train_zoo),

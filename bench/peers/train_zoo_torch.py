@@ -86,7 +86,20 @@ ROWS = {
     "resnet18-32": ((3, 32, 32), 32, resnet18),
 }
 
-shape, batch, layers = ROWS[arguments.row]
+
+def deep(depth):
+    layers, channels = [], 3
+    for _ in range(depth):
+        layers += [nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU()]
+        channels = 32
+    return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)]
+
+
+if arguments.row.startswith("deep-"):
+    depth, batch = map(int, arguments.row.split("-")[1:])
+    shape, layers = (3, 16, 16), lambda: deep(depth)
+else:
+    shape, batch, layers = ROWS[arguments.row]
 model = nn.Sequential(*layers())
 x = torch.rand(batch, *shape)
 if arguments.channels_last:
@@ -108,5 +121,5 @@ for step in range(WARM + arguments.steps):
 
 with open("/proc/self/status", encoding="utf-8") as lines:
     peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
-result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "loss": loss.item(), "peak_mib": peak}
+result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "total_ms": sum(milliseconds), "loss": loss.item(), "peak_mib": peak}
 print(json.dumps({**result, "versions": {"PyTorch": torch.__version__}}))

@@ -47,6 +47,7 @@ fn main() -> Result<()> {
     let result = serde_json::json!({
         "median_ms": median,
         "least_ms": milliseconds.first(),
+        "total_ms": milliseconds.iter().sum::<f64>(),
         "batch": batch,
         "loss": loss,
         "flops": architecture.summary()?.flops,
@@ -75,8 +76,17 @@ fn network(row: &str) -> Option<(Vec<usize>, usize, Vec<Node>)> {
             (vec![3, 32, 32], 32, numbered(layers))
         }
         "resnet18-32" => (vec![3, 32, 32], 32, resnet18()),
-        _ => return None,
+        _ => return deep(row),
     })
+}
+
+/// `deep-DEPTH-BATCH`: that many convolutions of 32 channels over 3x16x16, to see how cost grows.
+fn deep(row: &str) -> Option<(Vec<usize>, usize, Vec<Node>)> {
+    let (depth, batch) = row.strip_prefix("deep-")?.split_once('-')?;
+    let (depth, batch): (usize, usize) = (depth.parse().ok()?, batch.parse().ok()?);
+    let conv = || [Conv2d { padding: Padding::Same, ..Conv2d::new(32, 3) }.into(), Layer::Relu];
+    let layers = (0..depth).flat_map(|_| conv()).chain([Layer::GlobalAvgPool, Layer::linear(10)]);
+    Some((vec![3, 16, 16], batch, numbered(layers)))
 }
 
 fn worked_example() -> Vec<Node> {

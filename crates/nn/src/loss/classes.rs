@@ -77,16 +77,20 @@ impl CrossEntropy<'_> {
     fn row(&self, row: &[f32], shares: &[f64], weight: f64, gradient: &mut Vec<f64>) -> f64 {
         // A NaN anywhere must reach the sum: f32::max would drop it.
         let largest = row.iter().fold(f64::NEG_INFINITY, |most, &logit| most.max(f64::from(logit)));
-        let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
         let whole: f64 = shares.iter().sum();
         if self.gamma == 0.0 {
+            // Exponentials are most of the work: each is taken once, and kept where the gradient will be.
+            let start = gradient.len();
+            gradient.extend(row.iter().map(|&logit| (f64::from(logit) - largest).exp()));
+            let own = &mut gradient[start..];
+            let sum: f64 = own.iter().sum();
+            for (slope, share) in own.iter_mut().zip(shares) {
+                *slope = weight * (whole * (*slope / sum) - share);
+            }
             let at: f64 = row.iter().zip(shares).map(|(&logit, share)| share * f64::from(logit)).sum();
-            gradient.extend(row.iter().zip(shares).map(|(&logit, share)| {
-                let probability = (f64::from(logit) - largest).exp() / sum;
-                weight * (whole * probability - share)
-            }));
             return whole * (sum.ln() + largest) - at;
         }
+        let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
         // Focal loss, -s (1 - p)^g log p for each class, by its derivative with respect to log p:
         // f'(log p) = -s ((1 - p)^g - g p (1 - p)^(g - 1) log p).
         let logs: Vec<f64> = row.iter().map(|&logit| f64::from(logit) - largest - sum.ln()).collect();

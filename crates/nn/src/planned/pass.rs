@@ -82,7 +82,7 @@ impl Planned {
         let first = program.values[0];
         kernels::from_pictures(workers, input, first.channels, first.places, &mut buffers.values[0]);
         for (at, op) in program.ops.iter().enumerate() {
-            let Buffers { values, free, .. } = &mut *buffers;
+            let Buffers { values, free, packed, moments: seen, .. } = &mut *buffers;
             let y = op.output();
             if !program.kept[y] {
                 values[y] = claim(free, blocks(rows) * program.values[y].size() * LANES);
@@ -91,14 +91,12 @@ impl Planned {
             match op {
                 Op::Conv { sizes, x, y, weight, bias, relu, .. } => {
                     let mut to = take(&mut values[*y]);
-                    let packed = &mut buffers.packed;
                     sizes.pack_forward(workers, own(*weight), packed);
                     sizes.forward(workers, &values[*x], packed, bias.map(own), *relu, &mut to);
                     values[*y] = to;
                 }
                 Op::PooledConv { sizes, x, y, winners, weight, bias, .. } => {
                     let (mut to, mut who) = (take(&mut values[*y]), take(&mut values[*winners]));
-                    let packed = &mut buffers.packed;
                     sizes.pack_forward(workers, own(*weight), packed);
                     sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
                     (values[*y], values[*winners]) = (to, who);
@@ -113,7 +111,7 @@ impl Planned {
                     let sizes = norm(*value, settings, rows);
                     let moments = sizes.moments(workers, &values[*x]);
                     sizes.forward(workers, &values[*x], &moments, own(*weight), own(*weight + 1), *relu, &mut to);
-                    buffers.moments[*index] = moments;
+                    seen[*index] = moments;
                     values[*y] = to;
                 }
                 Op::MaxPool { sizes, x, y, winners, .. } => {
