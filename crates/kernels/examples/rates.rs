@@ -1,7 +1,9 @@
 //! Times kernels and prints how many operations a second each reaches, beside the peak of this machine:
 //! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER]`.
 
-use lepton_kernels::{Conv, LANES, Level, Linear, MaxPool, PooledConv, Rule, Workers, blocks};
+use lepton_kernels::{
+    Cell, Conv, LANES, Level, Linear, MaxPool, PooledConv, Recurrent, RecurrentMemory, Rule, Workers, blocks,
+};
 use std::time::Instant;
 
 /// Milliseconds that each kernel is run for.
@@ -29,6 +31,10 @@ fn main() {
         bench.conv("stack conv 2", 64, 32, 64, 3, 1, 32, false);
         bench.conv("stack conv 4", 128, 16, 128, 3, 1, 32, false);
         bench.conv("resnet conv 4x4", 512, 4, 512, 3, 1, 32, false);
+        bench.recurrent("lstm", Cell::Lstm, 32);
+        bench.recurrent("gru", Cell::Gru, 32);
+        bench.recurrent("rnn", Cell::Tanh, 32);
+        bench.recurrent("lstm of 16", Cell::Lstm, 16);
         bench.adam("adam 693k", 693_000);
     }
 }
@@ -144,6 +150,27 @@ impl Bench<'_> {
             linear.backward_weights(workers, &x, &y, &mut scratch, &mut dw, Some(&mut db));
         });
         self.time(&format!("{name} dx"), flops, || linear.backward_input(workers, &y, &w, false, &mut dx));
+    }
+
+    /// 256 units over 100 places of 64 numbers.
+    fn recurrent(&mut self, name: &str, cell: Cell, rows: usize) {
+        let (features, units, time) = (64, 256, 100);
+        let sizes = Recurrent { cell, features, units, time, reverse: false, outputs: units, first: 0 };
+        let x = zeros(blocks(rows) * time * features * LANES);
+        let gates = cell.gates() * units;
+        let scaled = |count: usize| zeros(count).iter().map(|value| 0.1 * value).collect::<Vec<f32>>();
+        let weights = [gates * features, gates * units, gates, gates].map(scaled);
+        let mut gradients = weights.clone();
+        let own = weights.each_ref().map(|own| &own[..]);
+        let (mut memory, workers) = (RecurrentMemory::default(), self.workers);
+        let mut y = zeros(blocks(rows) * time * units * LANES);
+        let dy = y.clone();
+        let flops = 2.0 * (rows * time * gates * (features + units)) as f64;
+        self.time(name, flops, || sizes.forward(workers, &x, own, None, &mut memory, &mut y));
+        self.time(&format!("{name} back"), flops + 2.0 * (rows * time * gates * units) as f64, || {
+            let gradients = gradients.each_mut().map(|own| &mut own[..]);
+            sizes.backward(workers, &x, own, None, &mut memory, &y, &dy, gradients, None);
+        });
     }
 
     fn adam(&mut self, name: &str, count: usize) {

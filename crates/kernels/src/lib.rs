@@ -18,6 +18,7 @@ mod optimizer;
 mod parts;
 mod pooling;
 mod raw;
+mod recurrent;
 mod simple;
 mod tile;
 
@@ -28,6 +29,7 @@ pub use linear::Linear;
 pub use optimizer::Rule;
 pub use pooling::{MaxPool, global_mean, global_mean_backward};
 pub use raw::{Level, Workers};
+pub use recurrent::{Cell, Recurrent, RecurrentMemory};
 pub use simple::{add, flatten, mask_relu, product_of, relu, squares, sum_of, unflatten};
 
 /// Rows of a batch that lie beside each other.
