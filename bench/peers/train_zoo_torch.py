@@ -77,6 +77,25 @@ def resnet18():
     return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
 
 
+class Last(nn.Module):
+    """The state of a recurrent layer at the last place."""
+
+    def __init__(self, recurrent):
+        super().__init__()
+        self.recurrent = recurrent
+
+    def forward(self, x):
+        return self.recurrent(x)[0][:, -1]
+
+
+def lstm():
+    return [Last(nn.LSTM(64, 256, batch_first=True)), nn.Linear(256, 10)]
+
+
+def gru():
+    return [Last(nn.GRU(64, 256, batch_first=True)), nn.Linear(256, 10)]
+
+
 ROWS = {
     "worked-example-32": ((1, 28, 28), 32, worked_example),
     "worked-example-128": ((1, 28, 28), 128, worked_example),
@@ -84,6 +103,8 @@ ROWS = {
     "mlp-256": ((64,), 256, mlp),
     "conv-stack-32": ((3, 32, 32), 32, conv_stack),
     "resnet18-32": ((3, 32, 32), 32, resnet18),
+    "lstm-32": ((100, 64), 32, lstm),
+    "gru-32": ((100, 64), 32, gru),
 }
 
 shape, batch, layers = ROWS[arguments.row]

@@ -1,5 +1,5 @@
 //! Times kernels and prints how many operations a second each reaches, beside the peak of this machine:
-//! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER]`.
+//! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER] [LEVEL]`.
 
 use lepton_kernels::{
     Cell, Conv, LANES, Level, Linear, MaxPool, PooledConv, Recurrent, RecurrentMemory, Rule, Workers, blocks,
@@ -14,7 +14,8 @@ fn main() {
     let threads = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(2);
     let filter = arguments.get(1).cloned().unwrap_or_default();
     println!("{:28} {:>10} {:>10}  {threads} threads", "", "ms", "GFLOP/s");
-    for level in Level::all() {
+    let level = arguments.get(2).cloned().unwrap_or_default();
+    for level in Level::all().into_iter().filter(|own| own.name().contains(&level)) {
         let Ok(workers) = Workers::new(threads, level) else { return };
         println!("{}", level.name());
         let mut bench = Bench { workers: &workers, filter: &filter };

@@ -3,8 +3,8 @@
 
 use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
 use lepton_nn::{
-    Architecture, Conv2d, InputSpec, Layer, Loss, MaxPool2d, Network, Node, OptimizerSettings, Padding, ResidualBlock,
-    StepKind, Trainer,
+    Architecture, Conv2d, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d, Network, Node, OptimizerSettings, Padding,
+    ResidualBlock, StepKind, Trainer,
 };
 use std::time::Instant;
 
@@ -75,6 +75,8 @@ fn network(row: &str) -> Option<(Vec<usize>, usize, Vec<Node>)> {
             (vec![3, 32, 32], 32, numbered(layers))
         }
         "resnet18-32" => (vec![3, 32, 32], 32, resnet18()),
+        "lstm-32" => (vec![100, 64], 32, numbered([Lstm::new(256).into(), Layer::LastStep, Layer::linear(10)])),
+        "gru-32" => (vec![100, 64], 32, numbered([Gru::new(256).into(), Layer::LastStep, Layer::linear(10)])),
         _ => return None,
     })
 }

@@ -1,5 +1,7 @@
 //! From a plan to a list of fused operations over values with fixed places in memory, or the first layer that has no kernel.
 
+use super::recurrent::{Recurrent, directions};
+use crate::layers::recurrent::Stack;
 use crate::plan::{Plan, PlannedNode, Source};
 use crate::{BatchNorm, Conv2d, Layer, Linear, MaxPool2d};
 use lepton_core::{DType, Error, ErrorCode, Result};
@@ -10,12 +12,19 @@ use lepton_kernels as kernels;
 pub(super) struct Value {
     pub(super) channels: usize,
     pub(super) places: usize,
+    /// Whether others have the channels of a place beside each other, and not the places of a channel.
+    pub(super) is_sequence: bool,
 }
 
 impl Value {
     /// Numbers of a row.
     pub(super) fn size(self) -> usize {
         self.channels * self.places
+    }
+
+    /// Channels and places in the order of others.
+    pub(super) fn order(self) -> (usize, usize) {
+        if self.is_sequence { (1, self.size()) } else { (self.channels, self.places) }
     }
 }
 
@@ -105,6 +114,14 @@ pub(super) enum Op {
         relu: bool,
         backs: [Back; 2],
     },
+    /// One layer of a recurrent stack.
+    Recurrent(Recurrent),
+    /// The last place of a sequence.
+    Last {
+        x: usize,
+        y: usize,
+        back: Back,
+    },
     /// Dropout; `mask` is a value that holds what each number is multiplied by.
     Dropout {
         name: String,
@@ -129,6 +146,8 @@ impl Op {
             | Op::Flatten { y, .. }
             | Op::Relu { y, .. }
             | Op::Sum { y, .. }
+            | Op::Recurrent(Recurrent { y, .. })
+            | Op::Last { y, .. }
             | Op::Dropout { y, .. } => *y,
         }
     }
@@ -144,6 +163,8 @@ impl Op {
             | Op::Mean { x, back, .. }
             | Op::Flatten { x, back, .. }
             | Op::Relu { x, back, .. }
+            | Op::Recurrent(Recurrent { x, back, .. })
+            | Op::Last { x, back, .. }
             | Op::Dropout { x, back, .. } => [(*x, *back), (*x, Back::None)],
             Op::Sum { a, b, backs, .. } => [(*a, backs[0]), (*b, backs[1])],
         }
@@ -161,6 +182,8 @@ pub(super) struct Program {
     pub(super) output: usize,
     /// Operations that are a batch norm.
     pub(super) norms: usize,
+    /// Directions of all layers of recurrent stacks.
+    pub(super) recurrent: usize,
 }
 
 /// The program of a plan. Nodes that are `frozen` compute as in inference.
@@ -169,12 +192,20 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
         return Err(refused("the input: int64 codes have no kernel").at_key("train.step"));
     }
     let input = match plan.input_shape[..] {
-        [features] => Value { channels: features, places: 1 },
-        [channels, height, width] => Value { channels, places: height * width },
-        _ => return Err(refused("the input: sequences have no kernel").at_key("train.step")),
+        [features] => Value { channels: features, places: 1, is_sequence: false },
+        [time, features] => Value { channels: features, places: time, is_sequence: true },
+        [channels, height, width] => Value { channels, places: height * width, is_sequence: false },
+        _ => return Err(refused("the input: its shape has no kernel").at_key("train.step")),
     };
     let mut compiler = Compiler {
-        program: Program { ops: Vec::new(), values: vec![input], hidden: Vec::new(), output: 0, norms: 0 },
+        program: Program {
+            ops: Vec::new(),
+            values: vec![input],
+            hidden: Vec::new(),
+            output: 0,
+            norms: 0,
+            recurrent: 0,
+        },
         given: Vec::with_capacity(plan.nodes.len()),
         plan,
     };
@@ -186,6 +217,9 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
     }
     let mut program = compiler.program;
     program.output = *compiler.given.last().ok_or_else(|| Error::internal("a network without layers"))?;
+    if plan.output_shape().len() == 2 {
+        return Err(refused("the output: sequences have no kernel").at_key("train.step"));
+    }
     program.backs();
     Ok(program)
 }
@@ -224,7 +258,7 @@ impl Compiler<'_> {
                 self.program.norms += 1;
                 // A row of numbers may still lie as a picture of one channel.
                 let places = node.input_shape[1..].iter().product();
-                let value = Value { channels: node.input_shape[0], places };
+                let value = Value { channels: node.input_shape[0], places, is_sequence: false };
                 let op = Op::Norm { node: index, norm, settings, value, x, y, weight: parameter, relu, back };
                 self.program.ops.push(op);
                 y
@@ -243,9 +277,9 @@ impl Compiler<'_> {
                 y
             }
             Layer::Flatten => {
-                let Value { channels, places } = self.program.values[x];
+                let Value { channels, places, is_sequence } = self.program.values[x];
                 // One row of numbers already, or one that lies as it should.
-                if channels == 1 || places == 1 {
+                if channels == 1 || places == 1 || is_sequence {
                     return Ok(x);
                 }
                 let y = self.add(channels * places, 1);
@@ -270,6 +304,14 @@ impl Compiler<'_> {
                 self.program.ops.push(Op::Dropout { name: node.name.clone(), p: dropout.p, x, y, mask, back });
                 y
             }
+            Layer::Rnn(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen),
+            Layer::Lstm(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen),
+            Layer::Gru(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen),
+            Layer::LastStep => {
+                let y = self.add(node.input_shape[1], 1);
+                self.program.ops.push(Op::Last { x, y, back });
+                y
+            }
             layer => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
         })
     }
@@ -282,13 +324,37 @@ impl Compiler<'_> {
     }
 
     fn add(&mut self, channels: usize, places: usize) -> usize {
-        self.program.values.push(Value { channels, places });
+        self.program.values.push(Value { channels, places, is_sequence: false });
         self.program.values.len() - 1
     }
 
+    /// The layers of a recurrent stack, with dropout between them.
+    fn recurrent(&mut self, node: &PlannedNode, stack: &Stack, mut x: usize, mut weight: usize, frozen: bool) -> usize {
+        let (time, back) = (node.input_shape[0], Back::None);
+        let mut features = node.input_shape[1];
+        for layer in 0..stack.layers {
+            let sizes = directions(stack, time, features);
+            let value = Value { channels: stack.units * stack.directions, places: time, is_sequence: true };
+            self.program.values.push(value);
+            let y = self.program.values.len() - 1;
+            let memory = self.program.recurrent;
+            self.program.recurrent += stack.directions;
+            self.program.ops.push(Op::Recurrent(Recurrent { sizes, x, y, weight, memory, back }));
+            (x, features) = (y, value.channels);
+            weight += 4 * stack.directions;
+            if stack.dropout > 0.0 && layer + 1 < stack.layers && !frozen {
+                let (y, mask) = (self.like(x), self.like(x));
+                let name = format!("{}/{layer}", node.name);
+                self.program.ops.push(Op::Dropout { name, p: stack.dropout, x, y, mask, back });
+                x = y;
+            }
+        }
+        x
+    }
+
     fn like(&mut self, other: usize) -> usize {
-        let Value { channels, places } = self.program.values[other];
-        self.add(channels, places)
+        self.program.values.push(self.program.values[other]);
+        self.program.values.len() - 1
     }
 
     /// Whether `source`, which gives `value`, is used once, as itself.
@@ -358,6 +424,8 @@ impl Program {
                 | Op::Mean { x, back: own, .. }
                 | Op::Flatten { x, back: own, .. }
                 | Op::Relu { x, back: own, .. }
+                | Op::Recurrent(Recurrent { x, back: own, .. })
+                | Op::Last { x, back: own, .. }
                 | Op::Dropout { x, back: own, .. } => *own = back(*x),
                 Op::Sum { a, b, backs, .. } => *backs = [back(*a), back(*b)],
             }

@@ -3,6 +3,7 @@
 
 mod compile;
 mod pass;
+mod recurrent;
 
 use crate::forward::BatchStatistics;
 use crate::network::{Network, Parameter};

@@ -2,9 +2,10 @@
 
 use super::Planned;
 use super::compile::{Back, Op, Program, Value};
+use super::recurrent::{last, last_backward};
 use crate::initialize::unit;
 use lepton_core::{Error, Result, Seed};
-use lepton_kernels::{self as kernels, LANES, Moments, blocks};
+use lepton_kernels::{self as kernels, LANES, Moments, RecurrentMemory, blocks};
 use std::mem::take;
 
 /// Memory that stays from step to step, for batches of up to so many blocks.
@@ -20,6 +21,8 @@ pub(super) struct Buffers {
     scratch: Vec<f32>,
     /// By batch norm.
     pub(super) moments: Vec<Moments>,
+    /// By direction of recurrent layers.
+    recurrent: Vec<RecurrentMemory>,
 }
 
 impl Buffers {
@@ -40,6 +43,7 @@ impl Buffers {
             packed: packed.collect(),
             scratch: Vec::new(),
             moments: vec![Moments::default(); program.norms],
+            recurrent: vec![RecurrentMemory::default(); program.recurrent],
         }
     }
 
@@ -83,8 +87,8 @@ impl Planned {
         let Planned { workers, program, ranges, arena, buffers, .. } = self;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
         buffers.reserve(program, blocks(rows), workers.threads());
-        let first = program.values[0];
-        kernels::from_pictures(workers, input, first.channels, first.places, &mut buffers.values[0]);
+        let (channels, places) = program.values[0].order();
+        kernels::from_pictures(workers, input, channels, places, &mut buffers.values[0]);
         for (at, op) in program.ops.iter().enumerate() {
             let values = &mut buffers.values;
             // The output is taken out while inputs are read.
@@ -143,6 +147,17 @@ impl Planned {
                     kernels::sum_of(workers, &values[*a], &values[*b], *relu, &mut to);
                     values[*y] = to;
                 }
+                Op::Recurrent(layer) => {
+                    let mut to = take(&mut values[layer.y]);
+                    layer.forward(workers, own, &values[layer.x], &mut buffers.recurrent, &mut to);
+                    values[layer.y] = to;
+                }
+                Op::Last { x, y, .. } => {
+                    let mut to = take(&mut values[*y]);
+                    let from = program.values[*x];
+                    last(&values[*x], from.places, from.channels * LANES, &mut to);
+                    values[*y] = to;
+                }
                 Op::Dropout { name, p, x, y, mask, .. } => {
                     let (mut to, mut kept) = (take(&mut values[*y]), take(&mut values[*mask]));
                     let from = program.values[*x];
@@ -151,7 +166,8 @@ impl Planned {
                     let (p, keep) = (*p as f32, (1.0 / (1.0 - p)) as f32);
                     let drawn: Vec<f32> =
                         (0..rows * from.size()).map(|_| if unit(&mut rng) < p { 0.0 } else { keep }).collect();
-                    kernels::from_pictures(workers, &drawn, from.channels, from.places, &mut kept);
+                    let (channels, places) = from.order();
+                    kernels::from_pictures(workers, &drawn, channels, places, &mut kept);
                     kernels::product_of(workers, &values[*x], &kept, false, &mut to);
                     (values[*y], values[*mask]) = (to, kept);
                 }
@@ -164,7 +180,7 @@ impl Planned {
     pub(super) fn backward(&mut self, gradient: &[f32], rows: usize) -> Result<()> {
         let Planned { workers, program, ranges, arena, gradients, buffers, .. } = self;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
-        let Buffers { values, slopes, free, packed, scratch, moments, .. } = buffers;
+        let Buffers { values, slopes, free, packed, scratch, moments, recurrent, .. } = buffers;
         let output = program.output;
         let width = program.values[output].size();
         let count = |value: usize| blocks(rows) * program.values[value].size() * LANES;
@@ -261,11 +277,27 @@ impl Planned {
                     }
                     slopes[*y] = dy;
                 }
+                Op::Recurrent(layer) => {
+                    let (dy, mut dx) = (take(&mut slopes[layer.y]), take(&mut slopes[layer.x]));
+                    let around = [&values[layer.x][..], &values[layer.y], &dy];
+                    layer.backward(workers, own, around, recurrent, ranges, gradients, &mut dx);
+                    (slopes[layer.y], slopes[layer.x]) = (dy, dx);
+                }
+                Op::Last { x, y, back } if *back != Back::None => {
+                    let (dy, dx) = two(slopes, *y, *x)?;
+                    let from = program.values[*x];
+                    last_backward(dy, from.places, from.channels * LANES, *back == Back::Add, dx);
+                }
                 Op::Dropout { x, y, mask, back, .. } if *back != Back::None => {
                     let (dy, dx) = two(slopes, *y, *x)?;
                     kernels::product_of(workers, dy, &values[*mask], *back == Back::Add, dx);
                 }
-                Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Relu { .. } | Op::Dropout { .. } => {}
+                Op::MaxPool { .. }
+                | Op::Mean { .. }
+                | Op::Flatten { .. }
+                | Op::Relu { .. }
+                | Op::Last { .. }
+                | Op::Dropout { .. } => {}
             }
             // Nobody asks for it any more.
             free.push(take(&mut slopes[op.output()]));
