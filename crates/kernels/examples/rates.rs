@@ -170,7 +170,7 @@ impl Bench<'_> {
         self.time(name, flops, || sizes.forward(workers, &x, own, None, &mut memory, &mut y));
         self.time(&format!("{name} back"), flops + 2.0 * (rows * time * gates * units) as f64, || {
             let gradients = gradients.each_mut().map(|own| &mut own[..]);
-            sizes.backward(workers, &x, own, None, &mut memory, &y, &dy, gradients, None);
+            sizes.backward(workers, &x, own, None, &mut memory, [&y, &dy], gradients, None);
         });
     }
 

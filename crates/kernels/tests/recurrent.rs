@@ -132,13 +132,13 @@ impl Layer {
         let mut dx = vec![f32::NAN; x.len()];
         let all = gradients.each_mut().map(|own| &mut own[..]);
         let dx_to = Some((&mut dx[..], false));
-        sizes.backward(workers, &x, weights, lengths.as_deref(), memory, &y, &dy, all, dx_to);
+        sizes.backward(workers, &x, weights, lengths.as_deref(), memory, [&y, &dy], all, dx_to);
         let mut again = blocked(&self.x, *rows, time * features);
         sizes.forward(workers, &x, weights, lengths.as_deref(), memory, &mut y);
         let mut other = gradients.clone();
         let all = other.each_mut().map(|own| &mut own[..]);
         let dx_to = Some((&mut again[..], true));
-        sizes.backward(workers, &x, weights, lengths.as_deref(), memory, &y, &dy, all, dx_to);
+        sizes.backward(workers, &x, weights, lengths.as_deref(), memory, [&y, &dy], all, dx_to);
         assert_eq!(other, gradients);
         let sums: Vec<f64> = x.iter().zip(&dx).map(|(x, dx)| f64::from(*x) + f64::from(*dx)).collect();
         close(&again, &sums, 1e-5, "dx added");

@@ -253,7 +253,7 @@ fn what_has_no_kernel_is_named_and_auto_goes_to_burn() {
     for (layer, name) in [
         (Layer::from(Conv2d { groups: 2, ..Conv2d::new(4, 3) }), "conv2d"),
         (Conv2d { dilation: [2, 2], ..Conv2d::new(4, 3) }.into(), "conv2d"),
-        (Layer::Sigmoid, "sigmoid"),
+        (Layer::Mish, "mish"),
     ] {
         let layers = vec![node("odd", layer), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
         let architecture = Architecture::new("net", InputSpec::float32([2, 8, 8]), layers);

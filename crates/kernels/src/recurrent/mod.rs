@@ -139,8 +139,7 @@ impl Recurrent {
         weights: [&[f32]; 4],
         lengths: Option<&[f32]>,
         memory: &mut RecurrentMemory,
-        y: &[f32],
-        dy: &[f32],
+        [y, dy]: [&[f32]; 2],
         gradients: [&mut [f32]; 4],
         dx: Option<(&mut [f32], bool)>,
     ) {

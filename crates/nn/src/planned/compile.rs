@@ -1,7 +1,8 @@
 //! From a plan to a list of fused operations over values with fixed places in memory, or the first layer that has no kernel.
 
 use super::recurrent::{Recurrent, directions};
-use crate::layers::recurrent::Stack;
+use super::sequence::{self, SequenceOp, Table};
+use crate::layers::recurrent::{PARTS, Stack};
 use crate::plan::{Plan, PlannedNode, Source};
 use crate::{BatchNorm, Conv2d, Layer, Linear, MaxPool2d};
 use lepton_core::{DType, Error, ErrorCode, Result};
@@ -12,8 +13,8 @@ use lepton_kernels as kernels;
 pub(super) struct Value {
     pub(super) channels: usize,
     pub(super) places: usize,
-    /// Whether others have the channels of a place beside each other, and not the places of a channel.
-    pub(super) is_sequence: bool,
+    /// Whether others have a row place by place, as a sequence, and not channel by channel, as a picture.
+    pub(super) by_place: bool,
 }
 
 impl Value {
@@ -22,9 +23,12 @@ impl Value {
         self.channels * self.places
     }
 
-    /// Channels and places in the order of others.
-    pub(super) fn order(self) -> (usize, usize) {
-        if self.is_sequence { (1, self.size()) } else { (self.channels, self.places) }
+    /// Fills the value from rows as others have them.
+    pub(super) fn fill(self, workers: &kernels::Workers, rows: &[f32], to: &mut [f32]) {
+        match self.by_place {
+            true => kernels::from_rows(workers, rows, self.size(), to),
+            false => kernels::from_pictures(workers, rows, self.channels, self.places, to),
+        }
     }
 }
 
@@ -63,8 +67,10 @@ pub(super) enum Op {
         bias: Option<usize>,
         back: Back,
     },
+    /// `places` is how many places of a row there are.
     Linear {
         sizes: kernels::Linear,
+        places: usize,
         x: usize,
         y: usize,
         weight: usize,
@@ -114,14 +120,6 @@ pub(super) enum Op {
         relu: bool,
         backs: [Back; 2],
     },
-    /// One layer of a recurrent stack.
-    Recurrent(Recurrent),
-    /// The last place of a sequence.
-    Last {
-        x: usize,
-        y: usize,
-        back: Back,
-    },
     /// Dropout; `mask` is a value that holds what each number is multiplied by.
     Dropout {
         name: String,
@@ -131,6 +129,9 @@ pub(super) enum Op {
         mask: usize,
         back: Back,
     },
+    Sequence(SequenceOp),
+    /// One layer of a recurrent stack.
+    Recurrent(Recurrent),
 }
 
 impl Op {
@@ -146,14 +147,32 @@ impl Op {
             | Op::Flatten { y, .. }
             | Op::Relu { y, .. }
             | Op::Sum { y, .. }
-            | Op::Recurrent(Recurrent { y, .. })
-            | Op::Last { y, .. }
             | Op::Dropout { y, .. } => *y,
+            Op::Sequence(op) => op.output(),
+            Op::Recurrent(layer) => layer.y,
         }
     }
 
-    /// The values that it takes, with what happens to their gradients; the second place may repeat the first.
-    pub(super) fn inputs(&self) -> [(usize, Back); 2] {
+    /// The parameter of learned positions, and how many of its numbers are used.
+    pub(super) fn positions(&self) -> Option<(usize, usize)> {
+        match self {
+            Op::Sequence(SequenceOp::Positions { table: Table::Learned(parameter, used), .. }) => {
+                Some((*parameter, *used))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many codes an embedding knows.
+    pub(super) fn vocabulary(&self) -> Option<usize> {
+        match self {
+            Op::Sequence(SequenceOp::Embedding { sizes, .. }) => Some(sizes.vocabulary),
+            _ => None,
+        }
+    }
+
+    /// The values that it takes, with what happens to their gradients.
+    pub(super) fn inputs(&self) -> Vec<(usize, Back)> {
         match self {
             Op::Conv { x, back, .. }
             | Op::PooledConv { x, back, .. }
@@ -163,16 +182,16 @@ impl Op {
             | Op::Mean { x, back, .. }
             | Op::Flatten { x, back, .. }
             | Op::Relu { x, back, .. }
-            | Op::Recurrent(Recurrent { x, back, .. })
-            | Op::Last { x, back, .. }
-            | Op::Dropout { x, back, .. } => [(*x, *back), (*x, Back::None)],
-            Op::Sum { a, b, backs, .. } => [(*a, backs[0]), (*b, backs[1])],
+            | Op::Dropout { x, back, .. } => vec![(*x, *back)],
+            Op::Sum { a, b, backs, .. } => vec![(*a, backs[0]), (*b, backs[1])],
+            Op::Sequence(op) => op.inputs(),
+            Op::Recurrent(layer) => vec![(layer.x, layer.back)],
         }
     }
 }
 
-/// A compiled network.
-#[derive(Debug)]
+/// A compiled network, for inputs of one shape.
+#[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) ops: Vec<Op>,
     /// Value 0 is the input.
@@ -184,31 +203,26 @@ pub(super) struct Program {
     pub(super) norms: usize,
     /// Directions of all layers of recurrent stacks.
     pub(super) recurrent: usize,
+    /// For each way to tell where sequences end, the code that stands behind it.
+    pub(super) paddings: Vec<i64>,
 }
 
 /// The program of a plan. Nodes that are `frozen` compute as in inference.
 pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
-    if plan.input_dtype != DType::Float32 {
-        return Err(refused("the input: int64 codes have no kernel").at_key("train.step"));
+    let input = match (plan.input_dtype, &plan.input_shape[..]) {
+        (DType::Float32, [features]) => Value { channels: *features, places: 1, by_place: false },
+        (DType::Float32, [time, features]) => Value { channels: *features, places: *time, by_place: true },
+        (DType::Float32, [channels, height, width]) => {
+            Value { channels: *channels, places: height * width, by_place: false }
+        }
+        (DType::Int64, [time]) => Value { channels: 1, places: *time, by_place: true },
+        _ => return Err(refused("the input: codes of several sides have no kernel").at_key("train.step")),
+    };
+    let mut program = Program { values: vec![input], ..Program::default() };
+    if plan.input_dtype == DType::Int64 {
+        program.hidden.push(0);
     }
-    let input = match plan.input_shape[..] {
-        [features] => Value { channels: features, places: 1, is_sequence: false },
-        [time, features] => Value { channels: features, places: time, is_sequence: true },
-        [channels, height, width] => Value { channels, places: height * width, is_sequence: false },
-        _ => return Err(refused("the input: its shape has no kernel").at_key("train.step")),
-    };
-    let mut compiler = Compiler {
-        program: Program {
-            ops: Vec::new(),
-            values: vec![input],
-            hidden: Vec::new(),
-            output: 0,
-            norms: 0,
-            recurrent: 0,
-        },
-        given: Vec::with_capacity(plan.nodes.len()),
-        plan,
-    };
+    let mut compiler = Compiler { program, given: Vec::with_capacity(plan.nodes.len()), makers: Vec::new(), plan };
     let mut parameter = 0;
     for (index, node) in plan.nodes.iter().enumerate() {
         let value = compiler.node(index, node, parameter, frozen[index]).map_err(|error| error.at_node(&node.name))?;
@@ -217,18 +231,17 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
     }
     let mut program = compiler.program;
     program.output = *compiler.given.last().ok_or_else(|| Error::internal("a network without layers"))?;
-    if plan.output_shape().len() == 2 {
-        return Err(refused("the output: sequences have no kernel").at_key("train.step"));
-    }
     program.backs();
     Ok(program)
 }
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     plan: &'a Plan,
     program: Program,
     /// The value that each node gives.
     given: Vec<usize>,
+    /// Nodes that tell where sequences end, and which of the program's ways that is.
+    pub(super) makers: Vec<(usize, usize)>,
 }
 
 impl Compiler<'_> {
@@ -245,20 +258,30 @@ impl Compiler<'_> {
                 self.program.ops.push(Op::Conv { sizes, x, y, weight: parameter, bias, relu, back });
                 y
             }
-            Layer::Linear(Linear { units, bias, adapter: None }) if node.input_shape.len() == 1 => {
-                let y = self.add(*units, 1);
-                let sizes = kernels::Linear { features: node.input_shape[0], units: *units };
-                let bias = bias.then_some(parameter + 1);
-                self.program.ops.push(Op::Linear { sizes, x, y, weight: parameter, bias, relu, back });
+            Layer::Conv1d(settings) => {
+                let sizes = sequence::conv(node, settings)?;
+                let y = self.add_sequence(sizes.out_sides[1], sizes.out_channels);
+                let bias = settings.bias.then_some(parameter + 1);
+                self.program.ops.push(Op::Conv { sizes, x, y, weight: parameter, bias, relu, back });
                 y
             }
-            Layer::BatchNorm(settings) if node.input_shape.len() != 2 && !frozen => {
+            Layer::Linear(Linear { units, bias, adapter: None }) => {
+                let bias = bias.then_some(parameter + 1);
+                match node.input_shape[..] {
+                    [features] => self.linear(x, [features, *units], 1, false, parameter, bias),
+                    [time, features] => self.linear(x, [features, *units], time, true, parameter, bias),
+                    _ => return Err(Error::internal("a dense layer over a picture")),
+                }
+            }
+            Layer::BatchNorm(settings) if !frozen => {
                 let y = self.like(x);
                 let (settings, norm) = (settings.clone(), self.program.norms);
                 self.program.norms += 1;
                 // A row of numbers may still lie as a picture of one channel.
-                let places = node.input_shape[1..].iter().product();
-                let value = Value { channels: node.input_shape[0], places, is_sequence: false };
+                let value = match node.input_shape[..] {
+                    [time, features] => Value { channels: features, places: time, by_place: true },
+                    ref shape => Value { channels: shape[0], places: shape[1..].iter().product(), by_place: false },
+                };
                 let op = Op::Norm { node: index, norm, settings, value, x, y, weight: parameter, relu, back };
                 self.program.ops.push(op);
                 y
@@ -277,9 +300,9 @@ impl Compiler<'_> {
                 y
             }
             Layer::Flatten => {
-                let Value { channels, places, is_sequence } = self.program.values[x];
+                let Value { channels, places, by_place } = self.program.values[x];
                 // One row of numbers already, or one that lies as it should.
-                if channels == 1 || places == 1 || is_sequence {
+                if channels == 1 || places == 1 || by_place {
                     return Ok(x);
                 }
                 let y = self.add(channels * places, 1);
@@ -304,16 +327,90 @@ impl Compiler<'_> {
                 self.program.ops.push(Op::Dropout { name: node.name.clone(), p: dropout.p, x, y, mask, back });
                 y
             }
-            Layer::Rnn(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen),
-            Layer::Lstm(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen),
-            Layer::Gru(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen),
-            Layer::LastStep => {
-                let y = self.add(node.input_shape[1], 1);
-                self.program.ops.push(Op::Last { x, y, back });
-                y
-            }
-            layer => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
+            Layer::Rnn(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen)?,
+            Layer::Lstm(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen)?,
+            Layer::Gru(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen)?,
+            layer => match self.sequence_node(node, &inputs, parameter, frozen)? {
+                Some(y) => {
+                    let ends = self.program.paddings.len().wrapping_sub(1);
+                    if layer.does().gives_lengths() {
+                        self.makers.push((index, ends));
+                    }
+                    y
+                }
+                None => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
+            },
         })
+    }
+
+    /// A dense layer over each place of `x`.
+    pub(super) fn linear(
+        &mut self,
+        x: usize,
+        [features, units]: [usize; 2],
+        places: usize,
+        by_place: bool,
+        weight: usize,
+        bias: Option<usize>,
+    ) -> usize {
+        let y = if by_place { self.add_sequence(places, units) } else { self.add(units, places) };
+        let (sizes, relu, back) = (kernels::Linear { features, units }, false, Back::None);
+        self.program.ops.push(Op::Linear { sizes, places, x, y, weight, bias, relu, back });
+        y
+    }
+
+    /// The layers of a recurrent stack, with dropout between them.
+    fn recurrent(
+        &mut self,
+        node: &PlannedNode,
+        stack: &Stack,
+        mut x: usize,
+        mut weight: usize,
+        frozen: bool,
+    ) -> Result<usize> {
+        let [time, mut features] = node.input_shape[..] else {
+            return Err(Error::internal("a recurrent layer over no sequence"));
+        };
+        let (ends, back) = (self.ends(node)?, Back::None);
+        for layer in 0..stack.layers {
+            let sizes = directions(stack, time, features);
+            features = stack.units * stack.directions;
+            let y = self.add_sequence(time, features);
+            let memory = self.program.recurrent;
+            self.program.recurrent += stack.directions;
+            self.program.ops.push(Op::Recurrent(Recurrent { sizes, ends, x, y, weight, memory, back }));
+            weight += PARTS.len() * stack.directions;
+            x = y;
+            if stack.dropout > 0.0 && layer + 1 < stack.layers && !frozen {
+                let (y, mask) = (self.like(x), self.like(x));
+                let name = format!("{}/{layer}", node.name);
+                self.program.ops.push(Op::Dropout { name, p: stack.dropout, x, y, mask, back });
+                x = y;
+            }
+        }
+        Ok(x)
+    }
+
+    /// Adds an operation and tells the value that it gives.
+    pub(super) fn push(&mut self, op: SequenceOp) -> usize {
+        let y = op.output();
+        self.program.ops.push(Op::Sequence(op));
+        y
+    }
+
+    /// Whether the network takes codes.
+    pub(super) fn takes_codes(&self) -> bool {
+        self.plan.input_dtype == DType::Int64
+    }
+
+    /// One more way to tell where sequences end: at the last place that is no such code.
+    pub(super) fn ends_at(&mut self, padding: i64) -> usize {
+        self.program.paddings.push(padding);
+        self.program.paddings.len() - 1
+    }
+
+    pub(super) fn shape(&self, value: usize) -> Value {
+        self.program.values[value]
     }
 
     fn value(&self, source: Source) -> usize {
@@ -323,37 +420,20 @@ impl Compiler<'_> {
         }
     }
 
-    fn add(&mut self, channels: usize, places: usize) -> usize {
-        self.program.values.push(Value { channels, places, is_sequence: false });
-        self.program.values.len() - 1
+    pub(super) fn add(&mut self, channels: usize, places: usize) -> usize {
+        self.put(Value { channels, places, by_place: false })
     }
 
-    /// The layers of a recurrent stack, with dropout between them.
-    fn recurrent(&mut self, node: &PlannedNode, stack: &Stack, mut x: usize, mut weight: usize, frozen: bool) -> usize {
-        let (time, back) = (node.input_shape[0], Back::None);
-        let mut features = node.input_shape[1];
-        for layer in 0..stack.layers {
-            let sizes = directions(stack, time, features);
-            let value = Value { channels: stack.units * stack.directions, places: time, is_sequence: true };
-            self.program.values.push(value);
-            let y = self.program.values.len() - 1;
-            let memory = self.program.recurrent;
-            self.program.recurrent += stack.directions;
-            self.program.ops.push(Op::Recurrent(Recurrent { sizes, x, y, weight, memory, back }));
-            (x, features) = (y, value.channels);
-            weight += 4 * stack.directions;
-            if stack.dropout > 0.0 && layer + 1 < stack.layers && !frozen {
-                let (y, mask) = (self.like(x), self.like(x));
-                let name = format!("{}/{layer}", node.name);
-                self.program.ops.push(Op::Dropout { name, p: stack.dropout, x, y, mask, back });
-                x = y;
-            }
-        }
-        x
+    pub(super) fn add_sequence(&mut self, time: usize, features: usize) -> usize {
+        self.put(Value { channels: features, places: time, by_place: true })
     }
 
-    fn like(&mut self, other: usize) -> usize {
-        self.program.values.push(self.program.values[other]);
+    pub(super) fn like(&mut self, other: usize) -> usize {
+        self.put(self.program.values[other])
+    }
+
+    fn put(&mut self, value: Value) -> usize {
+        self.program.values.push(value);
         self.program.values.len() - 1
     }
 
@@ -424,10 +504,10 @@ impl Program {
                 | Op::Mean { x, back: own, .. }
                 | Op::Flatten { x, back: own, .. }
                 | Op::Relu { x, back: own, .. }
-                | Op::Recurrent(Recurrent { x, back: own, .. })
-                | Op::Last { x, back: own, .. }
                 | Op::Dropout { x, back: own, .. } => *own = back(*x),
                 Op::Sum { a, b, backs, .. } => *backs = [back(*a), back(*b)],
+                Op::Sequence(op) => op.set_backs(&mut back),
+                Op::Recurrent(layer) => layer.back = back(layer.x),
             }
         }
     }
@@ -453,7 +533,7 @@ fn pictures(node: &PlannedNode) -> Result<([usize; 3], [usize; 3])> {
     Ok((picture(&node.input_shape)?, picture(&node.shape)?))
 }
 
-fn refused(what: &str) -> Error {
+pub(super) fn refused(what: &str) -> Error {
     Error::new(ErrorCode::Unsupported, format!("the planned step cannot be used: {what}"))
         .fix("set train.step = \"auto\" or \"burn\"")
 }

@@ -1,15 +1,19 @@
 //! Recurrent layers of a planned step: each layer of a stack is one operation, its directions one after the other.
 
 use super::compile::Back;
+use super::pass::{Backward, Forward};
 use crate::layers::recurrent::{Cell, PARTS, Stack};
-use lepton_kernels::{self as kernels, RecurrentMemory, Workers};
-use std::ops::Range;
+use lepton_core::{Error, Result};
+use lepton_kernels::{self as kernels, RecurrentMemory};
+use std::mem::take;
 
 /// One layer of a stack.
 #[derive(Clone, Debug)]
 pub(super) struct Recurrent {
     /// By direction.
     pub(super) sizes: Vec<kernels::Recurrent>,
+    /// What tells where sequences end.
+    pub(super) ends: Option<usize>,
     pub(super) x: usize,
     pub(super) y: usize,
     /// The first parameter; each direction has four of them.
@@ -45,60 +49,39 @@ impl Recurrent {
         std::array::from_fn(|part| self.weight + direction * PARTS.len() + part)
     }
 
-    /// `y` for `x`; `own` gives the numbers of a parameter.
-    pub(super) fn forward<'a>(
-        &self,
-        workers: &Workers,
-        own: impl Fn(usize) -> &'a [f32],
-        x: &[f32],
-        memories: &mut [RecurrentMemory],
-        y: &mut [f32],
-    ) {
+    /// Fills the output.
+    pub(super) fn forward(&self, pass: &mut Forward<'_>, memories: &mut [RecurrentMemory]) {
+        let mut y = take(&mut pass.values[self.y]);
         for (direction, sizes) in self.sizes.iter().enumerate() {
-            let memory = &mut memories[self.memory + direction];
-            sizes.forward(workers, x, self.parameters(direction).map(&own), None, memory, y);
+            let weights = self.parameters(direction).map(|parameter| pass.own.of(parameter));
+            let (x, ends) = (&pass.values[self.x], pass.batch.ends(self.ends));
+            sizes.forward(pass.workers, x, weights, ends, &mut memories[self.memory + direction], &mut y);
         }
+        pass.values[self.y] = y;
     }
 
     /// The gradients of the parameters, and of the input where it is asked for.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn backward<'a>(
-        &self,
-        workers: &Workers,
-        own: impl Fn(usize) -> &'a [f32],
-        [x, y, dy]: [&[f32]; 3],
-        memories: &mut [RecurrentMemory],
-        ranges: &[Range<usize>],
-        gradients: &mut [f32],
-        dx: &mut [f32],
-    ) {
+    pub(super) fn backward(&self, pass: &mut Backward<'_>, memories: &mut [RecurrentMemory]) -> Result<()> {
+        let mut dx = take(&mut pass.slopes[self.x]);
+        let (x, y, dy) = (&pass.values[self.x], &pass.values[self.y], &pass.slopes[self.y]);
         for (direction, sizes) in self.sizes.iter().enumerate() {
-            let memory = &mut memories[self.memory + direction];
             let parameters = self.parameters(direction);
-            // Parameters lie behind each other, so that this is never refused.
-            let Ok(slopes) = gradients.get_disjoint_mut(parameters.map(|parameter| ranges[parameter].clone())) else {
-                return;
-            };
+            let places = parameters.map(|parameter| pass.ranges[parameter].clone());
+            let slopes = pass.gradients.get_disjoint_mut(places);
+            let slopes = slopes.map_err(|_| Error::internal("parameters share their numbers"))?;
             let add = self.back == Back::Add || direction > 0;
-            let dx = (self.back != Back::None).then_some((&mut *dx, add));
-            sizes.backward(workers, x, parameters.map(&own), None, memory, y, dy, slopes, dx);
+            sizes.backward(
+                pass.workers,
+                x,
+                parameters.map(|parameter| pass.own.of(parameter)),
+                pass.batch.ends(self.ends),
+                &mut memories[self.memory + direction],
+                [y, dy],
+                slopes,
+                (self.back != Back::None).then_some((&mut dx[..], add)),
+            );
         }
-    }
-}
-
-/// The last of `time` places of `size` numbers of each block.
-pub(super) fn last(x: &[f32], time: usize, size: usize, y: &mut [f32]) {
-    for (x, y) in x.chunks_exact(time * size).zip(y.chunks_exact_mut(size)) {
-        y.copy_from_slice(&x[(time - 1) * size..]);
-    }
-}
-
-/// The gradient of [`last`], into or added to `dx`.
-pub(super) fn last_backward(dy: &[f32], time: usize, size: usize, add: bool, dx: &mut [f32]) {
-    if !add {
-        dx.fill(0.0);
-    }
-    for (dy, dx) in dy.chunks_exact(size).zip(dx.chunks_exact_mut(time * size)) {
-        dx[(time - 1) * size..].iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy);
+        pass.slopes[self.x] = dx;
+        Ok(())
     }
 }
