@@ -54,15 +54,18 @@ pub(super) fn run<C: Rule, const STATE: bool>(
 ) {
     let units = sizes.units;
     let ranges = parts(units, workers.threads());
-    let turned = places.count.div_ceil(LANES) * CHUNK * LANES;
-    let most = ranges.iter().map(Range::len).max().unwrap_or(0);
-    let own = (turned + most * C::GATES) * LANES;
+    let panels = places.count.div_ceil(LANES);
+    let most = ranges.iter().map(Range::len).max().unwrap_or(0) * C::GATES;
+    let turned = panels * CHUNK * LANES;
+    let own = (turned + most + most * panels) * LANES;
     scratch.resize(scratch.len().max(ranges.len() * own), 0.0);
     let pieces = cut_blocks(dw, C::GATES, places.count, &ranges).into_iter();
     let pieces = pieces.zip(cut_blocks(db, C::GATES, 1, &ranges)).zip(scratch.chunks_exact_mut(own)).zip(ranges);
     let of = |(((dw, db), scratch), range)| {
-        let (turned, sums) = lanes_mut(scratch).split_at_mut(turned);
-        Products::<C, STATE> { units, kept: lanes(kept), places, range, turned, sums, dw, db, rule: PhantomData }
+        let (turned, rest) = lanes_mut(scratch).split_at_mut(turned);
+        let (sums, so_far) = rest.split_at_mut(most);
+        let kept = lanes(kept);
+        Products::<C, STATE> { units, kept, places, range, turned, sums, so_far, dw, db, rule: PhantomData }
     };
     workers.run(pieces.map(of).collect());
 }
@@ -76,6 +79,8 @@ struct Products<'a, C, const STATE: bool> {
     turned: &'a mut [Lane],
     /// `[units, gates]`: what becomes the gradients of biases.
     sums: &'a mut [Lane],
+    /// What becomes the gradients of weights, in the order of tiles: `[panels, rows of the tile]` for each.
+    so_far: &'a mut [Lane],
     /// By gate.
     dw: Vec<&'a mut [f32]>,
     db: Vec<&'a mut [f32]>,
@@ -88,8 +93,12 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
         let size = self.units * C::GROUPS;
         let most = S::ROWS / C::GATES;
         let columns = self.places.count;
+        let panels = columns.div_ceil(LANES);
         self.sums.fill([0.0; LANES]);
-        for first in (0..self.kept.len() / size).step_by(CHUNK) {
+        self.so_far.fill([0.0; LANES]);
+        let count = self.kept.len() / size;
+        for first in (0..count).step_by(CHUNK) {
+            let is_last = first + CHUNK >= count;
             let kept = &self.kept[first * size..];
             let kept = &kept[..kept.len().min(CHUNK * size)];
             for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
@@ -115,26 +124,28 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                             *sum = simd.add(*sum, value);
                         }
                     }
-                    for (row, sum) in sums.into_iter().enumerate() {
-                        simd.store(sum, &mut self.sums[start * C::GATES + row]);
+                    for (row, sum) in sums.iter().enumerate() {
+                        simd.store(*sum, &mut self.sums[start * C::GATES + row]);
                     }
                     let left = &left[..kept.len() / size];
-                    for (panel, right) in self.turned.chunks_exact(CHUNK * LANES).enumerate() {
-                        let column = panel * LANES;
-                        let mut sums: Tile<S, M> = each(|_| simd.splat(0.0));
-                        if first > 0 {
-                            for (row, sum) in sums.iter_mut().enumerate() {
-                                let at = (start + row / C::GATES) * columns;
-                                let from = &self.dw[row % C::GATES][at + column..at + columns];
-                                *sum = some(simd, from);
-                            }
-                        }
+                    let so_far = &mut self.so_far[start * C::GATES * panels..][..M * panels];
+                    let so_far = so_far.as_chunks_mut::<M>().0.iter_mut();
+                    let panels = self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate();
+                    for (panel, (right, so_far)) in panels {
+                        let mut sums: Tile<S, M> = each(|row| simd.load(&so_far[row]));
                         for (left, right) in left.iter().zip(right.chunks_exact(LANES)) {
                             multiply(simd, &mut sums, &Consecutive(left), right);
                         }
-                        for (row, sum) in sums.into_iter().enumerate() {
-                            let at = (start + row / C::GATES) * columns;
-                            put(simd, sum, &mut self.dw[row % C::GATES][at + column..at + columns]);
+                        for (sum, to) in sums.iter().zip(so_far.iter_mut()) {
+                            simd.store(*sum, to);
+                        }
+                        if is_last {
+                            for (row, sum) in so_far.iter().enumerate() {
+                                let to = (start + row / C::GATES) * columns;
+                                let to = &mut self.dw[row % C::GATES][to + panel * LANES..to + columns];
+                                let count = to.len().min(LANES);
+                                to[..count].copy_from_slice(&sum[..count]);
+                            }
                         }
                     }
                 });
@@ -144,32 +155,6 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
             for (sums, db) in self.sums.chunks_exact(C::GATES).zip(db.iter_mut()) {
                 *db = simd.sum(simd.load(&sums[gate]));
             }
-        }
-    }
-}
-
-/// The first 16 numbers, and zeros where there are fewer.
-#[inline(always)]
-fn some<S: Simd>(simd: S, from: &[f32]) -> S::V {
-    match from.first_chunk() {
-        Some(from) => simd.load(from),
-        None => {
-            let mut whole = [0.0; LANES];
-            whole[..from.len()].copy_from_slice(from);
-            simd.load(&whole)
-        }
-    }
-}
-
-/// The way back of [`some`].
-#[inline(always)]
-fn put<S: Simd>(simd: S, value: S::V, to: &mut [f32]) {
-    match to.first_chunk_mut() {
-        Some(to) => simd.store(value, to),
-        None => {
-            let mut whole = [0.0; LANES];
-            simd.store(value, &mut whole);
-            to.copy_from_slice(&whole[..to.len()]);
         }
     }
 }
