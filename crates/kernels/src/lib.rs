@@ -40,7 +40,7 @@ pub use over_time::{OverTime, add_table, copy_part, table_gradient};
 pub use pooling::{MaxPool, global_mean, global_mean_backward};
 pub use raw::{Level, Workers};
 pub use recurrent::{Cell, Recurrent, RecurrentMemory};
-pub use simple::{add, flatten, mask_relu, product_of, relu, squares, sum_of, unflatten};
+pub use simple::{add, flatten, in_parts, mask_relu, product_of, relu, scale_by, squares, sum_of, unflatten};
 
 /// Rows of a batch that lie beside each other.
 pub const LANES: usize = 16;

@@ -5,7 +5,7 @@ use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Consecutive, Panel, Rows, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
-use crate::{LANES, Workers};
+use crate::{Activation, LANES, Workers};
 use std::ops::Range;
 
 /// Terms that are added while a piece of the input stays in the first cache: 16 KiB of it.
@@ -13,6 +13,9 @@ const TERMS: usize = 256;
 
 /// Units whose weights for 32 features are copied at once: 16 KiB.
 const UNITS: usize = 128;
+
+/// Numbers of the turned input that stay in the second cache while a thread goes over its units: 512 KiB.
+const KEPT: usize = 1 << 17;
 
 /// Weights from which on threads share a layer's units and not the rows of the batch: 256 KiB.
 const MANY: usize = 1 << 16;
@@ -31,6 +34,8 @@ struct Piece<'a> {
     block: usize,
     range: Range<usize>,
     to: &'a mut [f32],
+    /// Where the slopes of an activation go; empty without one.
+    slopes: &'a mut [f32],
 }
 
 impl Linear {
@@ -46,8 +51,31 @@ impl Linear {
         y: &mut [f32],
     ) {
         let pieces = self.deal(workers, y, self.units);
-        workers
-            .run(pieces.into_iter().map(|pieces| Forward { sizes: *self, x, weights, bias, relu, pieces }).collect());
+        let task = |pieces| Forward { sizes: *self, x, weights, bias, relu, function: None, pieces };
+        workers.run(pieces.into_iter().map(task).collect());
+    }
+
+    /// As [`Linear::forward`], with an activation behind it while its input is at hand: `y = f(W x + b)` and `slopes`, laid out
+    /// like `y`, the derivative there.
+    #[allow(clippy::too_many_arguments)]
+    pub fn forward_active(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        function: Activation,
+        y: &mut [f32],
+        slopes: &mut [f32],
+    ) {
+        let mut pieces = self.deal(workers, y, self.units);
+        let slopes = self.deal(workers, slopes, self.units);
+        for (piece, slopes) in pieces.iter_mut().flatten().zip(slopes.into_iter().flatten()) {
+            piece.slopes = slopes.to;
+        }
+        let function = Some(function);
+        let task = |pieces| Forward { sizes: *self, x, weights, bias, relu: false, function, pieces };
+        workers.run(pieces.into_iter().map(task).collect());
     }
 
     /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`.
@@ -95,7 +123,7 @@ impl Linear {
         if self.features * self.units >= MANY || blocks < workers.threads() {
             let ranges = parts(count, workers.threads());
             let pieces = cut_blocks(values, blocks, LANES, &ranges);
-            let piece = |(block, to), range: &Range<usize>| Piece { block, range: range.clone(), to };
+            let piece = |(block, to), range: &Range<usize>| Piece { block, range: range.clone(), to, slopes: &mut [] };
             return pieces
                 .into_iter()
                 .zip(&ranges)
@@ -107,7 +135,7 @@ impl Linear {
         pieces
             .map(|(own, range)| {
                 let each = own.chunks_exact_mut(count * LANES).zip(range);
-                each.map(|(to, block)| Piece { block, range: 0..count, to }).collect()
+                each.map(|(to, block)| Piece { block, range: 0..count, to, slopes: &mut [] }).collect()
             })
             .collect()
     }
@@ -119,6 +147,7 @@ struct Forward<'a> {
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
     relu: bool,
+    function: Option<Activation>,
     pieces: Vec<Piece<'a>>,
 }
 
@@ -150,6 +179,13 @@ impl Task for Forward<'_> {
                             simd.store(value, &mut to[start + row]);
                         }
                     });
+                }
+                if let Some(function) = self.function.filter(|_| ends) {
+                    for (y, slope) in to.iter_mut().zip(lanes_mut(piece.slopes)) {
+                        let (value, derivative) = function.both(simd, simd.load(y));
+                        simd.store(value, y);
+                        simd.store(derivative, slope);
+                    }
                 }
             }
         }
@@ -267,6 +303,32 @@ pub(crate) fn turn<S: Simd>(simd: S, from: &[[f32; LANES]], to: &mut [[f32; LANE
     }
 }
 
+/// A vector of up to 16 numbers; those that are missing are 0.
+#[inline(always)]
+fn load<S: Simd>(simd: S, from: &[f32]) -> S::V {
+    match from.first_chunk() {
+        Some(from) => simd.load(from),
+        None => {
+            let mut whole = [0.0; LANES];
+            whole[..from.len()].copy_from_slice(from);
+            simd.load(&whole)
+        }
+    }
+}
+
+/// The way back of [`load`].
+#[inline(always)]
+fn store<S: Simd>(simd: S, value: S::V, to: &mut [f32]) {
+    match to.first_chunk_mut() {
+        Some(to) => simd.store(value, to),
+        None => {
+            let mut whole = [0.0; LANES];
+            simd.store(value, &mut whole);
+            to.copy_from_slice(&whole[..to.len()]);
+        }
+    }
+}
+
 struct Weights<'a> {
     sizes: Linear,
     blocks: usize,
@@ -282,31 +344,34 @@ impl Task for Weights<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Linear { features, units } = self.sizes;
         let rows_of = self.blocks * LANES * LANES;
-        for tile in 0..tile_count(self.range.len(), S::ROWS) {
-            let (start, rows) = tile_at(self.range.len(), tile, S::ROWS);
-            let unit = self.range.start + start;
-            for_rows!(S, rows, M => {
-                for (panel, right) in self.turned.chunks_exact(rows_of).enumerate() {
-                    let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
-                    for (block, right) in lanes(right).as_chunks::<LANES>().0.iter().enumerate() {
-                        let rows = lanes(self.dy)[block * units + unit..].first_chunk::<M>();
-                        let Some(rows) = rows else { continue };
-                        multiply(simd, &mut sums, &Consecutive(rows), right);
-                    }
-                    let first = panel * LANES;
-                    for (row, value) in sums.into_iter().enumerate() {
-                        let to = &mut self.dw[(start + row) * features + first..(start + row + 1) * features];
-                        match to.first_chunk_mut::<LANES>() {
-                            Some(to) => simd.store(value, to),
-                            None => {
-                                let mut whole = [0.0; LANES];
-                                simd.store(value, &mut whole);
-                                to.copy_from_slice(&whole[..to.len()]);
+        let together = (KEPT / (features.next_multiple_of(LANES) * LANES)).max(4);
+        for begin in (0..self.blocks).step_by(together) {
+            let end = (begin + together).min(self.blocks);
+            for tile in 0..tile_count(self.range.len(), S::ROWS) {
+                let (start, rows) = tile_at(self.range.len(), tile, S::ROWS);
+                let unit = self.range.start + start;
+                for_rows!(S, rows, M => {
+                    for (panel, right) in self.turned.chunks_exact(rows_of).enumerate() {
+                        let first = panel * LANES;
+                        let width = LANES.min(features - first);
+                        let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
+                        if begin > 0 {
+                            for (row, sum) in sums.iter_mut().enumerate() {
+                                *sum = load(simd, &self.dw[(start + row) * features + first..][..width]);
                             }
                         }
+                        let right = lanes(&right[begin * LANES * LANES..end * LANES * LANES]);
+                        for (block, right) in (begin..end).zip(right.as_chunks::<LANES>().0) {
+                            let rows = lanes(self.dy)[block * units + unit..].first_chunk::<M>();
+                            let Some(rows) = rows else { continue };
+                            multiply(simd, &mut sums, &Consecutive(rows), right);
+                        }
+                        for (row, value) in sums.into_iter().enumerate() {
+                            store(simd, value, &mut self.dw[(start + row) * features + first..][..width]);
+                        }
                     }
-                }
-            });
+                });
+            }
         }
         if let Some(db) = self.db {
             for (unit, sum) in self.range.zip(db) {

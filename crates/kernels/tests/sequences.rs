@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use lepton_kernels::{
-    Activation, Attention, Embedding, LANES, LayerNorm, Level, OverTime, Workers, add_table, blocks, copy_part,
-    table_gradient,
+    Activation, Attention, Embedding, LANES, LayerNorm, Level, Linear, OverTime, Workers, add_table, blocks, copy_part,
+    scale_by, table_gradient,
 };
 use proptest::prelude::*;
 
@@ -301,6 +301,46 @@ proptest! {
                     let sums: Vec<f64> = dx.iter().enumerate().map(|(at, dx)| dx + old(at)).collect();
                     close(&plain(&our_dx, rows, size), &sums, "dx");
                 }
+            }
+        });
+    }
+
+    #[test]
+    fn dense_layers_with_an_activation(
+        places in 1..200usize, features in prop_oneof![1..40usize, 250..300usize], units in prop_oneof![1..40usize, 250..270usize],
+        threads in 1..4usize,
+    ) {
+        let (x, w, b) = (numbers(places * LANES * features, 1), numbers(units * features, 2), numbers(units, 3));
+        let dy = numbers(places * LANES * units, 4);
+        let mut reference = vec![0.0; w.len()];
+        // Only a few of the units: it takes long.
+        let some = [0, units / 2, units - 1];
+        for (at, dw) in reference.iter_mut().enumerate().filter(|(at, _)| some.contains(&(at / features))) {
+            let (unit, feature) = (at / features, at % features);
+            for place in 0..places {
+                let (x, dy) = (&x[(place * features + feature) * LANES..], &dy[(place * units + unit) * LANES..]);
+                *dw += x[..LANES].iter().zip(dy).map(|(x, dy)| f64::from(*x) * f64::from(*dy)).sum::<f64>();
+            }
+        }
+        each_way(threads, |workers| {
+            let sizes = Linear { features, units };
+            let mut apart = vec![f32::NAN; places * units * LANES];
+            sizes.forward(workers, &x, &w, Some(&b), false, &mut apart);
+            let (mut y, mut slopes) = (apart.clone(), apart.clone());
+            Activation::Gelu.forward(workers, &apart, &mut y, &mut slopes);
+            let (mut ours, mut our_slopes) = (vec![f32::NAN; y.len()], vec![f32::NAN; y.len()]);
+            sizes.forward_active(workers, &x, &w, Some(&b), Activation::Gelu, &mut ours, &mut our_slopes);
+            assert_eq!(ours, y);
+            assert_eq!(our_slopes, slopes);
+            let mut scaled = dy.clone();
+            scale_by(workers, &slopes, &mut scaled);
+            assert!(scaled.iter().zip(&dy).zip(&slopes).all(|((scaled, dy), slope)| *scaled == dy * slope));
+            let mut scratch = vec![f32::NAN; sizes.scratch(places)];
+            let mut dw = vec![f32::NAN; w.len()];
+            sizes.backward_weights(workers, &x, &dy, &mut scratch, &mut dw, None);
+            for unit in some {
+                let range = unit * features..(unit + 1) * features;
+                near(&dw[range.clone()], &reference[range], 1e-4, "dw");
             }
         });
     }

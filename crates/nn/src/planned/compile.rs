@@ -67,10 +67,11 @@ pub(super) enum Op {
         bias: Option<usize>,
         back: Back,
     },
-    /// `places` is how many places of a row there are.
+    /// `places` is how many places of a row there are; `function` is an activation and the value that keeps its derivative.
     Linear {
         sizes: kernels::Linear,
         places: usize,
+        function: Option<(kernels::Activation, usize)>,
         x: usize,
         y: usize,
         weight: usize,
@@ -355,7 +356,7 @@ impl Compiler<'_> {
     ) -> usize {
         let y = if by_place { self.add_sequence(places, units) } else { self.add(units, places) };
         let (sizes, relu, back) = (kernels::Linear { features, units }, false, Back::None);
-        self.program.ops.push(Op::Linear { sizes, places, x, y, weight, bias, relu, back });
+        self.program.ops.push(Op::Linear { sizes, places, function: None, x, y, weight, bias, relu, back });
         y
     }
 
@@ -462,17 +463,35 @@ impl Compiler<'_> {
         Some(Op::PooledConv { sizes, x, hidden, y, winners, weight, bias, back })
     }
 
+    /// Whether nobody else sees `x`, which `source` gives.
+    fn is_alone(&self, source: Source, x: usize) -> bool {
+        // Another node may stand for the same value, as a flatten of one row of numbers does.
+        self.is_used_once(source) && self.given.iter().filter(|value| **value == x).count() == 1
+    }
+
+    /// Puts an activation into the dense layer that gives `x`, where nobody else sees what is in front of it.
+    pub(super) fn fuse_function(&mut self, source: Source, x: usize, activation: kernels::Activation) -> bool {
+        let slopes = self.program.values.len();
+        let is_alone = self.is_alone(source, x);
+        match self.program.ops.last_mut() {
+            Some(Op::Linear { y, relu: false, function: function @ None, .. }) if *y == x && is_alone => {
+                *function = Some((activation, slopes));
+            }
+            _ => return false,
+        }
+        self.like(x);
+        true
+    }
+
     /// Puts the activation into the operation that gives `x`, where nobody else sees what is in front of it.
     fn fuse_relu(&mut self, source: Source, x: usize) -> bool {
-        // Another node may stand for the same value, as a flatten of one row of numbers does.
-        let names = self.given.iter().filter(|value| **value == x).count();
-        if !self.is_used_once(source) || names != 1 {
+        if !self.is_alone(source, x) {
             return false;
         }
         match self.program.ops.last_mut() {
             Some(
                 Op::Conv { y, relu, .. }
-                | Op::Linear { y, relu, .. }
+                | Op::Linear { y, relu, function: None, .. }
                 | Op::Norm { y, relu, .. }
                 | Op::Sum { y, relu, .. },
             ) if *y == x && !*relu => {

@@ -60,10 +60,15 @@ impl<'a> Batch<'a> {
 
     /// What dropout multiplies a value of that shape by: the numbers of the step on Burn, in its order.
     pub(super) fn drop_some(&self, workers: &Workers, shape: Value, name: &str, p: f64, to: &mut [f32]) {
-        let mut rng = self.seed.rng(&format!("dropout {name}"), &[self.step]);
+        let first = self.seed.rng(&format!("dropout {name}"), &[self.step]);
         let (p, keep) = (p as f32, (1.0 / (1.0 - p)) as f32);
-        let drawn: Vec<f32> =
-            (0..self.rows * shape.size()).map(|_| if unit(&mut rng) < p { 0.0 } else { keep }).collect();
+        let mut drawn = vec![0.0; self.rows * shape.size()];
+        kernels::in_parts(workers, &mut drawn, 1, |start, part| {
+            // Each number is one word of the stream.
+            let mut rng = first.clone();
+            rng.set_word_pos(start as u128);
+            part.iter_mut().for_each(|value| *value = if unit(&mut rng) < p { 0.0 } else { keep });
+        });
         shape.fill(workers, &drawn, to);
     }
 }
@@ -197,9 +202,18 @@ impl Planned {
                     sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
                     (values[*y], values[*winners]) = (to, who);
                 }
-                Op::Linear { sizes, x, y, weight, bias, relu, .. } => {
+                Op::Linear { sizes, function, x, y, weight, bias, relu, .. } => {
                     let mut to = take(&mut values[*y]);
-                    sizes.forward(workers, &values[*x], own(*weight), bias.map(own), *relu, &mut to);
+                    let (weight, bias) = (own(*weight), bias.map(own));
+                    match function {
+                        None => sizes.forward(workers, &values[*x], weight, bias, *relu, &mut to),
+                        Some((function, slopes)) => {
+                            let mut kept = take(&mut values[*slopes]);
+                            let from = &values[*x];
+                            sizes.forward_active(workers, from, weight, bias, *function, &mut to, &mut kept);
+                            values[*slopes] = kept;
+                        }
+                    }
                     values[*y] = to;
                 }
                 Op::Norm { norm: index, settings, value, x, y, weight, relu, .. } => {
@@ -308,8 +322,11 @@ impl Planned {
                     }
                     slopes[*y] = dy;
                 }
-                Op::Linear { sizes, x, y, weight, bias, relu, back, .. } => {
+                Op::Linear { sizes, function, x, y, weight, bias, relu, back, .. } => {
                     let mut dy = take(&mut slopes[*y]);
+                    if let Some((_, derivative)) = function {
+                        kernels::scale_by(workers, &values[*derivative], &mut dy);
+                    }
                     if *relu {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
@@ -358,10 +375,18 @@ impl Planned {
                     if *relu {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
+                    // The last that it is put into takes it over as it is.
+                    let heir = [*b, *a].into_iter().zip([backs[1], backs[0]]).find(|(_, back)| *back == Back::Put);
+                    let heir = heir.map(|(input, _)| input).filter(|_| a != b);
                     for (input, back) in [*a, *b].into_iter().zip(backs) {
-                        put(workers, &dy, *back, &mut slopes[input]);
+                        if heir != Some(input) {
+                            put(workers, &dy, *back, &mut slopes[input]);
+                        }
                     }
                     slopes[*y] = dy;
+                    if let Some(input) = heir {
+                        slopes.swap(input, *y);
+                    }
                 }
                 Op::Dropout { x, y, mask, back, .. } if *back != Back::None => {
                     let (dy, dx) = two(slopes, *y, *x)?;

@@ -283,6 +283,9 @@ impl Compiler<'_> {
     ) -> Result<Option<usize>> {
         let (x, back) = (inputs[0], Back::None);
         if let Some(function) = function(&node.layer) {
+            if self.fuse_function(node.inputs[0], x, function) {
+                return Ok(Some(x));
+            }
             let y = self.like(x);
             let slopes = self.like(x);
             return Ok(Some(self.push(SequenceOp::Function { function, x, y, slopes, back })));
