@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 WARM = 3
+VOCABULARY = 10_000
 
 parser = argparse.ArgumentParser()
 parser.add_argument("row")
@@ -77,6 +78,57 @@ def resnet18():
     return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
 
 
+class Last(nn.Module):
+    """The state of a recurrent layer at the last place."""
+
+    def __init__(self, recurrent):
+        super().__init__()
+        self.recurrent = recurrent
+
+    def forward(self, x):
+        return self.recurrent(x)[0][:, -1]
+
+
+def lstm():
+    return [Last(nn.LSTM(64, 256, batch_first=True)), nn.Linear(256, 10)]
+
+
+def gru():
+    return [Last(nn.GRU(64, 256, batch_first=True)), nn.Linear(256, 10)]
+
+
+class MeanOverTime(nn.Module):
+    """The mean over the places of a sequence."""
+
+    def forward(self, x):
+        return x.mean(1)
+
+
+class TextCnn(nn.Module):
+    """Windows of several widths over a text side by side, and of each channel the largest value (Kim 2014)."""
+
+    def __init__(self, dimensions=128, channels=64):
+        super().__init__()
+        self.codes = nn.Embedding(VOCABULARY, dimensions, padding_idx=0)
+        self.dropped = nn.Dropout(0.2)
+        self.convolutions = nn.ModuleList(nn.Conv1d(dimensions, channels, width, padding="same") for width in (3, 4, 5))
+
+    def forward(self, x):
+        x = self.dropped(self.codes(x)).transpose(1, 2)
+        return torch.cat([conv(x).relu().amax(2) for conv in self.convolutions], 1)
+
+
+def transformer():
+    def block():
+        return nn.TransformerEncoderLayer(256, 4, 1024, dropout=0, activation="gelu", batch_first=True, norm_first=True)
+
+    return [nn.Linear(64, 256), *(block() for _ in range(4)), MeanOverTime(), nn.Linear(256, 10)]
+
+
+def text_cnn():
+    return [TextCnn(), nn.Dropout(0.5), nn.Linear(192, 10)]
+
+
 ROWS = {
     "worked-example-32": ((1, 28, 28), 32, worked_example),
     "worked-example-128": ((1, 28, 28), 128, worked_example),
@@ -84,6 +136,10 @@ ROWS = {
     "mlp-256": ((64,), 256, mlp),
     "conv-stack-32": ((3, 32, 32), 32, conv_stack),
     "resnet18-32": ((3, 32, 32), 32, resnet18),
+    "lstm-32": ((100, 64), 32, lstm),
+    "gru-32": ((100, 64), 32, gru),
+    "transformer-16": ((128, 64), 16, transformer),
+    "text-cnn-64": ((100,), 64, text_cnn),
 }
 
 
@@ -101,7 +157,7 @@ if arguments.row.startswith("deep-"):
 else:
     shape, batch, layers = ROWS[arguments.row]
 model = nn.Sequential(*layers())
-x = torch.rand(batch, *shape)
+x = torch.randint(1, VOCABULARY, (batch, *shape)) if arguments.row.startswith("text") else torch.rand(batch, *shape)
 if arguments.channels_last:
     model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
 target = torch.arange(batch) % 10

@@ -1,7 +1,10 @@
 //! Times kernels and prints how many operations a second each reaches, beside the peak of this machine:
-//! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER]`.
+//! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER] [LEVEL]`.
 
-use lepton_kernels::{Ceiling, Conv, LANES, Level, Linear, MaxPool, PooledConv, Rule, Workers, blocks};
+use lepton_kernels::{
+    Activation, Attention, Ceiling, Cell, Conv, Embedding, LANES, LayerNorm, Level, Linear, MaxPool, OverTime,
+    PooledConv, Recurrent, RecurrentMemory, Rule, Workers, blocks,
+};
 use std::time::Instant;
 
 // As in the program: its large blocks begin at lines of the cache, which optimisers' steps need.
@@ -16,7 +19,8 @@ fn main() {
     let threads = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(2);
     let filter = arguments.get(1).cloned().unwrap_or_default();
     println!("{:28} {:>10} {:>10}  {threads} threads", "", "ms", "GFLOP/s");
-    for level in Level::all() {
+    let level = arguments.get(2).cloned().unwrap_or_default();
+    for level in Level::all().into_iter().filter(|own| own.name().contains(&level)) {
         let Ok(workers) = Workers::new(threads, level) else { return };
         let Ok(ceiling) = Ceiling::measure(&workers) else { return };
         println!("{}: {:.0} GFLOP/s, {:.0} GB/s", level.name(), ceiling.gflops, ceiling.gigabytes);
@@ -34,7 +38,19 @@ fn main() {
         bench.conv("stack conv 2", 64, 32, 64, 3, 1, 32, false);
         bench.conv("stack conv 4", 128, 16, 128, 3, 1, 32, false);
         bench.conv("resnet conv 4x4", 512, 4, 512, 3, 1, 32, false);
+        bench.recurrent("lstm", Cell::Lstm, 32);
+        bench.recurrent("gru", Cell::Gru, 32);
+        bench.recurrent("rnn", Cell::Tanh, 32);
+        bench.recurrent("lstm of 16", Cell::Lstm, 16);
         bench.adam("adam 693k", 693_000);
+        bench.linear("transformer in", 256, 768, 2048);
+        bench.linear("transformer out", 256, 256, 2048);
+        bench.linear("transformer up", 256, 1024, 2048);
+        bench.linear("transformer down", 1024, 256, 2048);
+        bench.sequence("transformer", 128, 256);
+        bench.attention("attention", 4, 256, 128);
+        bench.conv_over_time("text conv", 128, 100, 64, 4, 64);
+        bench.embedding("embedding 10k", 10_000, 128, 100, 64);
     }
 }
 
@@ -147,6 +163,101 @@ impl Bench<'_> {
         self.time(name, flops, || linear.forward(workers, &x, &w, Some(&b), true, &mut y));
         self.time(&format!("{name} dw"), flops, || linear.backward_weights(workers, &x, &y, &mut dw, Some(&mut db)));
         self.time(&format!("{name} dx"), flops, || linear.backward_input(workers, &y, &w, false, &mut dx));
+    }
+
+    /// 256 units over 100 places of 64 numbers.
+    fn recurrent(&mut self, name: &str, cell: Cell, rows: usize) {
+        let (features, units, time) = (64, 256, 100);
+        let sizes = Recurrent { cell, features, units, time, reverse: false, outputs: units, first: 0 };
+        let x = zeros(blocks(rows) * time * features * LANES);
+        let gates = cell.gates() * units;
+        let scaled = |count: usize| zeros(count).iter().map(|value| 0.1 * value).collect::<Vec<f32>>();
+        let weights = [gates * features, gates * units, gates, gates].map(scaled);
+        let mut gradients = weights.clone();
+        let own = weights.each_ref().map(|own| &own[..]);
+        let (mut memory, workers) = (RecurrentMemory::default(), self.workers);
+        let mut y = zeros(blocks(rows) * time * units * LANES);
+        let dy = y.clone();
+        let flops = 2.0 * (rows * time * gates * (features + units)) as f64;
+        let back = format!("{name} back");
+        if back.contains(self.filter) {
+            sizes.forward(workers, &x, own, None, &mut memory, &mut y);
+        }
+        self.time(name, flops, || sizes.forward(workers, &x, own, None, &mut memory, &mut y));
+        self.time(&back, flops + 2.0 * (rows * time * gates * units) as f64, || {
+            let gradients = gradients.each_mut().map(|own| &mut own[..]);
+            sizes.backward(workers, &x, own, None, &mut memory, [&y, &dy], gradients, None);
+        });
+    }
+
+    /// Functions over `[1, time, features, 16]`; in place of operations, numbers are counted.
+    fn sequence(&mut self, name: &str, time: usize, features: usize) {
+        let workers = self.workers;
+        let (x, w, b) = (zeros(time * features * LANES), zeros(features), zeros(features));
+        let (mut y, mut slopes, mut dw, mut db) = (x.clone(), x.clone(), w.clone(), b.clone());
+        let count = x.len() as f64;
+        let norm = LayerNorm { features, epsilon: 1e-5 };
+        let mut moments = zeros(norm.moments(time));
+        self.time(&format!("{name} norm"), count, || norm.forward(workers, &x, &w, &b, &mut y, &mut moments));
+        self.time(&format!("{name} norm back"), count, || {
+            norm.backward(workers, &x, &moments, &w, &slopes, &mut dw, &mut db, false, &mut y)
+        });
+        self.time(&format!("{name} gelu"), count, || Activation::Gelu.forward(workers, &x, &mut y, &mut slopes));
+        let pool = OverTime { time, channels: features, lengths: None };
+        let (mut small, mut winners) = (zeros(features * LANES), zeros(features * LANES));
+        self.time(&format!("{name} mean"), count, || pool.mean(workers, &x, &mut small));
+        self.time(&format!("{name} largest"), count, || pool.largest(workers, &x, &mut small, &mut winners));
+    }
+
+    fn attention(&mut self, name: &str, heads: usize, features: usize, time: usize) {
+        let workers = self.workers;
+        let sizes = Attention { heads, features, time, causal: false };
+        let flops = 4.0 * (time * time * features * LANES) as f64;
+        let x = zeros(time * 3 * features * LANES);
+        let (mut kept, mut y, mut dx) = (zeros(sizes.probabilities(1)), zeros(x.len() / 3), x.clone());
+        self.time(name, flops, || sizes.forward(workers, &x, None, None, &mut kept, &mut y));
+        self.time(&format!("{name} back"), 2.0 * flops, || {
+            sizes.backward(workers, &x, None, None, &mut kept, &y, &mut dx);
+        });
+    }
+
+    fn conv_over_time(&mut self, name: &str, channels: usize, time: usize, out: usize, k: usize, rows: usize) {
+        let workers = self.workers;
+        let conv = Conv {
+            channels,
+            sides: [1, time],
+            out_channels: out,
+            kernel: [1, k],
+            stride: [1; 2],
+            before: [0, 1],
+            out_sides: [1, time],
+        };
+        let flops = 2.0 * (rows * time * out * channels * k) as f64;
+        let (x, w, b) = (zeros(blocks(rows) * time * channels * LANES), zeros(conv.weights()), zeros(out));
+        let (mut packed, mut dw, mut db, mut dx) = (w.clone(), w.clone(), b.clone(), x.clone());
+        let mut y = zeros(blocks(rows) * time * out * LANES);
+        conv.pack_forward(workers, &w, &mut packed);
+        self.time(name, flops, || conv.forward(workers, &x, &packed, Some(&b), true, &mut y));
+        let mut scratch = zeros(conv.scratch(blocks(rows)));
+        self.time(&format!("{name} dw"), flops, || {
+            conv.backward_weights(workers, &x, None, &mut y, &mut scratch, &mut dw, Some(&mut db));
+        });
+        conv.pack_backward(workers, &w, &mut packed);
+        self.time(&format!("{name} dx"), flops, || conv.backward_input(workers, &y, &packed, false, &mut dx));
+    }
+
+    fn embedding(&mut self, name: &str, vocabulary: usize, dimensions: usize, time: usize, rows: usize) {
+        let workers = self.workers;
+        let sizes = Embedding { vocabulary, dimensions };
+        let codes: Vec<i64> = (0..rows * time).map(|at| (at * 2_654_435_761 % vocabulary) as i64).collect();
+        let w = zeros(vocabulary * dimensions);
+        let (mut y, mut dw) = (zeros(blocks(rows) * time * dimensions * LANES), w.clone());
+        let count = y.len() as f64;
+        self.time(name, count, || sizes.forward(workers, &codes, time, None, &w, &mut y));
+        let mut scratch = zeros(sizes.scratch(blocks(rows), time));
+        self.time(&format!("{name} dw"), count, || {
+            sizes.backward(workers, &codes, time, None, &y, &mut scratch, &mut dw);
+        });
     }
 
     fn adam(&mut self, name: &str, count: usize) {

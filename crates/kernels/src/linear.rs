@@ -5,7 +5,7 @@ use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Consecutive, Rows, Strided, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
-use crate::{LANES, Workers};
+use crate::{Activation, LANES, Workers};
 use std::ops::Range;
 
 /// Terms that are added while a piece of the input stays in the first cache: 16 KiB of it.
@@ -37,6 +37,8 @@ struct Piece<'a> {
     block: usize,
     range: Range<usize>,
     to: &'a mut [f32],
+    /// Where the slopes of an activation go; empty without one.
+    slopes: &'a mut [f32],
 }
 
 impl Linear {
@@ -52,8 +54,31 @@ impl Linear {
         y: &mut [f32],
     ) {
         let pieces = self.deal(workers, y, self.units);
-        workers
-            .run(pieces.into_iter().map(|pieces| Forward { sizes: *self, x, weights, bias, relu, pieces }).collect());
+        let task = |pieces| Forward { sizes: *self, x, weights, bias, relu, function: None, pieces };
+        workers.run(pieces.into_iter().map(task).collect());
+    }
+
+    /// As [`Linear::forward`], with an activation behind it while its input is at hand: `y = f(W x + b)` and `slopes`, laid out
+    /// like `y`, the derivative there.
+    #[allow(clippy::too_many_arguments)]
+    pub fn forward_active(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        function: Activation,
+        y: &mut [f32],
+        slopes: &mut [f32],
+    ) {
+        let mut pieces = self.deal(workers, y, self.units);
+        let slopes = self.deal(workers, slopes, self.units);
+        for (piece, slopes) in pieces.iter_mut().flatten().zip(slopes.into_iter().flatten()) {
+            piece.slopes = slopes.to;
+        }
+        let function = Some(function);
+        let task = |pieces| Forward { sizes: *self, x, weights, bias, relu: false, function, pieces };
+        workers.run(pieces.into_iter().map(task).collect());
     }
 
     /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`.
@@ -77,7 +102,7 @@ impl Linear {
         if self.features * self.units >= MANY || blocks < workers.threads() {
             let ranges = parts(count, workers.threads());
             let pieces = cut_blocks(values, blocks, LANES, &ranges);
-            let piece = |(block, to), range: &Range<usize>| Piece { block, range: range.clone(), to };
+            let piece = |(block, to), range: &Range<usize>| Piece { block, range: range.clone(), to, slopes: &mut [] };
             return pieces
                 .into_iter()
                 .zip(&ranges)
@@ -89,7 +114,7 @@ impl Linear {
         pieces
             .map(|(own, range)| {
                 let each = own.chunks_exact_mut(count * LANES).zip(range);
-                each.map(|(to, block)| Piece { block, range: 0..count, to }).collect()
+                each.map(|(to, block)| Piece { block, range: 0..count, to, slopes: &mut [] }).collect()
             })
             .collect()
     }
@@ -101,6 +126,7 @@ struct Forward<'a> {
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
     relu: bool,
+    function: Option<Activation>,
     pieces: Vec<Piece<'a>>,
 }
 
@@ -132,6 +158,13 @@ impl Task for Forward<'_> {
                             simd.store(value, &mut to[start + row]);
                         }
                     });
+                }
+                if let Some(function) = self.function.filter(|_| ends) {
+                    for (y, slope) in to.iter_mut().zip(lanes_mut(piece.slopes)) {
+                        let (value, derivative) = function.both(simd, simd.load(y));
+                        simd.store(value, y);
+                        simd.store(derivative, slope);
+                    }
                 }
             }
         }

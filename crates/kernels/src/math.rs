@@ -48,6 +48,23 @@ pub(crate) fn tanh<S: Simd>(simd: S, x: S::V) -> S::V {
     simd.select_above(simd.splat(0.625 * 0.625), square, small, large)
 }
 
+/// The error function: an odd polynomial over an even one, each of degree 5 in `x²`, for `|x| <= 3.8`, and behind that what
+/// comes out there, which is ±1 to rounding. The coefficients are a least-squares fit of the relative error over 4,000 points
+/// with weights that were raised where the error was largest, until it was nearly the same at all of its peaks (1.2e-8).
+#[inline(always)]
+pub(crate) fn erf<S: Simd>(simd: S, x: S::V) -> S::V {
+    let x = simd.min(simd.splat(3.8), simd.max(simd.splat(-3.8), x));
+    let square = simd.mul(x, x);
+    let above = polynomial(
+        simd,
+        square,
+        [2.151_033_7e-6, 2.865_093_2e-4, 3.615_086e-3, 5.231_076e-2, 1.862_498_5e-1, 1.128_379_1],
+    );
+    let below =
+        polynomial(simd, square, [3.921_353e-5, 1.135_103_6e-3, 1.466_729e-2, 1.124_920_6e-1, 4.983_926e-1, 1.0]);
+    simd.div(simd.mul(x, above), below)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +76,7 @@ mod tests {
         Exp,
         Sigmoid,
         Tanh,
+        Erf,
     }
 
     struct Apply<'a>(&'a Function, &'a Lane, &'a mut Lane);
@@ -71,6 +89,7 @@ mod tests {
                 Function::Exp => exp(simd, x),
                 Function::Sigmoid => sigmoid(simd, x),
                 Function::Tanh => tanh(simd, x),
+                Function::Erf => erf(simd, x),
             };
             simd.store(y, self.2);
         }
@@ -99,6 +118,22 @@ mod tests {
         worst
     }
 
+    /// The error function by its series and, far out, by the continued fraction of what is missing to 1.
+    fn exact_erf(x: f64) -> f64 {
+        let (far, square) = (x.abs() > 3.0, x * x);
+        if far {
+            let rest = (1..80).rev().fold(0.0, |rest, at| f64::from(at) / 2.0 / (x.abs() + rest));
+            let missing = (-square).exp() / std::f64::consts::PI.sqrt() / (x.abs() + rest);
+            return x.signum() * (1.0 - missing);
+        }
+        let (mut term, mut sum) = (x, x);
+        for at in 1..80 {
+            term *= -square / f64::from(at);
+            sum += term / f64::from(2 * at + 1);
+        }
+        sum * std::f64::consts::FRAC_2_SQRT_PI
+    }
+
     #[test]
     fn functions_are_exact_to_a_few_units_in_the_last_place() {
         let unit = f64::from(f32::EPSILON);
@@ -106,6 +141,7 @@ mod tests {
             (Function::Exp, 86.0, 3.0, f64::exp as fn(f64) -> f64),
             (Function::Sigmoid, 60.0, 4.0, |x| 1.0 / (1.0 + (-x).exp())),
             (Function::Tanh, 20.0, 4.0, f64::tanh),
+            (Function::Erf, 6.0, 5.0, exact_erf),
         ] {
             let worst = worst(&function, limit, reference) / unit;
             assert!(worst <= units, "{worst} units");

@@ -16,6 +16,17 @@ pub fn mask_relu(workers: &Workers, y: &[f32], dy: &mut [f32]) {
     by_numbers(workers, dy, |range, dy| Each::Mask { y: &y[range], dy });
 }
 
+/// `to *= by`, place by place.
+pub fn scale_by(workers: &Workers, by: &[f32], to: &mut [f32]) {
+    by_numbers(workers, to, |range, to| Each::Scale { by: &by[range], to });
+}
+
+/// Calls `of` for a part of `to` on each thread, with the number of things of `size` numbers before it. For what is no
+/// arithmetic over vectors.
+pub fn in_parts(workers: &Workers, to: &mut [f32], size: usize, of: impl Fn(usize, &mut [f32]) + Sync) {
+    share(workers, to, size, |range, to| Part { of: &of, first: range.start, to });
+}
+
 /// `to += from`.
 pub fn add(workers: &Workers, from: &[f32], to: &mut [f32]) {
     by_numbers(workers, to, |range, to| Each::Add { from: &from[range], to });
@@ -55,6 +66,19 @@ pub fn unflatten(workers: &Workers, y: &[f32], channels: usize, places: usize, a
     swap(workers, y, places, channels, add, x);
 }
 
+struct Part<'a, F> {
+    of: &'a F,
+    first: usize,
+    to: &'a mut [f32],
+}
+
+impl<F: Fn(usize, &mut [f32]) + Sync> Task for Part<'_, F> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        (self.of)(self.first, self.to);
+    }
+}
+
 /// Each part of `to`, and which of its numbers they are.
 fn by_numbers<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>, &'a mut [f32]) -> Each<'a>) {
     share(workers, to, LANES, |range, to| of(range.start * LANES..range.end * LANES, to));
@@ -63,6 +87,7 @@ fn by_numbers<'a>(workers: &Workers, to: &'a mut [f32], of: impl Fn(Range<usize>
 enum Each<'a> {
     Relu { x: &'a [f32], y: &'a mut [f32] },
     Mask { y: &'a [f32], dy: &'a mut [f32] },
+    Scale { by: &'a [f32], to: &'a mut [f32] },
     Add { from: &'a [f32], to: &'a mut [f32] },
     Sum { a: &'a [f32], b: &'a [f32], relu: bool, to: &'a mut [f32] },
     Product { a: &'a [f32], b: &'a [f32], add: bool, to: &'a mut [f32] },
@@ -86,6 +111,12 @@ impl Task for Each<'_> {
                 for (y, dy) in lanes(y).iter().zip(lanes_mut(dy)) {
                     let (y, value) = (simd.load(y), simd.load(dy));
                     simd.store(simd.select_above(y, zero, value, zero), dy);
+                }
+            }
+            Each::Scale { by, to } => {
+                for (by, to) in lanes(by).iter().zip(lanes_mut(to)) {
+                    let (by, value) = (simd.load(by), simd.load(to));
+                    simd.store(simd.mul(by, value), to);
                 }
             }
             Each::Add { from, to } => {

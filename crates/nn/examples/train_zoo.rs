@@ -3,13 +3,16 @@
 
 use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
 use lepton_nn::{
-    Architecture, Conv2d, InputSpec, Layer, Loss, MaxPool2d, Network, Node, OptimizerSettings, Padding, ResidualBlock,
-    StepKind, Trainer,
+    Architecture, Conv1d, Conv2d, Embedding, FeedForwardActivation, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d,
+    Network, Node, OptimizerSettings, Padding, ResidualBlock, StepKind, Trainer, TransformerEncoder,
 };
 use std::time::Instant;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Codes of texts.
+const VOCABULARY: usize = 10_000;
 
 /// Steps that are not timed.
 const WARM: usize = 3;
@@ -26,13 +29,21 @@ fn main() -> Result<()> {
         _ => return Err(usage()),
     };
     let (input, batch, layers) = network(row).ok_or_else(usage)?;
-    let architecture = Architecture::new(row, InputSpec::float32(input.clone()), layers);
+    let is_text = row.starts_with("text");
+    let spec = if is_text { InputSpec::codes(input[0], true) } else { InputSpec::float32(input.clone()) };
+    let architecture = Architecture::new(row, spec, layers);
     let network = Network::new(&architecture, Seed(1))?.with_threads(number(threads)?)?;
     let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default())?.with_step(kind)?;
     let shape: Vec<usize> = std::iter::once(batch).chain(input).collect();
     let count = shape.iter().product();
-    let pixels = (0..count).map(|index: usize| (index * 2_654_435_761 % 997) as f32 / 997.0).collect();
-    let input = Tensor::float32(shape, pixels)?;
+    let input = if is_text {
+        // Never the code of padding: every text is as long as it may be.
+        let code = |index: usize| 1 + (index * 2_654_435_761 % (VOCABULARY - 1)) as i64;
+        Tensor::int64(shape, (0..count).map(code).collect())?
+    } else {
+        let pixel = |index: usize| (index * 2_654_435_761 % 997) as f32 / 997.0;
+        Tensor::float32(shape, (0..count).map(pixel).collect())?
+    };
     let target = Tensor::int64([batch], (0..batch as i64).map(|row| row % 10).collect())?;
     let (mut milliseconds, mut loss) = (Vec::new(), 0.0);
     for step in 0..WARM + number(steps)? {
@@ -76,6 +87,10 @@ fn network(row: &str) -> Option<(Vec<usize>, usize, Vec<Node>)> {
             (vec![3, 32, 32], 32, numbered(layers))
         }
         "resnet18-32" => (vec![3, 32, 32], 32, resnet18()),
+        "lstm-32" => (vec![100, 64], 32, numbered([Lstm::new(256).into(), Layer::LastStep, Layer::linear(10)])),
+        "gru-32" => (vec![100, 64], 32, numbered([Gru::new(256).into(), Layer::LastStep, Layer::linear(10)])),
+        "transformer-16" => (vec![128, 64], 16, transformer()),
+        "text-cnn-64" => (vec![100], 64, text_cnn()),
         _ => return deep(row),
     })
 }
@@ -133,6 +148,38 @@ fn resnet18() -> Vec<Node> {
     }
     layers.extend([Layer::GlobalAvgPool, Layer::linear(10)]);
     numbered(layers)
+}
+
+/// Four encoder blocks over a series.
+fn transformer() -> Vec<Node> {
+    let block = || TransformerEncoder {
+        heads: 4,
+        feed_forward: 1024,
+        dropout: 0.0,
+        activation: FeedForwardActivation::Gelu,
+        norm_first: true,
+        causal: false,
+        epsilon: 1e-5,
+    };
+    let blocks = (0..4).map(|_| block().into());
+    numbered([Layer::linear(256)].into_iter().chain(blocks).chain([Layer::GlobalAvgPool, Layer::linear(10)]))
+}
+
+/// That of the zoo of texts, with 128 numbers for each code.
+fn text_cnn() -> Vec<Node> {
+    let codes = Embedding { vocabulary: VOCABULARY, dimensions: 128, padding: Some(0) };
+    let mut layers = vec![Node::new("codes", codes.into()), Node::new("dropped", Layer::dropout(0.2))];
+    let mut branches = Vec::new();
+    for width in [3, 4, 5] {
+        let name = |part: &str| format!("{part}{width}");
+        layers.push(Node::with_inputs(name("conv"), Conv1d::same(64, width).into(), ["dropped"]));
+        layers.push(Node::new(name("relu"), Layer::Relu));
+        layers.push(Node::new(name("largest"), Layer::GlobalMaxPool));
+        branches.push(name("largest"));
+    }
+    layers.push(Node::with_inputs("pooled", Layer::concat(0), branches));
+    layers.extend([Node::new("dropout", Layer::dropout(0.5)), Node::new("scores", Layer::linear(10))]);
+    layers
 }
 
 fn numbered(layers: impl IntoIterator<Item = Layer>) -> Vec<Node> {

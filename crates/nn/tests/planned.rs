@@ -4,8 +4,8 @@
 
 use lepton_core::{ErrorCode, Seed, Tensor};
 use lepton_nn::{
-    Architecture, Conv2d, InputSpec, Layer, Loss, MaxPool2d, Network, Node, OptimizerKind, OptimizerSettings, Padding,
-    StepKind, StepRows, Trainer, UpdateSettings,
+    Architecture, Conv2d, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d, Network, Node, OptimizerKind,
+    OptimizerSettings, Padding, Rnn, StepKind, StepRows, Trainer, UpdateSettings,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -196,6 +196,26 @@ fn networks_of_the_zoo_learn_the_same_both_ways() {
 }
 
 #[test]
+fn recurrent_networks_learn_the_same_both_ways() {
+    let case = |layers: Vec<Layer>, threads: usize| {
+        let named = layers.into_iter().enumerate().map(|(at, layer)| node(&format!("layer{at}"), layer));
+        let rows = vec![19, 19, 5, 35];
+        Case { layers: named.collect(), input: vec![7, 6], optimizer: sgd(), rows, threads, ..Case::default() }.check();
+    };
+    let stack = [2, 1].map(|layers| (layers, layers == 2));
+    for (layers, bidirectional) in stack {
+        let dropout = 0.3;
+        let end = || [Layer::LastStep, Layer::linear(3)];
+        let of = |layer: Layer| std::iter::once(layer).chain(end()).collect::<Vec<Layer>>();
+        case(of(Lstm { layers, bidirectional, dropout, ..Lstm::new(18) }.into()), 2);
+        case(of(Gru { layers, bidirectional, dropout, ..Gru::new(13) }.into()), 1);
+        case(of(Rnn { layers, bidirectional, dropout, ..Rnn::new(20) }.into()), 3);
+    }
+    let mixed = [Lstm::new(5).into(), Layer::dropout(0.2), Gru::new(9).into(), Layer::Relu, Layer::Flatten];
+    case(mixed.into_iter().chain([Layer::linear(3)]).collect(), 2);
+}
+
+#[test]
 fn every_loss_optimiser_and_update_is_the_same_both_ways() {
     let base = Case {
         layers: worked_example(0),
@@ -233,7 +253,7 @@ fn what_has_no_kernel_is_named_and_auto_goes_to_burn() {
     for (layer, name) in [
         (Layer::from(Conv2d { groups: 2, ..Conv2d::new(4, 3) }), "conv2d"),
         (Conv2d { dilation: [2, 2], ..Conv2d::new(4, 3) }.into(), "conv2d"),
-        (Layer::Sigmoid, "sigmoid"),
+        (Layer::Mish, "mish"),
     ] {
         let layers = vec![node("odd", layer), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
         let architecture = Architecture::new("net", InputSpec::float32([2, 8, 8]), layers);

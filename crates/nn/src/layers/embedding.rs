@@ -238,7 +238,7 @@ impl Settings for Positions {
 
 impl Positions {
     /// `[time, features]`: even features are sines, odd ones cosines.
-    fn waves(time: usize, features: usize) -> Vec<f32> {
+    pub(crate) fn waves(time: usize, features: usize) -> Vec<f32> {
         let wave = |at: usize| {
             let (place, feature) = (at / features, at % features);
             let angle = place as f64 / 10_000f64.powf((feature / 2 * 2) as f64 / features as f64);

@@ -17,7 +17,7 @@ mod normalization;
 mod padding;
 mod pooling;
 mod random_convolution;
-mod recurrent;
+pub(crate) mod recurrent;
 mod reshape;
 mod reversible;
 mod transformer;

@@ -67,7 +67,7 @@ impl Padding {
 
 impl TimePadding {
     /// Places before and after.
-    pub(super) fn edges(self, time: usize, kernel: usize, stride: usize, dilation: usize) -> [usize; 2] {
+    pub(crate) fn edges(self, time: usize, kernel: usize, stride: usize, dilation: usize) -> [usize; 2] {
         match self {
             TimePadding::Valid => [0; 2],
             TimePadding::Explicit { before, after } => [before, after],

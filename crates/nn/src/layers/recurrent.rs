@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// The rule of a step.
 #[derive(Clone, Copy, PartialEq)]
-enum Cell {
+pub(crate) enum Cell {
     Tanh,
     Lstm,
     Gru,
@@ -79,7 +79,7 @@ macro_rules! recurrent {
                 $name { units, layers: 1, bidirectional: false, dropout: 0.0 }
             }
 
-            fn stack(&self) -> Stack {
+            pub(crate) fn stack(&self) -> Stack {
                 let $name { units, layers, bidirectional, dropout } = *self;
                 Stack { cell: $cell, units, layers, directions: 1 + usize::from(bidirectional), dropout }
             }
@@ -127,16 +127,17 @@ recurrent! {
     Gru, Cell::Gru
 }
 
-struct Stack {
-    cell: Cell,
-    units: usize,
-    layers: usize,
-    directions: usize,
-    dropout: f64,
+/// The settings of any of them.
+pub(crate) struct Stack {
+    pub(crate) cell: Cell,
+    pub(crate) units: usize,
+    pub(crate) layers: usize,
+    pub(crate) directions: usize,
+    pub(crate) dropout: f64,
 }
 
 /// The four parameters of one layer in one direction.
-const PARTS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+pub(crate) const PARTS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
 
 fn key(part: &str, layer: usize, direction: usize) -> String {
     format!("{part}_l{layer}{}", if direction == 0 { "" } else { "_reverse" })

@@ -1,5 +1,8 @@
 //! From a plan to a list of fused operations over values with fixed places in memory, or the first layer that has no kernel.
 
+use super::recurrent::{Recurrent, directions};
+use super::sequence::{self, SequenceOp, Table};
+use crate::layers::recurrent::{PARTS, Stack};
 use crate::plan::{Plan, PlannedNode, Source};
 use crate::{BatchNorm, Conv2d, Layer, Linear, MaxPool2d};
 use lepton_core::{DType, Error, ErrorCode, Result};
@@ -10,12 +13,22 @@ use lepton_kernels as kernels;
 pub(super) struct Value {
     pub(super) channels: usize,
     pub(super) places: usize,
+    /// Whether others have a row place by place, as a sequence, and not channel by channel, as a picture.
+    pub(super) by_place: bool,
 }
 
 impl Value {
     /// Numbers of a row.
     pub(super) fn size(self) -> usize {
         self.channels * self.places
+    }
+
+    /// Fills the value from rows as others have them.
+    pub(super) fn fill(self, workers: &kernels::Workers, rows: &[f32], to: &mut [f32]) {
+        match self.by_place {
+            true => kernels::from_rows(workers, rows, self.size(), to),
+            false => kernels::from_pictures(workers, rows, self.channels, self.places, to),
+        }
     }
 }
 
@@ -54,8 +67,10 @@ pub(super) enum Op {
         bias: Option<usize>,
         back: Back,
     },
+    /// `function` is an activation and the value that keeps its derivative.
     Linear {
         sizes: kernels::Linear,
+        function: Option<(kernels::Activation, usize)>,
         x: usize,
         y: usize,
         weight: usize,
@@ -114,6 +129,9 @@ pub(super) enum Op {
         mask: usize,
         back: Back,
     },
+    Sequence(SequenceOp),
+    /// One layer of a recurrent stack.
+    Recurrent(Recurrent),
 }
 
 impl Op {
@@ -130,11 +148,43 @@ impl Op {
             | Op::Relu { y, .. }
             | Op::Sum { y, .. }
             | Op::Dropout { y, .. } => *y,
+            Op::Sequence(op) => op.output(),
+            Op::Recurrent(layer) => layer.y,
         }
     }
 
-    /// The values that it takes, with what happens to their gradients; the second place may repeat the first.
-    pub(super) fn inputs(&self) -> [(usize, Back); 2] {
+    /// The parameter of learned positions, and how many of its numbers are used.
+    pub(super) fn positions(&self) -> Option<(usize, usize)> {
+        match self {
+            Op::Sequence(SequenceOp::Positions { table: Table::Learned(parameter, used), .. }) => {
+                Some((*parameter, *used))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many codes an embedding knows.
+    pub(super) fn vocabulary(&self) -> Option<usize> {
+        match self {
+            Op::Sequence(SequenceOp::Embedding { sizes, .. }) => Some(sizes.vocabulary),
+            _ => None,
+        }
+    }
+
+    /// Whether it reads its inputs, and its output, on the way back.
+    fn reads_back(&self) -> [bool; 2] {
+        match self {
+            Op::Conv { relu, .. } | Op::Linear { relu, .. } | Op::Norm { relu, .. } => [true, *relu],
+            Op::PooledConv { .. } | Op::Recurrent(_) => [true, true],
+            Op::Relu { .. } => [false, true],
+            Op::Sum { relu, .. } => [false, *relu],
+            Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Dropout { .. } => [false, false],
+            Op::Sequence(op) => [op.reads_back(), false],
+        }
+    }
+
+    /// The values that it takes, with what happens to their gradients.
+    pub(super) fn inputs(&self) -> Vec<(usize, Back)> {
         match self {
             Op::Conv { x, back, .. }
             | Op::PooledConv { x, back, .. }
@@ -144,14 +194,16 @@ impl Op {
             | Op::Mean { x, back, .. }
             | Op::Flatten { x, back, .. }
             | Op::Relu { x, back, .. }
-            | Op::Dropout { x, back, .. } => [(*x, *back), (*x, Back::None)],
-            Op::Sum { a, b, backs, .. } => [(*a, backs[0]), (*b, backs[1])],
+            | Op::Dropout { x, back, .. } => vec![(*x, *back)],
+            Op::Sum { a, b, backs, .. } => vec![(*a, backs[0]), (*b, backs[1])],
+            Op::Sequence(op) => op.inputs(),
+            Op::Recurrent(layer) => vec![(layer.x, layer.back)],
         }
     }
 }
 
-/// A compiled network.
-#[derive(Debug)]
+/// A compiled network, for inputs of one shape.
+#[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) ops: Vec<Op>,
     /// Value 0 is the input.
@@ -165,31 +217,28 @@ pub(super) struct Program {
     pub(super) output: usize,
     /// Operations that are a batch norm.
     pub(super) norms: usize,
+    /// Directions of all layers of recurrent stacks.
+    pub(super) recurrent: usize,
+    /// For each way to tell where sequences end, the code that stands behind it.
+    pub(super) paddings: Vec<i64>,
 }
 
 /// The program of a plan. Nodes that are `frozen` compute as in inference.
 pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
-    if plan.input_dtype != DType::Float32 {
-        return Err(refused("the input: int64 codes have no kernel").at_key("train.step"));
+    let input = match (plan.input_dtype, &plan.input_shape[..]) {
+        (DType::Float32, [features]) => Value { channels: *features, places: 1, by_place: false },
+        (DType::Float32, [time, features]) => Value { channels: *features, places: *time, by_place: true },
+        (DType::Float32, [channels, height, width]) => {
+            Value { channels: *channels, places: height * width, by_place: false }
+        }
+        (DType::Int64, [time]) => Value { channels: 1, places: *time, by_place: true },
+        _ => return Err(refused("the input: codes of several sides have no kernel").at_key("train.step")),
+    };
+    let mut program = Program { values: vec![input], ..Program::default() };
+    if plan.input_dtype == DType::Int64 {
+        program.hidden.push(0);
     }
-    let input = match plan.input_shape[..] {
-        [features] => Value { channels: features, places: 1 },
-        [channels, height, width] => Value { channels, places: height * width },
-        _ => return Err(refused("the input: sequences have no kernel").at_key("train.step")),
-    };
-    let mut compiler = Compiler {
-        program: Program {
-            ops: Vec::new(),
-            values: vec![input],
-            hidden: Vec::new(),
-            kept: Vec::new(),
-            done: Vec::new(),
-            output: 0,
-            norms: 0,
-        },
-        given: Vec::with_capacity(plan.nodes.len()),
-        plan,
-    };
+    let mut compiler = Compiler { program, given: Vec::with_capacity(plan.nodes.len()), makers: Vec::new(), plan };
     let mut parameter = 0;
     for (index, node) in plan.nodes.iter().enumerate() {
         let value = compiler.node(index, node, parameter, frozen[index]).map_err(|error| error.at_node(&node.name))?;
@@ -203,11 +252,13 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
     Ok(program)
 }
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     plan: &'a Plan,
     program: Program,
     /// The value that each node gives.
     given: Vec<usize>,
+    /// Nodes that tell where sequences end, and which of the program's ways that is.
+    pub(super) makers: Vec<(usize, usize)>,
 }
 
 impl Compiler<'_> {
@@ -224,20 +275,30 @@ impl Compiler<'_> {
                 self.program.ops.push(Op::Conv { sizes, x, y, weight: parameter, bias, relu, back });
                 y
             }
-            Layer::Linear(Linear { units, bias, adapter: None }) if node.input_shape.len() == 1 => {
-                let y = self.add(*units, 1);
-                let sizes = kernels::Linear { features: node.input_shape[0], units: *units };
-                let bias = bias.then_some(parameter + 1);
-                self.program.ops.push(Op::Linear { sizes, x, y, weight: parameter, bias, relu, back });
+            Layer::Conv1d(settings) => {
+                let sizes = sequence::conv(node, settings)?;
+                let y = self.add_sequence(sizes.out_sides[1], sizes.out_channels);
+                let bias = settings.bias.then_some(parameter + 1);
+                self.program.ops.push(Op::Conv { sizes, x, y, weight: parameter, bias, relu, back });
                 y
             }
-            Layer::BatchNorm(settings) if node.input_shape.len() != 2 && !frozen => {
+            Layer::Linear(Linear { units, bias, adapter: None }) => {
+                let bias = bias.then_some(parameter + 1);
+                match node.input_shape[..] {
+                    [features] => self.linear(x, [features, *units], 1, false, parameter, bias),
+                    [time, features] => self.linear(x, [features, *units], time, true, parameter, bias),
+                    _ => return Err(Error::internal("a dense layer over a picture")),
+                }
+            }
+            Layer::BatchNorm(settings) if !frozen => {
                 let y = self.like(x);
                 let (settings, norm) = (settings.clone(), self.program.norms);
                 self.program.norms += 1;
                 // A row of numbers may still lie as a picture of one channel.
-                let places = node.input_shape[1..].iter().product();
-                let value = Value { channels: node.input_shape[0], places };
+                let value = match node.input_shape[..] {
+                    [time, features] => Value { channels: features, places: time, by_place: true },
+                    ref shape => Value { channels: shape[0], places: shape[1..].iter().product(), by_place: false },
+                };
                 let op = Op::Norm { node: index, norm, settings, value, x, y, weight: parameter, relu, back };
                 self.program.ops.push(op);
                 y
@@ -256,9 +317,9 @@ impl Compiler<'_> {
                 y
             }
             Layer::Flatten => {
-                let Value { channels, places } = self.program.values[x];
+                let Value { channels, places, by_place } = self.program.values[x];
                 // One row of numbers already, or one that lies as it should.
-                if channels == 1 || places == 1 {
+                if channels == 1 || places == 1 || by_place {
                     return Ok(x);
                 }
                 let y = self.add(channels * places, 1);
@@ -283,8 +344,90 @@ impl Compiler<'_> {
                 self.program.ops.push(Op::Dropout { name: node.name.clone(), p: dropout.p, x, y, mask, back });
                 y
             }
-            layer => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
+            Layer::Rnn(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen)?,
+            Layer::Lstm(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen)?,
+            Layer::Gru(settings) => self.recurrent(node, &settings.stack(), x, parameter, frozen)?,
+            layer => match self.sequence_node(node, &inputs, parameter, frozen)? {
+                Some(y) => {
+                    let ends = self.program.paddings.len().wrapping_sub(1);
+                    if layer.does().gives_lengths() {
+                        self.makers.push((index, ends));
+                    }
+                    y
+                }
+                None => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
+            },
         })
+    }
+
+    /// A dense layer over each place of `x`.
+    pub(super) fn linear(
+        &mut self,
+        x: usize,
+        [features, units]: [usize; 2],
+        places: usize,
+        by_place: bool,
+        weight: usize,
+        bias: Option<usize>,
+    ) -> usize {
+        let y = if by_place { self.add_sequence(places, units) } else { self.add(units, places) };
+        let (sizes, relu, back) = (kernels::Linear { features, units }, false, Back::None);
+        self.program.ops.push(Op::Linear { sizes, function: None, x, y, weight, bias, relu, back });
+        y
+    }
+
+    /// The layers of a recurrent stack, with dropout between them.
+    fn recurrent(
+        &mut self,
+        node: &PlannedNode,
+        stack: &Stack,
+        mut x: usize,
+        mut weight: usize,
+        frozen: bool,
+    ) -> Result<usize> {
+        let [time, mut features] = node.input_shape[..] else {
+            return Err(Error::internal("a recurrent layer over no sequence"));
+        };
+        let (ends, back) = (self.ends(node)?, Back::None);
+        for layer in 0..stack.layers {
+            let sizes = directions(stack, time, features);
+            features = stack.units * stack.directions;
+            let y = self.add_sequence(time, features);
+            let memory = self.program.recurrent;
+            self.program.recurrent += stack.directions;
+            self.program.ops.push(Op::Recurrent(Recurrent { sizes, ends, x, y, weight, memory, back }));
+            weight += PARTS.len() * stack.directions;
+            x = y;
+            if stack.dropout > 0.0 && layer + 1 < stack.layers && !frozen {
+                let (y, mask) = (self.like(x), self.like(x));
+                let name = format!("{}/{layer}", node.name);
+                self.program.ops.push(Op::Dropout { name, p: stack.dropout, x, y, mask, back });
+                x = y;
+            }
+        }
+        Ok(x)
+    }
+
+    /// Adds an operation and tells the value that it gives.
+    pub(super) fn push(&mut self, op: SequenceOp) -> usize {
+        let y = op.output();
+        self.program.ops.push(Op::Sequence(op));
+        y
+    }
+
+    /// Whether the network takes codes.
+    pub(super) fn takes_codes(&self) -> bool {
+        self.plan.input_dtype == DType::Int64
+    }
+
+    /// One more way to tell where sequences end: at the last place that is no such code.
+    pub(super) fn ends_at(&mut self, padding: i64) -> usize {
+        self.program.paddings.push(padding);
+        self.program.paddings.len() - 1
+    }
+
+    pub(super) fn shape(&self, value: usize) -> Value {
+        self.program.values[value]
     }
 
     fn value(&self, source: Source) -> usize {
@@ -294,14 +437,21 @@ impl Compiler<'_> {
         }
     }
 
-    fn add(&mut self, channels: usize, places: usize) -> usize {
-        self.program.values.push(Value { channels, places });
-        self.program.values.len() - 1
+    pub(super) fn add(&mut self, channels: usize, places: usize) -> usize {
+        self.put(Value { channels, places, by_place: false })
     }
 
-    fn like(&mut self, other: usize) -> usize {
-        let Value { channels, places } = self.program.values[other];
-        self.add(channels, places)
+    pub(super) fn add_sequence(&mut self, time: usize, features: usize) -> usize {
+        self.put(Value { channels: features, places: time, by_place: true })
+    }
+
+    pub(super) fn like(&mut self, other: usize) -> usize {
+        self.put(self.program.values[other])
+    }
+
+    fn put(&mut self, value: Value) -> usize {
+        self.program.values.push(value);
+        self.program.values.len() - 1
     }
 
     /// Whether `source`, which gives `value`, is used once, as itself.
@@ -329,17 +479,35 @@ impl Compiler<'_> {
         Some(Op::PooledConv { sizes, x, hidden, y, winners, weight, bias, back })
     }
 
+    /// Whether nobody else sees `x`, which `source` gives.
+    fn is_alone(&self, source: Source, x: usize) -> bool {
+        // Another node may stand for the same value, as a flatten of one row of numbers does.
+        self.is_used_once(source) && self.given.iter().filter(|value| **value == x).count() == 1
+    }
+
+    /// Puts an activation into the dense layer that gives `x`, where nobody else sees what is in front of it.
+    pub(super) fn fuse_function(&mut self, source: Source, x: usize, activation: kernels::Activation) -> bool {
+        let slopes = self.program.values.len();
+        let is_alone = self.is_alone(source, x);
+        match self.program.ops.last_mut() {
+            Some(Op::Linear { y, relu: false, function: function @ None, .. }) if *y == x && is_alone => {
+                *function = Some((activation, slopes));
+            }
+            _ => return false,
+        }
+        self.like(x);
+        true
+    }
+
     /// Puts the activation into the operation that gives `x`, where nobody else sees what is in front of it.
     fn fuse_relu(&mut self, source: Source, x: usize) -> bool {
-        // Another node may stand for the same value, as a flatten of one row of numbers does.
-        let names = self.given.iter().filter(|value| **value == x).count();
-        if !self.is_used_once(source) || names != 1 {
+        if !self.is_alone(source, x) {
             return false;
         }
         match self.program.ops.last_mut() {
             Some(
                 Op::Conv { y, relu, .. }
-                | Op::Linear { y, relu, .. }
+                | Op::Linear { y, relu, function: None, .. }
                 | Op::Norm { y, relu, .. }
                 | Op::Sum { y, relu, .. },
             ) if *y == x && !*relu => {
@@ -354,31 +522,20 @@ impl Compiler<'_> {
 impl Program {
     /// Finds which values the way back needs, and where the others are used last.
     fn lifetimes(&mut self) {
-        let mut kept = vec![false; self.values.len()];
-        kept[0] = true;
-        kept[self.output] = true;
+        // What is no operation's output belongs to one: winners, masks, derivatives.
+        let mut kept = vec![true; self.values.len()];
+        for op in &self.ops {
+            kept[op.output()] = op.reads_back()[1];
+        }
         let mut last = vec![None; self.values.len()];
         for (at, op) in self.ops.iter().enumerate() {
             for (input, _) in op.inputs() {
+                kept[input] |= op.reads_back()[0];
                 last[input] = Some(at);
             }
-            match op {
-                Op::Conv { x, y, relu, .. } | Op::Linear { x, y, relu, .. } | Op::Norm { x, y, relu, .. } => {
-                    kept[*x] = true;
-                    kept[*y] |= *relu;
-                }
-                Op::PooledConv { x, y, winners, .. } => {
-                    for value in [*x, *y, *winners] {
-                        kept[value] = true;
-                    }
-                }
-                Op::MaxPool { winners, .. } => kept[*winners] = true,
-                Op::Relu { y, .. } => kept[*y] = true,
-                Op::Sum { y, relu, .. } => kept[*y] |= *relu,
-                Op::Dropout { mask, .. } => kept[*mask] = true,
-                Op::Mean { .. } | Op::Flatten { .. } => {}
-            }
         }
+        kept[0] = true;
+        kept[self.output] = true;
         self.done = vec![Vec::new(); self.ops.len()];
         for (value, at) in last.into_iter().enumerate().filter(|(value, _)| !kept[*value]) {
             if let Some(at) = at {
@@ -409,6 +566,8 @@ impl Program {
                 | Op::Relu { x, back: own, .. }
                 | Op::Dropout { x, back: own, .. } => *own = back(*x),
                 Op::Sum { a, b, backs, .. } => *backs = [back(*a), back(*b)],
+                Op::Sequence(op) => op.set_backs(&mut back),
+                Op::Recurrent(layer) => layer.back = back(layer.x),
             }
         }
     }
@@ -434,7 +593,7 @@ fn pictures(node: &PlannedNode) -> Result<([usize; 3], [usize; 3])> {
     Ok((picture(&node.input_shape)?, picture(&node.shape)?))
 }
 
-fn refused(what: &str) -> Error {
+pub(super) fn refused(what: &str) -> Error {
     Error::new(ErrorCode::Unsupported, format!("the planned step cannot be used: {what}"))
         .fix("set train.step = \"auto\" or \"burn\"")
 }

@@ -1,18 +1,22 @@
 //! The planned step: a network whose layers all have a kernel, compiled into a fixed list of fused operations over buffers
-//! that stay, with all parameters in one arena. It computes what the step on Burn computes, to rounding.
+//! that stay, with all parameters in one arena. It computes what the step on Burn computes, to rounding. Sequences of
+//! another length have a list of their own, over the same buffers.
 
 mod compile;
 mod pass;
+mod recurrent;
+mod sequence;
 
 use crate::forward::BatchStatistics;
 use crate::network::{Network, Parameter};
 use crate::trainer::{diverged, mix_statistics};
-use crate::{Loss, OptimizerSettings, StepOutcome, StepRows, UpdateSettings};
-use compile::Program;
-use lepton_core::{Result, Tensor};
+use crate::{Loss, OptimizerSettings, StepOutcome, StepRows, UpdateSettings, trim};
+use compile::{Op, Program};
+use lepton_core::{DType, Error, ErrorCode, Result, Tensor};
 use lepton_kernels::{Level, Moments, Workers};
 use pass::Buffers;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How a training step is computed.
@@ -42,7 +46,12 @@ pub(crate) struct Rules<'a> {
 /// A network in training.
 pub(crate) struct Planned {
     workers: Workers,
-    program: Program,
+    /// By the first side of the input, which is the time of sequences.
+    programs: BTreeMap<usize, Program>,
+    /// That of the batch.
+    time: usize,
+    /// Nodes that compute as in inference.
+    frozen: Vec<bool>,
     /// Where each parameter of the plan lies in every arena: first those that are trained, then running statistics.
     ranges: Vec<Range<usize>>,
     /// The end of those that are trained.
@@ -88,7 +97,9 @@ impl Planned {
         Ok(Planned {
             workers: Workers::new(threads, Level::detect())?,
             buffers: Buffers::new(&program),
-            program,
+            time: network.plan.input_shape[0],
+            programs: BTreeMap::from([(network.plan.input_shape[0], program)]),
+            frozen: frozen.to_vec(),
             trained,
             gradients: vec![0.0; trained],
             moments: settings.buffers().iter().map(|_| vec![0.0; trained]).collect(),
@@ -108,7 +119,8 @@ impl Planned {
     pub(crate) fn step(&mut self, rules: &Rules<'_>, rows: &StepRows<'_>, step: u64, rate: f64) -> Result<StepOutcome> {
         let Rules { network, loss, .. } = *rules;
         let count = rows.input.rows();
-        self.forward(rows.input.as_float32()?, count, network.seed, step)?;
+        self.choose(network, rows.input)?;
+        self.forward(rows.input, network.seed, step)?;
         let outputs = self.outputs(count)?;
         let evaluated = loss.evaluate(&outputs, rows.target, rows.weights)?;
         let (_, finite) = lepton_kernels::squares(&self.workers, outputs.as_float32()?);
@@ -124,7 +136,7 @@ impl Planned {
             let name = name.map_or("", |(parameter, _)| &parameter.spec.name);
             return Err(diverged(format!("the gradient of \"{name}\" is not finite"), step));
         }
-        for seen in self.statistics(count) {
+        for seen in self.statistics(count)? {
             let first: usize = network.plan.nodes[..seen.node].iter().map(|node| node.parameters.len()).sum();
             let [mean, variance] = [first + 2, first + 3].map(|index| self.ranges[index].clone());
             mix_statistics(&network.plan, &seen, |place, new, keep, add| {
@@ -135,6 +147,52 @@ impl Planned {
         }
         self.apply(rules, squares, step + 1, rate);
         Ok(StepOutcome { loss: evaluated.loss, outputs, hidden_loss: 0.0 })
+    }
+
+    /// Turns to the program for a batch, without the padding that ends all of its rows, and makes it where such a batch comes
+    /// for the first time.
+    fn choose(&mut self, network: &Network, input: &Tensor) -> Result<()> {
+        let plan = &network.plan;
+        self.time = match plan.trims {
+            Some(padding) => trim::places(input.as_int64()?, input.row_len(), padding),
+            None => input.shape()[1],
+        };
+        if input.dtype() == DType::Int64 {
+            self.check_codes(input.as_int64()?)?;
+        }
+        if self.programs.contains_key(&self.time) {
+            return Ok(());
+        }
+        let mut architecture = network.architecture().clone();
+        architecture.input.shape[0] = self.time;
+        let program = compile::compile(&architecture.plan()?, &self.frozen)?;
+        let places = program.ops.iter().filter_map(Op::positions);
+        for (parameter, size) in places {
+            let (time, known) = (self.time, self.ranges[parameter].len() / (size / self.time));
+            if time > known {
+                let message = format!("a sequence of {time} places, the network knows {known} positions");
+                return Err(Error::new(ErrorCode::Shape, message));
+            }
+        }
+        self.programs.insert(self.time, program);
+        Ok(())
+    }
+
+    /// Refuses codes that some embedding does not know.
+    fn check_codes(&self, codes: &[i64]) -> Result<()> {
+        let programs = self.programs.values().take(1).flat_map(|program| &program.ops);
+        for vocabulary in programs.filter_map(Op::vocabulary) {
+            if let Some(code) = codes.iter().find(|code| !(0..vocabulary as i64).contains(*code)) {
+                let message = format!("code {code} is none of 0 to {}", vocabulary - 1);
+                return Err(Error::new(ErrorCode::BadInput, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The program of the batch.
+    fn program(&self) -> Result<&Program> {
+        self.programs.get(&self.time).ok_or_else(|| Error::internal("no program for this batch"))
     }
 
     /// The update of step `step`, from 1; `squares` are those of the gradients.
@@ -180,17 +238,18 @@ impl Planned {
     }
 
     /// What batch norms saw in the last pass.
-    fn statistics(&self, rows: usize) -> Vec<BatchStatistics> {
+    fn statistics(&self, rows: usize) -> Result<Vec<BatchStatistics>> {
         let of = |(norm, node, places): (usize, usize, usize)| {
             let Moments { mean, variance } = self.buffers.moments[norm].clone();
             BatchStatistics { node, mean, variance, count: rows * places }
         };
-        self.program.norms().map(of).collect()
+        Ok(self.program()?.norms().map(of).collect())
     }
 
     fn outputs(&self, rows: usize) -> Result<Tensor> {
-        let output = self.program.output;
-        let width = self.program.values[output].size();
+        let program = self.program()?;
+        let output = program.output;
+        let width = program.values[output].size();
         let mut values = vec![0.0; rows * width];
         lepton_kernels::to_rows(&self.buffers.values[output], width, &mut values);
         Tensor::float32([rows, width], values)

@@ -3,13 +3,14 @@
 use super::Planned;
 use super::compile::{Back, Op, Program, Value};
 use crate::initialize::unit;
-use lepton_core::{Error, Result, Seed};
-use lepton_kernels::{self as kernels, LANES, Moments, blocks};
+use crate::trim;
+use lepton_core::{DType, Error, Result, Seed, Tensor};
+use lepton_kernels::{self as kernels, LANES, Moments, RecurrentMemory, Workers, blocks};
 use std::mem::take;
+use std::ops::Range;
 
 /// Memory that stays from step to step, for batches of up to so many blocks.
 pub(super) struct Buffers {
-    blocks: usize,
     pub(super) values: Vec<Vec<f32>>,
     /// Gradients of values, while they are needed.
     slopes: Vec<Vec<f32>>,
@@ -20,6 +21,79 @@ pub(super) struct Buffers {
     scratch: Vec<f32>,
     /// By batch norm.
     pub(super) moments: Vec<Moments>,
+    /// By direction of recurrent layers.
+    recurrent: Vec<RecurrentMemory>,
+    /// The codes of the batch, `[rows, time]`, where the network takes codes.
+    codes: Vec<i64>,
+    /// By what tells where sequences end, the length of each row; 1 behind the last one.
+    lengths: Vec<Vec<f32>>,
+}
+
+/// The parameters of the plan.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a> {
+    arena: &'a [f32],
+    ranges: &'a [Range<usize>],
+}
+
+impl<'a> Own<'a> {
+    pub(super) fn of(self, parameter: usize) -> &'a [f32] {
+        &self.arena[self.ranges[parameter].clone()]
+    }
+}
+
+/// The rows of a step.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) rows: usize,
+    pub(super) codes: &'a [i64],
+    lengths: &'a [Vec<f32>],
+    seed: Seed,
+    step: u64,
+}
+
+impl<'a> Batch<'a> {
+    /// Where sequences end, by which of the program's ways.
+    pub(super) fn ends(&self, ends: Option<usize>) -> Option<&'a [f32]> {
+        ends.map(|ends| &self.lengths[ends][..])
+    }
+
+    /// What dropout multiplies a value of that shape by: the numbers of the step on Burn, in its order.
+    pub(super) fn drop_some(&self, workers: &Workers, shape: Value, name: &str, p: f64, to: &mut [f32]) {
+        let first = self.seed.rng(&format!("dropout {name}"), &[self.step]);
+        let (p, keep) = (p as f32, (1.0 / (1.0 - p)) as f32);
+        let mut drawn = vec![0.0; self.rows * shape.size()];
+        kernels::in_parts(workers, &mut drawn, 1, |start, part| {
+            // Each number is one word of the stream.
+            let mut rng = first.clone();
+            rng.set_word_pos(start as u128);
+            part.iter_mut().for_each(|value| *value = if unit(&mut rng) < p { 0.0 } else { keep });
+        });
+        shape.fill(workers, &drawn, to);
+    }
+}
+
+/// What operations work on on the way forward.
+pub(super) struct Forward<'a> {
+    pub(super) workers: &'a Workers,
+    pub(super) own: Own<'a>,
+    pub(super) values: &'a mut [Vec<f32>],
+    pub(super) batch: Batch<'a>,
+    /// The shape of each value.
+    pub(super) shapes: &'a [Value],
+}
+
+/// What they work on on the way back.
+pub(super) struct Backward<'a> {
+    pub(super) workers: &'a Workers,
+    pub(super) own: Own<'a>,
+    pub(super) values: &'a mut [Vec<f32>],
+    pub(super) slopes: &'a mut [Vec<f32>],
+    pub(super) gradients: &'a mut [f32],
+    pub(super) ranges: &'a [Range<usize>],
+    pub(super) scratch: &'a mut [f32],
+    pub(super) batch: Batch<'a>,
+    pub(super) shapes: &'a [Value],
 }
 
 impl Buffers {
@@ -30,31 +104,49 @@ impl Buffers {
             _ => 0,
         });
         Buffers {
-            blocks: 0,
             values: vec![Vec::new(); program.values.len()],
             slopes: vec![Vec::new(); program.values.len()],
             free: Vec::new(),
             packed: vec![0.0; packed.max().unwrap_or(0)],
             scratch: Vec::new(),
             moments: vec![Moments::default(); program.norms],
+            recurrent: vec![RecurrentMemory::default(); program.recurrent],
+            codes: Vec::new(),
+            lengths: Vec::new(),
         }
     }
 
     /// Makes place for a batch. Smaller ones use the front.
     fn reserve(&mut self, program: &Program, blocks: usize, threads: usize) {
-        if blocks > self.blocks {
-            self.blocks = blocks;
-            let scratch = program.ops.iter().map(|op| match op {
-                Op::Conv { sizes, .. } => sizes.scratch(blocks),
-                Op::PooledConv { sizes, .. } => sizes.scratch(threads),
-                _ => 0,
-            });
-            self.scratch = vec![0.0; scratch.max().unwrap_or(0)];
+        let scratch = program.ops.iter().map(|op| match op {
+            Op::Conv { sizes, .. } => sizes.scratch(blocks),
+            Op::PooledConv { sizes, .. } => sizes.scratch(threads),
+            Op::Sequence(op) => op.scratch(blocks),
+            _ => 0,
+        });
+        let scratch = scratch.max().unwrap_or(0);
+        if scratch > self.scratch.len() {
+            self.scratch = vec![0.0; scratch];
         }
         for (at, value) in program.values.iter().enumerate() {
             let is_here = program.kept[at] && !program.hidden.contains(&at);
             self.values[at].resize(if is_here { blocks * value.size() * LANES } else { 0 }, 0.0);
         }
+    }
+}
+
+impl Buffers {
+    /// Takes the codes of a batch over, each row without what is behind the first `time` places, and notes where
+    /// sequences end.
+    fn take_codes(&mut self, program: &Program, codes: &[i64], rows: usize, time: usize) {
+        self.codes.clear();
+        self.codes.extend(codes.chunks(codes.len() / rows).flat_map(|row| &row[..time]));
+        let lengths = program.paddings.iter().map(|padding| {
+            let mut lengths: Vec<f32> = self.codes.chunks(time).map(|row| trim::length(row, *padding) as f32).collect();
+            lengths.resize(blocks(rows) * LANES, 1.0);
+            lengths
+        });
+        self.lengths = lengths.collect();
     }
 }
 
@@ -74,15 +166,22 @@ fn norm(value: Value, settings: &crate::BatchNorm, rows: usize) -> kernels::Batc
 }
 
 impl Planned {
-    /// Fills all values from `input`, float32 `[rows, ..]`. `step` counts finished steps.
-    pub(super) fn forward(&mut self, input: &[f32], rows: usize, seed: Seed, step: u64) -> Result<()> {
-        let Planned { workers, program, ranges, arena, buffers, .. } = self;
+    /// Fills all values from `input`, `[rows, ..]`. `step` counts finished steps.
+    pub(super) fn forward(&mut self, input: &Tensor, seed: Seed, step: u64) -> Result<()> {
+        let Planned { workers, programs, time, ranges, arena, buffers, .. } = self;
+        let program = programs.get(time).ok_or_else(|| Error::internal("no program for this batch"))?;
+        let rows = input.rows();
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
         buffers.reserve(program, blocks(rows), workers.threads());
-        let first = program.values[0];
-        kernels::from_pictures(workers, input, first.channels, first.places, &mut buffers.values[0]);
+        match input.dtype() {
+            DType::Int64 => buffers.take_codes(program, input.as_int64()?, rows, *time),
+            _ => program.values[0].fill(workers, input.as_float32()?, &mut buffers.values[0]),
+        }
+        let Buffers { codes, lengths, .. } = &mut *buffers;
+        let (codes, lengths) = (take(codes), take(lengths));
+        let batch = Batch { rows, codes: &codes, lengths: &lengths, seed, step };
         for (at, op) in program.ops.iter().enumerate() {
-            let Buffers { values, free, packed, moments: seen, .. } = &mut *buffers;
+            let Buffers { values, free, packed, moments: seen, recurrent, .. } = &mut *buffers;
             let y = op.output();
             if !program.kept[y] {
                 values[y] = claim(free, blocks(rows) * program.values[y].size() * LANES);
@@ -101,9 +200,18 @@ impl Planned {
                     sizes.forward(workers, &values[*x], packed, bias.map(own), &mut to, &mut who);
                     (values[*y], values[*winners]) = (to, who);
                 }
-                Op::Linear { sizes, x, y, weight, bias, relu, .. } => {
+                Op::Linear { sizes, function, x, y, weight, bias, relu, .. } => {
                     let mut to = take(&mut values[*y]);
-                    sizes.forward(workers, &values[*x], own(*weight), bias.map(own), *relu, &mut to);
+                    let (weight, bias) = (own(*weight), bias.map(own));
+                    match function {
+                        None => sizes.forward(workers, &values[*x], weight, bias, *relu, &mut to),
+                        Some((function, slopes)) => {
+                            let mut kept = take(&mut values[*slopes]);
+                            let from = &values[*x];
+                            sizes.forward_active(workers, from, weight, bias, *function, &mut to, &mut kept);
+                            values[*slopes] = kept;
+                        }
+                    }
                     values[*y] = to;
                 }
                 Op::Norm { norm: index, settings, value, x, y, weight, relu, .. } => {
@@ -144,28 +252,36 @@ impl Planned {
                 Op::Dropout { name, p, x, y, mask, .. } => {
                     let (mut to, mut kept) = (take(&mut values[*y]), take(&mut values[*mask]));
                     let from = program.values[*x];
-                    // The numbers of the step on Burn, in its order.
-                    let mut rng = seed.rng(&format!("dropout {name}"), &[step]);
-                    let (p, keep) = (*p as f32, (1.0 / (1.0 - p)) as f32);
-                    let drawn: Vec<f32> =
-                        (0..rows * from.size()).map(|_| if unit(&mut rng) < p { 0.0 } else { keep }).collect();
-                    kernels::from_pictures(workers, &drawn, from.channels, from.places, &mut kept);
+                    batch.drop_some(workers, from, name, *p, &mut kept);
                     kernels::product_of(workers, &values[*x], &kept, false, &mut to);
                     (values[*y], values[*mask]) = (to, kept);
+                }
+                Op::Recurrent(layer) => {
+                    let own = Own { arena, ranges };
+                    let mut forward = Forward { workers, own, values, batch, shapes: &program.values };
+                    layer.forward(&mut forward, recurrent);
+                }
+                Op::Sequence(op) => {
+                    let own = Own { arena, ranges };
+                    op.forward(&mut Forward { workers, own, values, batch, shapes: &program.values });
                 }
             }
             for value in &program.done[at] {
                 free.push(take(&mut values[*value]));
             }
         }
+        (buffers.codes, buffers.lengths) = (codes, lengths);
         Ok(())
     }
 
     /// Fills all gradients from that of the outputs, `[rows, width]`.
     pub(super) fn backward(&mut self, gradient: &[f32], rows: usize) -> Result<()> {
-        let Planned { workers, program, ranges, arena, gradients, buffers, .. } = self;
+        let Planned { workers, programs, time, ranges, arena, gradients, buffers, .. } = self;
+        let program = programs.get(time).ok_or_else(|| Error::internal("no program for this batch"))?;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
-        let Buffers { values, slopes, free, packed, scratch, moments, .. } = buffers;
+        let Buffers { values, slopes, free, packed, scratch, moments, recurrent, codes, lengths } = buffers;
+        // Nothing is drawn on the way back.
+        let batch = Batch { rows, codes, lengths, seed: Seed(0), step: 0 };
         let output = program.output;
         let width = program.values[output].size();
         let count = |value: usize| blocks(rows) * program.values[value].size() * LANES;
@@ -207,8 +323,11 @@ impl Planned {
                     }
                     slopes[*y] = dy;
                 }
-                Op::Linear { sizes, x, y, weight, bias, relu, back } => {
+                Op::Linear { sizes, function, x, y, weight, bias, relu, back, .. } => {
                     let mut dy = take(&mut slopes[*y]);
+                    if let Some((_, derivative)) = function {
+                        kernels::scale_by(workers, &values[*derivative], &mut dy);
+                    }
                     if *relu {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
@@ -257,14 +376,32 @@ impl Planned {
                     if *relu {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
+                    // The last that it is put into takes it over as it is.
+                    let heir = [*b, *a].into_iter().zip([backs[1], backs[0]]).find(|(_, back)| *back == Back::Put);
+                    let heir = heir.map(|(input, _)| input).filter(|_| a != b);
                     for (input, back) in [*a, *b].into_iter().zip(backs) {
-                        put(workers, &dy, *back, &mut slopes[input]);
+                        if heir != Some(input) {
+                            put(workers, &dy, *back, &mut slopes[input]);
+                        }
                     }
                     slopes[*y] = dy;
+                    if let Some(input) = heir {
+                        slopes.swap(input, *y);
+                    }
                 }
                 Op::Dropout { x, y, mask, back, .. } if *back != Back::None => {
                     let (dy, dx) = two(slopes, *y, *x)?;
                     kernels::product_of(workers, dy, &values[*mask], *back == Back::Add, dx);
+                }
+                Op::Sequence(_) | Op::Recurrent(_) => {
+                    let (own, shapes) = (Own { arena, ranges }, &program.values[..]);
+                    let mut backward =
+                        Backward { workers, own, values, slopes, gradients, ranges, scratch, batch, shapes };
+                    match op {
+                        Op::Sequence(op) => op.backward(&mut backward)?,
+                        Op::Recurrent(layer) => layer.backward(&mut backward, recurrent)?,
+                        _ => {}
+                    }
                 }
                 Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Relu { .. } | Op::Dropout { .. } => {}
             }
@@ -284,7 +421,7 @@ fn claim(free: &mut Vec<Vec<f32>>, count: usize) -> Vec<f32> {
 }
 
 /// A gradient as it is, put into that of an input or added to it.
-fn put(workers: &kernels::Workers, dy: &[f32], back: Back, dx: &mut [f32]) {
+pub(super) fn put(workers: &Workers, dy: &[f32], back: Back, dx: &mut [f32]) {
     match back {
         Back::None => {}
         Back::Put => dx.copy_from_slice(dy),
@@ -293,16 +430,16 @@ fn put(workers: &kernels::Workers, dy: &[f32], back: Back, dx: &mut [f32]) {
 }
 
 /// Two of the gradients.
-fn two(slopes: &mut [Vec<f32>], y: usize, x: usize) -> Result<(&mut [f32], &mut [f32])> {
+pub(super) fn two(slopes: &mut [Vec<f32>], y: usize, x: usize) -> Result<(&mut [f32], &mut [f32])> {
     let both = slopes.get_disjoint_mut([y, x]);
     let [dy, dx] = both.map_err(|_| Error::internal("an operation gives what it takes"))?;
     Ok((dy, dx))
 }
 
 /// The places of the gradients of a weight and its bias.
-fn pair<'a>(
+pub(super) fn pair<'a>(
     gradients: &'a mut [f32],
-    ranges: &[std::ops::Range<usize>],
+    ranges: &[Range<usize>],
     weight: usize,
     bias: Option<usize>,
 ) -> (&'a mut [f32], Option<&'a mut [f32]>) {

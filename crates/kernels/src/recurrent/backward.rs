@@ -1,0 +1,263 @@
+//! The way back: gradients of all gates place by place, from the last one on, and then that of the input.
+
+use super::forward::{PLACES, inside, two};
+use super::rule::Rule;
+use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts, product};
+use crate::parts::share;
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{lanes, lanes_mut};
+use crate::{LANES, Workers};
+use std::marker::PhantomData;
+
+/// Leaves the gradients of the gates in what was kept.
+pub(super) fn run<C: Rule>(
+    sizes: &Recurrent,
+    workers: &Workers,
+    weights: &[f32],
+    ends: &[Lane],
+    memory: &mut RecurrentMemory,
+    y: &[f32],
+    dy: &[f32],
+) {
+    let Recurrent { units, time, outputs, .. } = *sizes;
+    let RecurrentMemory { kept, cells, packed, scratch } = memory;
+    pack::backward::<C>(workers, weights, units, packed);
+    let shares = packed_parts(packed, units, C::GATES * units, workers.threads());
+    let count = ends.len() * units * LANES;
+    scratch.clear();
+    scratch.resize(2 * count, 0.0);
+    let (carries, memories) = scratch.split_at_mut(count);
+    let carries = lanes_mut(carries).chunks_exact_mut(units).zip(lanes_mut(memories).chunks_exact_mut(units));
+    let kept = lanes_mut(kept).chunks_exact_mut(time * units * C::GROUPS).zip(carries);
+    let mut blocks: Vec<Block<'_>> = Vec::with_capacity(ends.len());
+    for (at, ((kept, (carry, memory)), end)) in kept.zip(ends).enumerate() {
+        let own = |values, width: usize| &lanes(values)[at * time * width..(at + 1) * time * width];
+        let cells = if C::MEMORY { own(cells, units) } else { &[] };
+        let (y, dy) = (own(y, outputs), own(dy, outputs));
+        blocks.push(Block { kept, carry, memory, cells, y, dy, end: *end });
+    }
+    if sizes.by_blocks(workers, ends.len()) {
+        let of = |blocks| Walk::<C> { sizes, shares: &shares, blocks, rule: PhantomData };
+        return workers.run(deal(blocks, workers.threads()).into_iter().map(of).collect());
+    }
+    for step in (0..time).rev() {
+        let mut tasks: Vec<Step<'_, C>> = Vec::with_capacity(shares.len());
+        for (_, packed) in &shares {
+            let places = Vec::with_capacity(blocks.len());
+            tasks.push(Step { sizes, packed, step, places, rule: PhantomData });
+        }
+        for block in &mut blocks {
+            let place = block.at::<C>(sizes, step);
+            for (task, place) in tasks.iter_mut().zip(place.split::<C>(&shares)) {
+                task.places.push(place);
+            }
+        }
+        workers.run(tasks);
+    }
+}
+
+/// The gradient of the input from those of the gates.
+pub(super) fn input<C: Rule>(
+    sizes: &Recurrent,
+    workers: &Workers,
+    weights: &[f32],
+    kept: &[f32],
+    packed: &mut [f32],
+    add: bool,
+    dx: &mut [f32],
+) {
+    let Recurrent { features, units, .. } = *sizes;
+    pack::backward::<C>(workers, weights, units, packed);
+    let shares = packed_parts(packed, features, C::GATES * units, workers.threads());
+    share(workers, dx, features * LANES, |range, dx| Inputs::<C> {
+        features,
+        units,
+        kept: &lanes(kept)[range.start * units * C::GROUPS..range.end * units * C::GROUPS],
+        shares: &shares,
+        add,
+        dx,
+        rule: PhantomData,
+    });
+}
+
+struct Inputs<'a, C> {
+    features: usize,
+    units: usize,
+    kept: &'a [Lane],
+    shares: &'a Shares<'a>,
+    add: bool,
+    dx: &'a mut [f32],
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Task for Inputs<'_, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let size = self.units * C::GROUPS;
+        let places = lanes_mut(self.dx).chunks_mut(PLACES * self.features);
+        for (kept, dx) in self.kept.chunks(PLACES * size).zip(places) {
+            if !self.add {
+                dx.fill([0.0; LANES]);
+            }
+            for (range, packed) in self.shares {
+                let own = dx.chunks_exact_mut(self.features).map(|dx| &mut dx[range.clone()]);
+                let mut rows: Vec<(&[Lane], &mut [Lane])> = kept.chunks_exact(size).zip(own).collect();
+                product::backward::<S, C, false>(simd, packed, range.len(), self.units, &mut rows);
+            }
+        }
+    }
+}
+
+/// All places of a block of rows.
+struct Block<'a> {
+    /// `[time, units, groups]`
+    kept: &'a mut [Lane],
+    /// `[units]`: the gradient of the state from the place behind.
+    carry: &'a mut [Lane],
+    /// `[units]`: that of the second state.
+    memory: &'a mut [Lane],
+    /// `[time, units]`, or nothing.
+    cells: &'a [Lane],
+    /// `[time, outputs]`
+    y: &'a [Lane],
+    dy: &'a [Lane],
+    end: Lane,
+}
+
+impl Block<'_> {
+    /// What a step reads and writes.
+    #[inline(always)]
+    fn at<C: Rule>(&mut self, sizes: &Recurrent, step: usize) -> Place<'_> {
+        let Recurrent { units, outputs, first, time, .. } = *sizes;
+        let (place, before) = sizes.places(step);
+        let behind = (step + 1 < time).then(|| sizes.places(step + 1).0);
+        let size = units * C::GROUPS;
+        let (gates, kept) = two(self.kept, behind.map(|behind| behind * size), place * size, size);
+        let state = |place: usize| match C::MEMORY {
+            true => &self.cells[place * units..][..units],
+            false => &self.y[place * outputs + first..][..units],
+        };
+        let before = before.map_or(&[][..], state);
+        let dy = &self.dy[place * outputs + first..][..units];
+        let (carry, memory) = (&mut *self.carry, &mut *self.memory);
+        Place { kept, gates, carry, memory, before, now: state(place), dy, end: self.end }
+    }
+}
+
+/// What is read and written of one block at one place, for some units.
+struct Place<'a> {
+    /// `[units, groups]`
+    kept: &'a mut [Lane],
+    /// The gradients of all gates at the place behind; nothing at the last.
+    gates: &'a [Lane],
+    carry: &'a mut [Lane],
+    memory: &'a mut [Lane],
+    /// The second state before, or the only one; nothing at the first place.
+    before: &'a [Lane],
+    /// The same after it.
+    now: &'a [Lane],
+    dy: &'a [Lane],
+    end: Lane,
+}
+
+impl<'a> Place<'a> {
+    /// Cut by units.
+    fn split<C: Rule>(self, shares: &Shares<'_>) -> Vec<Place<'a>> {
+        let Place { mut kept, gates, mut carry, mut memory, before, now, dy, end } = self;
+        let cut = |range: &std::ops::Range<usize>| {
+            let count = range.len();
+            Place {
+                kept: kept.split_off_mut(..count * C::GROUPS).unwrap_or_default(),
+                gates,
+                carry: carry.split_off_mut(..count).unwrap_or_default(),
+                memory: memory.split_off_mut(..count).unwrap_or_default(),
+                before: if before.is_empty() { before } else { &before[range.clone()] },
+                now: &now[range.clone()],
+                dy: &dy[range.clone()],
+                end,
+            }
+        };
+        shares.iter().map(|(range, _)| range).map(cut).collect()
+    }
+
+    /// The units after the products.
+    #[inline(always)]
+    fn finish<S: Simd, C: Rule>(self, simd: S, inside: S::V) {
+        let zero = simd.splat(0.0);
+        let states = self.carry.iter_mut().zip(self.memory).zip(self.now).zip(self.dy);
+        for (unit, (kept, (((carry, memory), now), dy))) in
+            self.kept.chunks_exact_mut(C::GROUPS).zip(states).enumerate()
+        {
+            let before = match self.before.get(unit) {
+                Some(before) => simd.load(before),
+                None => zero,
+            };
+            let slope = simd.mul(inside, simd.add(simd.load(dy), simd.load(carry)));
+            let second = simd.mul(inside, simd.load(memory));
+            let [slope, second] = C::backward(simd, kept, [slope, second], before, simd.load(now));
+            simd.store(slope, carry);
+            if C::MEMORY {
+                simd.store(second, memory);
+            }
+        }
+    }
+}
+
+/// All places of some blocks.
+struct Walk<'a, C> {
+    sizes: &'a Recurrent,
+    shares: &'a Shares<'a>,
+    blocks: Vec<Block<'a>>,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Task for Walk<'_, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Recurrent { units, time, .. } = *self.sizes;
+        let mut blocks = self.blocks;
+        for step in (0..time).rev() {
+            let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
+            if step + 1 < time {
+                for (range, packed) in self.shares {
+                    let rows = places.iter_mut().map(|place| (place.gates, &mut place.carry[range.clone()]));
+                    let mut rows: Vec<(&[Lane], &mut [Lane])> = rows.collect();
+                    product::backward::<S, C, true>(simd, packed, range.len(), units, &mut rows);
+                }
+            }
+            let place = self.sizes.places(step).0;
+            for at in places {
+                let inside = inside(simd, &at.end, place);
+                at.finish::<S, C>(simd, inside);
+            }
+        }
+    }
+}
+
+/// One place, for some units of all blocks.
+struct Step<'a, C> {
+    sizes: &'a Recurrent,
+    packed: &'a [f32],
+    step: usize,
+    places: Vec<Place<'a>>,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Task for Step<'_, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Recurrent { units, time, .. } = *self.sizes;
+        let mut places = self.places;
+        let count = places.first().map_or(0, |place| place.carry.len());
+        if self.step + 1 < time {
+            let mut rows: Vec<(&[Lane], &mut [Lane])> =
+                places.iter_mut().map(|place| (place.gates, &mut *place.carry)).collect();
+            product::backward::<S, C, true>(simd, self.packed, count, units, &mut rows);
+        }
+        let place = self.sizes.places(self.step).0;
+        for at in places {
+            let inside = inside(simd, &at.end, place);
+            at.finish::<S, C>(simd, inside);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The way in: products with the inputs, then place by place.
+
+use super::rule::Rule;
+use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts, product};
+use crate::parts::share;
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{lanes, lanes_mut};
+use crate::{LANES, Workers};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Places that meet a tile of weights while it is near.
+pub(super) const PLACES: usize = 4;
+
+pub(super) fn run<C: Rule>(
+    sizes: &Recurrent,
+    workers: &Workers,
+    x: &[f32],
+    weights: [&[f32]; 4],
+    ends: &[Lane],
+    memory: &mut RecurrentMemory,
+    y: &mut [f32],
+) {
+    let Recurrent { features, units, time, .. } = *sizes;
+    let RecurrentMemory { kept, cells, packed, .. } = memory;
+    let places = ends.len() * time;
+    kept.resize(places * units * C::GROUPS * LANES, 0.0);
+    cells.resize(if C::MEMORY { places * units * LANES } else { 0 }, 0.0);
+    packed.resize(C::GATES * units * features.max(units), 0.0);
+    let bias = bias::<C>(units, weights[2], weights[3]);
+    pack::forward::<C>(workers, weights[0], units, packed);
+    let shares = packed_parts(packed, units, C::GATES * features, workers.threads());
+    share(workers, kept, units * C::GROUPS * LANES, |range, to| Inputs::<C> {
+        features,
+        x: &lanes(x)[range.start * features..range.end * features],
+        shares: &shares,
+        bias: &bias,
+        to,
+        rule: PhantomData,
+    });
+    pack::forward::<C>(workers, weights[1], units, packed);
+    let shares = packed_parts(packed, units, C::GATES * units, workers.threads());
+    let mut blocks = Block::all::<C>(sizes, ends, kept, cells, y);
+    if sizes.by_blocks(workers, ends.len()) {
+        let of = |blocks| Walk::<C> { sizes, shares: &shares, blocks, rule: PhantomData };
+        return workers.run(deal(blocks, workers.threads()).into_iter().map(of).collect());
+    }
+    for step in 0..time {
+        let mut tasks: Vec<Step<'_, C>> = Vec::with_capacity(shares.len());
+        for (_, packed) in &shares {
+            let places = Vec::with_capacity(blocks.len());
+            tasks.push(Step { sizes, packed, step, places, rule: PhantomData });
+        }
+        for block in &mut blocks {
+            let place = block.at::<C>(sizes, step);
+            for (task, place) in tasks.iter_mut().zip(place.split::<C>(&shares)) {
+                task.places.push(place);
+            }
+        }
+        workers.run(tasks);
+    }
+}
+
+/// What is added to the products, in the order of what is kept: of a vector that both sides give something to, both biases.
+fn bias<C: Rule>(units: usize, input: &[f32], state: &[f32]) -> Vec<f32> {
+    let mut all = vec![0.0; units * C::GROUPS];
+    for gate in 0..C::GATES {
+        for (unit, own) in all.chunks_exact_mut(C::GROUPS).enumerate() {
+            own[C::INPUT[gate]] += input[gate * units + unit];
+            own[C::STATE[gate]] += state[gate * units + unit];
+        }
+    }
+    all
+}
+
+/// The products with the inputs of some places.
+struct Inputs<'a, C> {
+    features: usize,
+    x: &'a [Lane],
+    shares: &'a Shares<'a>,
+    bias: &'a [f32],
+    to: &'a mut [f32],
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Task for Inputs<'_, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let size = self.bias.len();
+        let inputs = self.x.chunks(PLACES * self.features);
+        for (x, to) in inputs.zip(lanes_mut(self.to).chunks_mut(PLACES * size)) {
+            for to in to.chunks_exact_mut(size) {
+                for (bias, to) in self.bias.iter().zip(to) {
+                    simd.store(simd.splat(*bias), to);
+                }
+            }
+            for (range, packed) in self.shares {
+                let part = range.start * C::GROUPS..range.end * C::GROUPS;
+                let own = to.chunks_exact_mut(size).map(|to| &mut to[part.clone()]);
+                let mut rows: Vec<(&[Lane], &mut [Lane])> = x.chunks_exact(self.features).zip(own).collect();
+                product::forward::<S, C, false>(simd, packed, range.len(), self.features, &mut rows);
+            }
+        }
+    }
+}
+
+/// All places of a block of rows.
+struct Block<'a> {
+    /// `[time, units, groups]`
+    kept: &'a mut [Lane],
+    /// `[time, units]`, or nothing.
+    cells: &'a mut [Lane],
+    /// `[time, outputs]`
+    y: &'a mut [Lane],
+    end: Lane,
+}
+
+impl<'a> Block<'a> {
+    fn all<C: Rule>(
+        sizes: &Recurrent,
+        ends: &[Lane],
+        kept: &'a mut [f32],
+        cells: &'a mut [f32],
+        y: &'a mut [f32],
+    ) -> Vec<Block<'a>> {
+        let Recurrent { units, time, outputs, .. } = *sizes;
+        let mut cells = lanes_mut(cells);
+        let kept = lanes_mut(kept).chunks_exact_mut(time * units * C::GROUPS);
+        let y = lanes_mut(y).chunks_exact_mut(time * outputs);
+        let of = |((kept, y), end): ((&'a mut [Lane], &'a mut [Lane]), &Lane)| {
+            let count = if C::MEMORY { time * units } else { 0 };
+            let cells = cells.split_off_mut(..count).unwrap_or_default();
+            Block { kept, cells, y, end: *end }
+        };
+        kept.zip(y).zip(ends).map(of).collect()
+    }
+
+    /// What a step reads and writes.
+    #[inline(always)]
+    fn at<C: Rule>(&mut self, sizes: &Recurrent, step: usize) -> Place<'_> {
+        let Recurrent { units, outputs, first, .. } = *sizes;
+        let (place, before) = sizes.places(step);
+        let kept = &mut self.kept[place * units * C::GROUPS..][..units * C::GROUPS];
+        let (state, y) = two(self.y, before.map(|before| before * outputs + first), place * outputs + first, units);
+        let memory = if C::MEMORY { units } else { 0 };
+        let (cell, next) = two(self.cells, before.map(|before| before * memory), place * memory, memory);
+        Place { kept, state, y, from: 0, cell, next, end: self.end }
+    }
+}
+
+/// `count` vectors at `before`, where there are any, to read, and those at `now` to write.
+#[inline(always)]
+pub(super) fn two(values: &mut [Lane], before: Option<usize>, now: usize, count: usize) -> (&[Lane], &mut [Lane]) {
+    match before {
+        None => (&[], &mut values[now..now + count]),
+        Some(before) if before < now => {
+            let (front, behind) = values.split_at_mut(now);
+            (&front[before..before + count], &mut behind[..count])
+        }
+        Some(before) => {
+            let (front, behind) = values.split_at_mut(before);
+            (&behind[..count], &mut front[now..now + count])
+        }
+    }
+}
+
+/// What is read and written of one block at one place, for some units.
+struct Place<'a> {
+    /// `[units, groups]`
+    kept: &'a mut [Lane],
+    /// The states before, of all units; nothing at the first step.
+    state: &'a [Lane],
+    /// The new ones.
+    y: &'a mut [Lane],
+    /// The first of the units.
+    from: usize,
+    /// The second states before; nothing at the first step.
+    cell: &'a [Lane],
+    /// The new ones.
+    next: &'a mut [Lane],
+    end: Lane,
+}
+
+impl<'a> Place<'a> {
+    /// Cut by units.
+    fn split<C: Rule>(self, shares: &Shares<'_>) -> Vec<Place<'a>> {
+        let Place { mut kept, state, mut y, cell, mut next, end, .. } = self;
+        let cut = |range: &Range<usize>| {
+            let count = range.len();
+            Place {
+                kept: kept.split_off_mut(..count * C::GROUPS).unwrap_or_default(),
+                state,
+                y: y.split_off_mut(..count).unwrap_or_default(),
+                from: range.start,
+                cell: if cell.is_empty() { cell } else { &cell[range.clone()] },
+                next: next.split_off_mut(..count).unwrap_or_default(),
+                end,
+            }
+        };
+        shares.iter().map(|(range, _)| range).map(cut).collect()
+    }
+
+    /// The units after the products.
+    #[inline(always)]
+    fn finish<S: Simd, C: Rule>(self, simd: S, inside: S::V) {
+        let zero = simd.splat(0.0);
+        let state = if self.state.is_empty() { self.state } else { &self.state[self.from..] };
+        for (unit, (kept, y)) in self.kept.chunks_exact_mut(C::GROUPS).zip(self.y).enumerate() {
+            let load = |values: &[Lane]| match values.get(unit) {
+                Some(value) => simd.load(value),
+                None => zero,
+            };
+            let [value, next] = C::forward(simd, kept, [load(state), load(self.cell)]);
+            simd.store(simd.mul(value, inside), y);
+            if C::MEMORY {
+                simd.store(simd.mul(next, inside), &mut self.next[unit]);
+            }
+        }
+    }
+}
+
+/// 1 for rows that have the place, 0 for others.
+#[inline(always)]
+pub(super) fn inside<S: Simd>(simd: S, end: &Lane, place: usize) -> S::V {
+    simd.select_above(simd.load(end), simd.splat(place as f32), simd.splat(1.0), simd.splat(0.0))
+}
+
+/// All places of some blocks.
+struct Walk<'a, C> {
+    sizes: &'a Recurrent,
+    shares: &'a Shares<'a>,
+    blocks: Vec<Block<'a>>,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Task for Walk<'_, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut blocks = self.blocks;
+        for step in 0..self.sizes.time {
+            let place = self.sizes.places(step).0;
+            let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
+            if step > 0 {
+                for (range, packed) in self.shares {
+                    let part = range.start * C::GROUPS..range.end * C::GROUPS;
+                    let rows = places.iter_mut().map(|place| (place.state, &mut place.kept[part.clone()]));
+                    let mut rows: Vec<(&[Lane], &mut [Lane])> = rows.collect();
+                    product::forward::<S, C, true>(simd, packed, range.len(), self.sizes.units, &mut rows);
+                }
+            }
+            for at in places {
+                let inside = inside(simd, &at.end, place);
+                at.finish::<S, C>(simd, inside);
+            }
+        }
+    }
+}
+
+/// One place, for some units of all blocks.
+struct Step<'a, C> {
+    sizes: &'a Recurrent,
+    packed: &'a [f32],
+    step: usize,
+    places: Vec<Place<'a>>,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Task for Step<'_, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut places = self.places;
+        let count = places.first().map_or(0, |place| place.y.len());
+        if self.step > 0 {
+            let mut rows: Vec<(&[Lane], &mut [Lane])> =
+                places.iter_mut().map(|place| (place.state, &mut *place.kept)).collect();
+            product::forward::<S, C, true>(simd, self.packed, count, self.sizes.units, &mut rows);
+        }
+        let place = self.sizes.places(self.step).0;
+        for at in places {
+            let inside = inside(simd, &at.end, place);
+            at.finish::<S, C>(simd, inside);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The products with packed weights, a tile at a time, over several blocks of rows while the tile's weights are near.
+
+use super::for_units;
+use super::pack::TERMS;
+use super::rule::Rule;
+use crate::raw::{Lane, Simd};
+use crate::tile::{Columns, Tile, each, for_rows, multiply, tile_at, tile_count};
+
+/// Adds `W right` to the vectors that are kept of `count` units, for pairs of `right`, `[terms]`, and what is kept. `STATE`
+/// tells which of the two matrices it is.
+#[inline(always)]
+pub(super) fn forward<S: Simd, C: Rule, const STATE: bool>(
+    simd: S,
+    packed: &[f32],
+    count: usize,
+    terms: usize,
+    rows: &mut [(&[Lane], &mut [Lane])],
+) {
+    let most = S::ROWS / C::GATES;
+    let mut rest = packed;
+    for first in (0..terms).step_by(TERMS) {
+        let now = TERMS.min(terms - first);
+        for tile in 0..tile_count(count, most) {
+            let (start, size) = tile_at(count, tile, most);
+            let (left, behind) = rest.split_at(size * C::GATES * now);
+            rest = behind;
+            for_units!(S, C, size, M => {
+                let left = Columns::<M>(left.as_chunks().0);
+                for (right, kept) in rows.iter_mut() {
+                    let kept = &mut kept[start * C::GROUPS..][..M / C::GATES * C::GROUPS];
+                    let mut sums: Tile<S, M> = each(|row| simd.load(&kept[place::<C, STATE>(row)]));
+                    multiply(simd, &mut sums, &left, &right[first..first + now]);
+                    for (row, sum) in sums.into_iter().enumerate() {
+                        simd.store(sum, &mut kept[place::<C, STATE>(row)]);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Adds `Wᵀ right` to `count` columns, for pairs of the gradients of all gates and the columns.
+#[inline(always)]
+pub(super) fn backward<S: Simd, C: Rule, const STATE: bool>(
+    simd: S,
+    packed: &[f32],
+    count: usize,
+    units: usize,
+    rows: &mut [(&[Lane], &mut [Lane])],
+) {
+    let some = TERMS / C::GROUPS;
+    let mut rest = packed;
+    for first in (0..units).step_by(some) {
+        let now = some.min(units - first);
+        for tile in 0..tile_count(count, S::ROWS) {
+            let (start, size) = tile_at(count, tile, S::ROWS);
+            let (left, behind) = rest.split_at(size * C::GATES * now);
+            rest = behind;
+            for_rows!(S, size, M => {
+                let left = left.as_chunks::<M>().0;
+                for (right, to) in rows.iter_mut() {
+                    let right = &right[first * C::GROUPS..][..now * C::GROUPS];
+                    let to = &mut to[start..start + M];
+                    let mut sums: Tile<S, M> = each(|row| simd.load(&to[row]));
+                    gates::<S, C, M, STATE>(simd, &mut sums, left, right);
+                    for (sum, to) in sums.into_iter().zip(to) {
+                        simd.store(sum, to);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Which of the vectors of some units belongs to a row of their tile.
+#[inline(always)]
+fn place<C: Rule, const STATE: bool>(row: usize) -> usize {
+    row / C::GATES * C::GROUPS + gate::<C, STATE>(row % C::GATES)
+}
+
+/// Which of the vectors of a unit belongs to a gate.
+#[inline(always)]
+pub(super) fn gate<C: Rule, const STATE: bool>(gate: usize) -> usize {
+    if STATE { C::STATE[gate] } else { C::INPUT[gate] }
+}
+
+/// As [`multiply`] over those vectors of units that belong to their gates.
+#[inline(always)]
+fn gates<S: Simd, C: Rule, const M: usize, const STATE: bool>(
+    simd: S,
+    tile: &mut Tile<S, M>,
+    left: &[[f32; M]],
+    right: &[Lane],
+) {
+    if C::GATES == C::GROUPS {
+        return multiply(simd, tile, &Columns(left), right);
+    }
+    let mut sums = *tile;
+    for (left, right) in left.chunks_exact(C::GATES).zip(right.chunks_exact(C::GROUPS)) {
+        for (at, left) in left.iter().enumerate() {
+            let lane = simd.load(&right[gate::<C, STATE>(at)]);
+            for (left, sum) in left.iter().zip(&mut sums) {
+                *sum = simd.fma(simd.splat(*left), lane, *sum);
+            }
+        }
+    }
+    *tile = sums;
+}

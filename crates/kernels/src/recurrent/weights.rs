@@ -1,0 +1,160 @@
+//! The gradients of weights and biases: the products of the gates' gradients with inputs or states, over all places at once.
+
+use super::Recurrent;
+use super::for_units;
+use super::product::gate;
+use super::rule::Rule;
+use crate::linear::turn;
+use crate::parts::{cut_blocks, parts};
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{Consecutive, Tile, each, lanes, lanes_mut, multiply, tile_at, tile_count};
+use crate::{LANES, Workers};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Places whose gradients and inputs stay near while they meet: of a tile 12 KiB, of 16 inputs 16 KiB.
+const CHUNK: usize = 16;
+
+/// The other side of the products.
+pub(super) struct Places<'a> {
+    /// `[places, width, 16]`
+    pub(super) values: &'a [f32],
+    pub(super) width: usize,
+    /// Where in a place the numbers begin, and how many they are.
+    pub(super) first: usize,
+    pub(super) count: usize,
+    /// Those of the place before are meant, in sequences of so many places that may be read from their ends; before the first
+    /// there are zeros.
+    pub(super) before: Option<(usize, bool)>,
+}
+
+impl Places<'_> {
+    /// What meets the gradients of a place.
+    fn at(&self, place: usize) -> Option<&[Lane]> {
+        let place = match self.before {
+            None => place,
+            Some((time, false)) if place % time == 0 => return None,
+            Some((_, false)) => place - 1,
+            Some((time, true)) if (place + 1) % time == 0 => return None,
+            Some((_, true)) => place + 1,
+        };
+        Some(&lanes(self.values)[place * self.width + self.first..][..self.count])
+    }
+}
+
+/// `dw` `[gates · units, count]` and `db` `[gates · units]`.
+pub(super) fn run<C: Rule, const STATE: bool>(
+    sizes: &Recurrent,
+    workers: &Workers,
+    kept: &[f32],
+    places: &Places<'_>,
+    scratch: &mut Vec<f32>,
+    dw: &mut [f32],
+    db: &mut [f32],
+) {
+    let units = sizes.units;
+    let ranges = parts(units, workers.threads());
+    let panels = places.count.div_ceil(LANES);
+    let most = ranges.iter().map(Range::len).max().unwrap_or(0) * C::GATES;
+    let turned = panels * CHUNK * LANES;
+    let own = (turned + most + most * panels) * LANES;
+    scratch.resize(scratch.len().max(ranges.len() * own), 0.0);
+    let pieces = cut_blocks(dw, C::GATES, places.count, &ranges).into_iter();
+    let pieces = pieces.zip(cut_blocks(db, C::GATES, 1, &ranges)).zip(scratch.chunks_exact_mut(own)).zip(ranges);
+    let of = |(((dw, db), scratch), range)| {
+        let (turned, rest) = lanes_mut(scratch).split_at_mut(turned);
+        let (sums, so_far) = rest.split_at_mut(most);
+        let kept = lanes(kept);
+        Products::<C, STATE> { units, kept, places, range, turned, sums, so_far, dw, db, rule: PhantomData }
+    };
+    workers.run(pieces.map(of).collect());
+}
+
+struct Products<'a, C, const STATE: bool> {
+    units: usize,
+    kept: &'a [Lane],
+    places: &'a Places<'a>,
+    range: Range<usize>,
+    /// `[panels of 16 numbers, places of a chunk, 16 rows]`
+    turned: &'a mut [Lane],
+    /// `[units, gates]`: what becomes the gradients of biases.
+    sums: &'a mut [Lane],
+    /// What becomes the gradients of weights, in the order of tiles: `[panels, rows of the tile]` for each.
+    so_far: &'a mut [Lane],
+    /// By gate.
+    dw: Vec<&'a mut [f32]>,
+    db: Vec<&'a mut [f32]>,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let size = self.units * C::GROUPS;
+        let most = S::ROWS / C::GATES;
+        let columns = self.places.count;
+        let panels = columns.div_ceil(LANES);
+        self.sums.fill([0.0; LANES]);
+        self.so_far.fill([0.0; LANES]);
+        let count = self.kept.len() / size;
+        for first in (0..count).step_by(CHUNK) {
+            let is_last = first + CHUNK >= count;
+            let kept = &self.kept[first * size..];
+            let kept = &kept[..kept.len().min(CHUNK * size)];
+            for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
+                for (at, to) in to.chunks_exact_mut(LANES).take(kept.len() / size).enumerate() {
+                    match self.places.at(first + at) {
+                        Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
+                        None => to.fill([0.0; LANES]),
+                    }
+                }
+            }
+            for tile in 0..tile_count(self.range.len(), most) {
+                let (start, count) = tile_at(self.range.len(), tile, most);
+                let from = (self.range.start + start) * C::GROUPS;
+                for_units!(S, C, count, M => {
+                    let mut left = [[[0.0; LANES]; M]; CHUNK];
+                    let mut sums: Tile<S, M> = each(|row| simd.load(&self.sums[start * C::GATES + row]));
+                    for (kept, left) in kept.chunks_exact(size).zip(&mut left) {
+                        let kept = &kept[from..from + M / C::GATES * C::GROUPS];
+                        for (row, (left, sum)) in left.iter_mut().zip(&mut sums).enumerate() {
+                            let group = row / C::GATES * C::GROUPS + gate::<C, STATE>(row % C::GATES);
+                            let value = simd.load(&kept[group]);
+                            simd.store(value, left);
+                            *sum = simd.add(*sum, value);
+                        }
+                    }
+                    for (row, sum) in sums.iter().enumerate() {
+                        simd.store(*sum, &mut self.sums[start * C::GATES + row]);
+                    }
+                    let left = &left[..kept.len() / size];
+                    let so_far = &mut self.so_far[start * C::GATES * panels..][..M * panels];
+                    let so_far = so_far.as_chunks_mut::<M>().0.iter_mut();
+                    let panels = self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate();
+                    for (panel, (right, so_far)) in panels {
+                        let mut sums: Tile<S, M> = each(|row| simd.load(&so_far[row]));
+                        for (left, right) in left.iter().zip(right.chunks_exact(LANES)) {
+                            multiply(simd, &mut sums, &Consecutive(left), right);
+                        }
+                        for (sum, to) in sums.iter().zip(so_far.iter_mut()) {
+                            simd.store(*sum, to);
+                        }
+                        if is_last {
+                            for (row, sum) in so_far.iter().enumerate() {
+                                let to = (start + row / C::GATES) * columns;
+                                let to = &mut self.dw[row % C::GATES][to + panel * LANES..to + columns];
+                                let count = to.len().min(LANES);
+                                to[..count].copy_from_slice(&sum[..count]);
+                            }
+                        }
+                    }
+                });
+            }
+        }
+        for (gate, db) in self.db.iter_mut().enumerate() {
+            for (sums, db) in self.sums.chunks_exact(C::GATES).zip(db.iter_mut()) {
+                *db = simd.sum(simd.load(&sums[gate]));
+            }
+        }
+    }
+}

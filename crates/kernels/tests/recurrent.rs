@@ -1,0 +1,258 @@
+//! Recurrent kernels against plain loops in float64, over random sizes, on one to three threads, with all instructions that
+//! this processor has and with plain ones; gradients against finite differences.
+
+#![allow(clippy::unwrap_used)]
+
+use lepton_kernels::{Cell, LANES, Level, Recurrent, RecurrentMemory, Workers, blocks};
+use proptest::prelude::*;
+
+/// Numbers in -1 to 1, always the same.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
+/// `[rows, size]` in blocks.
+fn blocked(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
+    let mut to = vec![0.0; blocks(rows) * size * LANES];
+    for (at, value) in from.iter().enumerate() {
+        let (row, at) = (at / size, at % size);
+        to[(row / LANES * size + at) * LANES + row % LANES] = *value;
+    }
+    to
+}
+
+/// The way back.
+fn plain(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
+    let all = (0..rows).flat_map(|row| (0..size).map(move |at| (row, at)));
+    all.map(|(row, at)| from[(row / LANES * size + at) * LANES + row % LANES]).collect()
+}
+
+fn close(ours: &[f32], reference: &[f64], within: f64, what: &str) {
+    assert_eq!(ours.len(), reference.len(), "{what}");
+    let largest = reference.iter().fold(1e-2, |most: f64, value| most.max(value.abs()));
+    for (at, (ours, reference)) in ours.iter().zip(reference).enumerate() {
+        assert!((f64::from(*ours) - reference).abs() <= within * largest, "{what} at {at}: {ours}, not {reference}");
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// One layer in one direction: `x` `[rows, time, features]` to `[rows, time, units]`.
+fn reference(sizes: &Recurrent, x: &[f64], weights: &[Vec<f64>; 4], counts: &[usize]) -> Vec<f64> {
+    let Recurrent { cell, features, units, time, reverse, .. } = *sizes;
+    let gates = cell.gates() * units;
+    let mut y = vec![0.0; counts.len() * time * units];
+    for (row, count) in counts.iter().enumerate() {
+        let (mut h, mut c) = (vec![0.0; units], vec![0.0; units]);
+        for step in 0..*count {
+            let place = if reverse { count - 1 - step } else { step };
+            let x = &x[(row * time + place) * features..][..features];
+            let product = |weights: &[f64], bias: &[f64], by: &[f64]| -> Vec<f64> {
+                let of = |gate: usize| {
+                    let row = &weights[gate * by.len()..][..by.len()];
+                    bias[gate] + row.iter().zip(by).map(|(weight, by)| weight * by).sum::<f64>()
+                };
+                (0..gates).map(of).collect()
+            };
+            let (a, b) = (product(&weights[0], &weights[2], x), product(&weights[1], &weights[3], &h));
+            for unit in 0..units {
+                let sum = |gate: usize| a[gate * units + unit] + b[gate * units + unit];
+                h[unit] = match cell {
+                    Cell::Tanh => sum(0).tanh(),
+                    Cell::Lstm => {
+                        c[unit] = sigmoid(sum(1)) * c[unit] + sigmoid(sum(0)) * sum(2).tanh();
+                        sigmoid(sum(3)) * c[unit].tanh()
+                    }
+                    Cell::Gru => {
+                        let n = (a[2 * units + unit] + sigmoid(sum(0)) * b[2 * units + unit]).tanh();
+                        let z = sigmoid(sum(1));
+                        (1.0 - z) * n + z * h[unit]
+                    }
+                };
+            }
+            y[(row * time + place) * units..][..units].copy_from_slice(&h);
+        }
+    }
+    y
+}
+
+/// What a training step computes.
+struct Results {
+    y: Vec<f32>,
+    gradients: [Vec<f32>; 4],
+    dx: Vec<f32>,
+}
+
+/// A layer with its inputs.
+struct Layer {
+    sizes: Recurrent,
+    rows: usize,
+    x: Vec<f32>,
+    weights: [Vec<f32>; 4],
+    counts: Option<Vec<usize>>,
+    slope: Vec<f32>,
+}
+
+impl Layer {
+    fn run(&self, workers: &Workers, memory: &mut RecurrentMemory) -> Results {
+        let Layer { sizes, rows, .. } = self;
+        let Recurrent { features, units, time, outputs, first, .. } = *sizes;
+        let x = blocked(&self.x, *rows, time * features);
+        // What another direction has written stays.
+        let spread = |values: &[f32], other: f32| -> Vec<f32> {
+            let of = |place: &[f32]| {
+                let mut all = vec![other; outputs];
+                all[first..first + units].copy_from_slice(place);
+                all
+            };
+            blocked(&values.chunks(units).flat_map(of).collect::<Vec<f32>>(), *rows, time * outputs)
+        };
+        let lengths = self.counts.as_ref().map(|counts| {
+            let counts: Vec<f32> = counts.iter().map(|count| *count as f32).collect();
+            blocked(&counts, *rows, 1)
+        });
+        let weights = self.weights.each_ref().map(|own| &own[..]);
+        let mut y = spread(&vec![f32::NAN; rows * time * units], 7.0);
+        sizes.forward(workers, &x, weights, lengths.as_deref(), memory, &mut y);
+        let dy = spread(&self.slope, 3.0);
+        let mut gradients = self.weights.each_ref().map(|own| vec![f32::NAN; own.len()]);
+        let mut dx = vec![f32::NAN; x.len()];
+        let all = gradients.each_mut().map(|own| &mut own[..]);
+        let dx_to = Some((&mut dx[..], false));
+        sizes.backward(workers, &x, weights, lengths.as_deref(), memory, [&y, &dy], all, dx_to);
+        let mut again = blocked(&self.x, *rows, time * features);
+        sizes.forward(workers, &x, weights, lengths.as_deref(), memory, &mut y);
+        let mut other = gradients.clone();
+        let all = other.each_mut().map(|own| &mut own[..]);
+        let dx_to = Some((&mut again[..], true));
+        sizes.backward(workers, &x, weights, lengths.as_deref(), memory, [&y, &dy], all, dx_to);
+        assert_eq!(other, gradients);
+        let sums: Vec<f64> = x.iter().zip(&dx).map(|(x, dx)| f64::from(*x) + f64::from(*dx)).collect();
+        close(&again, &sums, 1e-5, "dx added");
+        let y = plain(&y, *rows, time * outputs);
+        assert!(y.chunks(outputs).flat_map(|y| y[..first].iter().chain(&y[first + units..])).all(|y| *y == 7.0));
+        let y = y.chunks(outputs).flat_map(|y| y[first..first + units].to_vec()).collect();
+        Results { y, gradients, dx: plain(&dx, *rows, time * features) }
+    }
+
+    /// The sum of outputs times slopes, in float64.
+    fn loss(&self, x: &[f64], weights: &[Vec<f64>; 4], counts: &[usize]) -> f64 {
+        let y = reference(&self.sizes, x, weights, counts);
+        y.iter().zip(&self.slope).map(|(y, slope)| y * f64::from(*slope)).sum()
+    }
+
+    fn check(&self, threads: usize) {
+        let Layer { sizes, rows, .. } = self;
+        let counts = self.counts.clone().unwrap_or(vec![sizes.time; *rows]);
+        let (x, weights) = (wide(&self.x), self.weights.each_ref().map(|own| wide(own)));
+        let y = reference(sizes, &x, &weights, &counts);
+        // A few places of each are enough, the fewer the larger they are.
+        let few = if weights[1].len() > 1 << 14 { 2 } else { 13 };
+        let some = |count: usize| (0..count).step_by(count.div_ceil(few)).collect::<Vec<usize>>();
+        let difference = |moved: &dyn Fn(f64) -> f64| (moved(1e-4) - moved(-1e-4)) / 2e-4;
+        let dx = some(x.len()).into_iter().map(|at| {
+            difference(&|by| {
+                let mut x = x.clone();
+                x[at] += by;
+                self.loss(&x, &weights, &counts)
+            })
+        });
+        let dx: Vec<f64> = dx.collect();
+        let dw = [0, 1, 2, 3].map(|part| {
+            let own = some(weights[part].len()).into_iter().map(|at| {
+                difference(&|by| {
+                    let mut weights = weights.clone();
+                    weights[part][at] += by;
+                    self.loss(&x, &weights, &counts)
+                })
+            });
+            own.collect::<Vec<f64>>()
+        });
+        for level in Level::all() {
+            let workers = Workers::new(threads, level).unwrap();
+            let mut memory = RecurrentMemory::default();
+            let ours = self.run(&workers, &mut memory);
+            let picked = |values: &[f32]| some(values.len()).into_iter().map(|at| values[at]).collect::<Vec<f32>>();
+            close(&ours.y, &y, 1e-5, "y");
+            close(&picked(&ours.dx), &dx, 1e-4, "dx");
+            for part in 0..4 {
+                close(
+                    &picked(&ours.gradients[part]),
+                    &dw[part],
+                    1e-4,
+                    ["dw input", "dw state", "db input", "db state"][part],
+                );
+            }
+            // With memory that has been used, and on another number of threads, it is the same to the bit.
+            let again = self.run(&workers, &mut memory);
+            let alone = self.run(&Workers::new(1, level).unwrap(), &mut RecurrentMemory::default());
+            for other in [again, alone] {
+                assert_eq!(
+                    (other.y, other.gradients, other.dx),
+                    (ours.y.clone(), ours.gradients.clone(), ours.dx.clone())
+                );
+            }
+        }
+    }
+}
+
+fn cells() -> impl Strategy<Value = Cell> {
+    prop_oneof![Just(Cell::Tanh), Just(Cell::Lstm), Just(Cell::Gru)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn layers_in_one_direction(
+        (cell, reverse, ends) in (cells(), any::<bool>(), any::<bool>()),
+        features in 1..40usize, units in 1..40usize, time in 1..8usize, rows in 1..40usize, threads in 1..4usize,
+        (before, behind) in (0..3usize, 0..3usize),
+    ) {
+        let sizes = Recurrent { cell, features, units, time, reverse, outputs: before + units + behind, first: before };
+        let gates = cell.gates() * units;
+        let weights = [numbers(gates * features, 1), numbers(gates * units, 2), numbers(gates, 3), numbers(gates, 4)];
+        let counts = ends.then(|| (0..rows).map(|row| 1 + row * 7 % time).collect());
+        let layer = Layer {
+            sizes,
+            rows,
+            x: numbers(rows * time * features, 5),
+            weights: weights.map(|own| own.iter().map(|value| 0.5 * value).collect()),
+            counts,
+            slope: numbers(rows * time * units, 6),
+        };
+        layer.check(threads);
+    }
+}
+
+#[test]
+fn more_terms_than_a_piece_has() {
+    for cell in [Cell::Tanh, Cell::Lstm, Cell::Gru] {
+        let (features, units, time, rows) = (270, 261, 2, 17);
+        let sizes = Recurrent { cell, features, units, time, reverse: false, outputs: units, first: 0 };
+        let gates = cell.gates() * units;
+        let weights = [numbers(gates * features, 1), numbers(gates * units, 2), numbers(gates, 3), numbers(gates, 4)];
+        let layer = Layer {
+            sizes,
+            rows,
+            x: numbers(rows * time * features, 5),
+            weights: weights.map(|own| own.iter().map(|value| 0.05 * value).collect()),
+            counts: None,
+            slope: numbers(rows * time * units, 6),
+        };
+        layer.check(3);
+    }
+}
