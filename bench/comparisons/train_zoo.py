@@ -1,9 +1,9 @@
-"""Training steps of several networks against PyTorch as it comes and with all that makes it faster on a CPU, each way in a
-process of its own, all ways in turn. The peer's figure is that of its fastest way on that row."""
+"""Training steps of several networks against PyTorch and TensorFlow, as they come and with all that makes them faster on a
+CPU, each way in a process of its own, all ways in turn. A peer's figure is that of its fastest way on that row."""
 
 from statistics import median
 
-from .environment import BENCH, THREADS, Failure, built, peer_python, run_json, say
+from .environment import BENCH, THREADS, Failure, built, lepton, peer_python, run_json, say
 
 # Steps that are timed in a process.
 ROWS = {
@@ -25,18 +25,26 @@ FLAT = {"mlp-256", "lstm-32", "gru-32", "transformer-16", "text-cnn-64"}
 # glibc keeps what was freed in place of giving it back to the system.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "2147483648", "MALLOC_MMAP_THRESHOLD_": "2147483648", "MALLOC_TOP_PAD_": "67108864"}
 
+TORCH, TENSORFLOW = "train_zoo_torch.py", "train_zoo_tensorflow.py"
+
+# Each way: who it is, its script, flags, and variables of its process.
 WAYS = {
-    "stock": ([], {}),
-    "fused Adam": (["--fused"], {}),
-    "fused Adam, tuned malloc": (["--fused"], MALLOC),
-    "channels-last, fused Adam": (["--channels-last", "--fused"], {}),
-    "channels-last, fused Adam, tuned malloc": (["--channels-last", "--fused"], MALLOC),
-    "torch.compile, fused Adam": (["--compile", "--fused"], {}),
+    "stock": ("PyTorch", TORCH, [], {}),
+    "fused Adam": ("PyTorch", TORCH, ["--fused"], {}),
+    "fused Adam, tuned malloc": ("PyTorch", TORCH, ["--fused"], MALLOC),
+    "channels-last, fused Adam": ("PyTorch", TORCH, ["--channels-last", "--fused"], {}),
+    "channels-last, fused Adam, tuned malloc": ("PyTorch", TORCH, ["--channels-last", "--fused"], MALLOC),
+    "torch.compile, fused Adam": ("PyTorch", TORCH, ["--compile", "--fused"], {}),
+    "tf.function": ("TensorFlow", TENSORFLOW, [], {}),
+    "tf.function, XLA": ("TensorFlow", TENSORFLOW, ["--xla"], {}),
 }
+ENVIRONMENT = {TORCH: "torch", TENSORFLOW: "keras"}
 
 
 def train_zoo(rounds, quick):
-    ours, python = built("example", "train_zoo"), peer_python("torch")
+    ours = built("example", "train_zoo")
+    pythons = {script: peer_python(name) for script, name in ENVIRONMENT.items()}
+    peak = run_json([lepton(), "bench", "machine", "--threads", THREADS, "--json"])["ceilings"][-1]["gflops"]
     rows, versions, figures, failed = [], {}, {}, {}
     for row, steps in ROWS.items():
         steps = 2 if quick else steps
@@ -44,23 +52,31 @@ def train_zoo(rounds, quick):
         for number in range(1, rounds + 1):
             say(f"{row}, round {number} of {rounds}")
             results["Lepton"].append(run_json([ours, row, THREADS, steps]))
-            for way, (flags, variables) in WAYS.items():
-                if way in failed or (row in FLAT and "channels-last" in way):
+            for way, (peer, script, flags, variables) in WAYS.items():
+                if (row, way) in failed or (row in FLAT and "channels-last" in way):
                     continue
                 try:
-                    command = [python, BENCH / "peers" / "train_zoo_torch.py", row, THREADS, steps, *flags]
+                    command = [pythons[script], BENCH / "peers" / script, row, THREADS, steps, *flags]
                     results[way].append(run_json(command, **variables))
                 except Failure as failure:
                     # torch.compile needs a C++ compiler, which a machine need not have: said, and left out.
-                    failed[way] = str(failure).strip().splitlines()[-1]
-                    say(f"PyTorch, {way}: {failed[way]}")
+                    failed[row, way] = str(failure).strip().splitlines()[-1]
+                    say(f"{peer}, {way}: {failed[row, way]}")
         for result in (result for own in results.values() for result in own):
             versions.update(result.pop("versions"))
         figures[row] = {way: own for way, own in results.items() if own}
         middle = lambda way, key: median(result[key] for result in results[way])
-        best = min((way for way in WAYS if results[way]), key=lambda way: middle(way, "median_ms"))
-        for key, unit in (("median_ms", "ms"), ("peak_mib", "MiB")):
-            mine, theirs = middle("Lepton", key), middle(best, key)
-            name = f"{row}, {'a step' if unit == 'ms' else 'peak memory'} (PyTorch: {best})"
-            rows.append({"name": name, "ours": mine, "peer": theirs, "unit": unit, "ratio": theirs / mine})
-    return rows, {"versions": versions, "threads": THREADS, "figures": figures, "failed": failed}
+        # By convention: the way back costs twice the way forward.
+        flops = 3 * results["Lepton"][0]["flops"] * results["Lepton"][0]["batch"]
+        share = flops / middle("Lepton", "median_ms") / 1e6 / peak
+        for peer in ("PyTorch", "TensorFlow"):
+            ways = [way for way, (own, *_) in WAYS.items() if own == peer and results[way]]
+            best = min(ways, key=lambda way: middle(way, "median_ms"))
+            for key, unit in (("median_ms", "ms"), ("peak_mib", "MiB")):
+                mine, theirs = middle("Lepton", key), middle(best, key)
+                what = f"a step at {100 * share:.0f} % of peak" if unit == "ms" else "peak memory"
+                name = f"{row}, {what} ({peer}: {best})"
+                rows.append({"name": name, "ours": mine, "peer": theirs, "unit": unit, "ratio": theirs / mine})
+    left_out = {f"{row}, {way}": words for (row, way), words in failed.items()}
+    details = {"versions": versions, "threads": THREADS, "peak_gflops": peak, "figures": figures, "failed": left_out}
+    return rows, details
