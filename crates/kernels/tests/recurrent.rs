@@ -223,36 +223,38 @@ proptest! {
         (before, behind) in (0..3usize, 0..3usize),
     ) {
         let sizes = Recurrent { cell, features, units, time, reverse, outputs: before + units + behind, first: before };
-        let gates = cell.gates() * units;
-        let weights = [numbers(gates * features, 1), numbers(gates * units, 2), numbers(gates, 3), numbers(gates, 4)];
         let counts = ends.then(|| (0..rows).map(|row| 1 + row * 7 % time).collect());
-        let layer = Layer {
-            sizes,
-            rows,
-            x: numbers(rows * time * features, 5),
-            weights: weights.map(|own| own.iter().map(|value| 0.5 * value).collect()),
-            counts,
-            slope: numbers(rows * time * units, 6),
-        };
-        layer.check(threads);
+        layer(sizes, rows, counts).check(threads);
     }
+}
+
+/// A layer of about that size, with numbers that do not saturate it.
+fn layer(sizes: Recurrent, rows: usize, counts: Option<Vec<usize>>) -> Layer {
+    let Recurrent { cell, features, units, time, .. } = sizes;
+    let gates = cell.gates() * units;
+    let weights = [numbers(gates * features, 1), numbers(gates * units, 2), numbers(gates, 3), numbers(gates, 4)];
+    let (x, slope) = (numbers(rows * time * features, 5), numbers(rows * time * units, 6));
+    let large = if units < 41 { 0.5 } else { 0.05 };
+    let weights = weights.map(|own| own.iter().map(|value| large * value).collect());
+    Layer { sizes, rows, x, weights, counts, slope }
 }
 
 #[test]
 fn more_terms_than_a_piece_has() {
     for cell in [Cell::Tanh, Cell::Lstm, Cell::Gru] {
-        let (features, units, time, rows) = (270, 261, 2, 17);
+        let (features, units, time) = (270, 261, 2);
         let sizes = Recurrent { cell, features, units, time, reverse: false, outputs: units, first: 0 };
-        let gates = cell.gates() * units;
-        let weights = [numbers(gates * features, 1), numbers(gates * units, 2), numbers(gates, 3), numbers(gates, 4)];
-        let layer = Layer {
-            sizes,
-            rows,
-            x: numbers(rows * time * features, 5),
-            weights: weights.map(|own| own.iter().map(|value| 0.05 * value).collect()),
-            counts: None,
-            slope: numbers(rows * time * units, 6),
-        };
-        layer.check(3);
+        layer(sizes, 17, None).check(3);
+    }
+}
+
+#[test]
+fn threads_share_units_where_they_are_more_than_blocks() {
+    for (cell, units) in [(Cell::Tanh, 185), (Cell::Lstm, 93), (Cell::Gru, 107)] {
+        for (rows, threads, reverse) in [(5, 2, false), (5, 3, true), (20, 3, false)] {
+            let sizes = Recurrent { cell, features: 9, units, time: 4, reverse, outputs: units + 2, first: 1 };
+            let counts = reverse.then(|| (0..rows).map(|row| 1 + row * 3 % 4).collect());
+            layer(sizes, rows, counts).check(threads);
+        }
     }
 }

@@ -19,6 +19,9 @@ use crate::{LANES, Workers};
 use rule::{Gru, Lstm, Rule, Tanh};
 use std::ops::Range;
 
+/// Products of a place from which on it takes longer than threads take to meet: some 10 us.
+const MANY: usize = 1 << 15;
+
 /// What a unit computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
@@ -178,9 +181,11 @@ impl Recurrent {
         (place(step), step.checked_sub(1).map(place))
     }
 
-    /// Whether each thread has blocks of its own: if not, all share those that there are.
+    /// Whether each thread has blocks of its own: if not, all share those that there are, and meet at every place.
     fn by_blocks(&self, workers: &Workers, blocks: usize) -> bool {
-        blocks.is_multiple_of(workers.threads()) || blocks >= 4 * workers.threads()
+        let threads = workers.threads();
+        let work = blocks * self.cell.gates() * self.units * self.units;
+        blocks.is_multiple_of(threads) || blocks >= 4 * threads || work < MANY
     }
 }
 

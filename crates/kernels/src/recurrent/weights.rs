@@ -33,9 +33,9 @@ impl Places<'_> {
     fn at(&self, place: usize) -> Option<&[Lane]> {
         let place = match self.before {
             None => place,
-            Some((time, false)) if place % time == 0 => return None,
+            Some((time, false)) if place.is_multiple_of(time) => return None,
             Some((_, false)) => place - 1,
-            Some((time, true)) if (place + 1) % time == 0 => return None,
+            Some((time, true)) if (place + 1).is_multiple_of(time) => return None,
             Some((_, true)) => place + 1,
         };
         Some(&lanes(self.values)[place * self.width + self.first..][..self.count])

@@ -1,8 +1,7 @@
 //! From a plan to a list of fused operations over values with fixed places in memory, or the first layer that has no kernel.
 
-use super::recurrent::{Recurrent, directions};
+use super::recurrent::Recurrent;
 use super::sequence::{self, SequenceOp, Table};
-use crate::layers::recurrent::{PARTS, Stack};
 use crate::plan::{Plan, PlannedNode, Source};
 use crate::{BatchNorm, Conv2d, Layer, Linear, MaxPool2d};
 use lepton_core::{DType, Error, ErrorCode, Result};
@@ -376,36 +375,15 @@ impl Compiler<'_> {
         y
     }
 
-    /// The layers of a recurrent stack, with dropout between them.
-    fn recurrent(
-        &mut self,
-        node: &PlannedNode,
-        stack: &Stack,
-        mut x: usize,
-        mut weight: usize,
-        frozen: bool,
-    ) -> Result<usize> {
-        let [time, mut features] = node.input_shape[..] else {
-            return Err(Error::internal("a recurrent layer over no sequence"));
-        };
-        let (ends, back) = (self.ends(node)?, Back::None);
-        for layer in 0..stack.layers {
-            let sizes = directions(stack, time, features);
-            features = stack.units * stack.directions;
-            let y = self.add_sequence(time, features);
-            let memory = self.program.recurrent;
-            self.program.recurrent += stack.directions;
-            self.program.ops.push(Op::Recurrent(Recurrent { sizes, ends, x, y, weight, memory, back }));
-            weight += PARTS.len() * stack.directions;
-            x = y;
-            if stack.dropout > 0.0 && layer + 1 < stack.layers && !frozen {
-                let (y, mask) = (self.like(x), self.like(x));
-                let name = format!("{}/{layer}", node.name);
-                self.program.ops.push(Op::Dropout { name, p: stack.dropout, x, y, mask, back });
-                x = y;
-            }
-        }
-        Ok(x)
+    /// Adds an operation of any kind.
+    pub(super) fn add_op(&mut self, op: Op) {
+        self.program.ops.push(op);
+    }
+
+    /// Memory for so many directions of a recurrent layer: which is the first.
+    pub(super) fn memories(&mut self, directions: usize) -> usize {
+        self.program.recurrent += directions;
+        self.program.recurrent - directions
     }
 
     /// Adds an operation and tells the value that it gives.

@@ -1,8 +1,9 @@
 //! Recurrent layers of a planned step: each layer of a stack is one operation, its directions one after the other.
 
-use super::compile::Back;
+use super::compile::{Back, Compiler, Op};
 use super::pass::{Backward, Forward};
 use crate::layers::recurrent::{Cell, PARTS, Stack};
+use crate::plan::PlannedNode;
 use lepton_core::{Error, Result};
 use lepton_kernels::{self as kernels, RecurrentMemory};
 use std::mem::take;
@@ -24,7 +25,7 @@ pub(super) struct Recurrent {
 }
 
 /// The directions of a layer of `stack` over `[time, features]`.
-pub(super) fn directions(stack: &Stack, time: usize, features: usize) -> Vec<kernels::Recurrent> {
+fn directions(stack: &Stack, time: usize, features: usize) -> Vec<kernels::Recurrent> {
     let cell = match stack.cell {
         Cell::Tanh => kernels::Cell::Tanh,
         Cell::Lstm => kernels::Cell::Lstm,
@@ -41,6 +42,39 @@ pub(super) fn directions(stack: &Stack, time: usize, features: usize) -> Vec<ker
         first: units * direction,
     };
     (0..directions).map(of).collect()
+}
+
+impl Compiler<'_> {
+    /// The layers of a recurrent stack, with dropout between them.
+    pub(super) fn recurrent(
+        &mut self,
+        node: &PlannedNode,
+        stack: &Stack,
+        mut x: usize,
+        mut weight: usize,
+        frozen: bool,
+    ) -> Result<usize> {
+        let [time, mut features] = node.input_shape[..] else {
+            return Err(Error::internal("a recurrent layer over no sequence"));
+        };
+        let (ends, back) = (self.ends(node)?, Back::None);
+        for layer in 0..stack.layers {
+            let sizes = directions(stack, time, features);
+            features = stack.units * stack.directions;
+            let y = self.add_sequence(time, features);
+            let memory = self.memories(stack.directions);
+            self.add_op(Op::Recurrent(Recurrent { sizes, ends, x, y, weight, memory, back }));
+            weight += PARTS.len() * stack.directions;
+            x = y;
+            if stack.dropout > 0.0 && layer + 1 < stack.layers && !frozen {
+                let (y, mask) = (self.like(x), self.like(x));
+                let name = format!("{}/{layer}", node.name);
+                self.add_op(Op::Dropout { name, p: stack.dropout, x, y, mask, back });
+                x = y;
+            }
+        }
+        Ok(x)
+    }
 }
 
 impl Recurrent {
