@@ -2,9 +2,10 @@
 //!
 //! Between kernels the rows of a batch lie in blocks of [`LANES`]: a value of shape `[channels]` is `[blocks, channels, 16]`,
 //! a picture `[channels, height, width]` is `[blocks, height, width, channels, 16]` and a sequence `[time, features]` is
-//! `[blocks, time, features, 16]`, where the last side runs over the rows of a block. So every product of a network has contiguous vectors on one side and numbers that are spread on the other,
-//! windows need no copies, and functions of single values need no remainder. Rows behind the last one of the batch are
-//! filled up: forward passes may leave anything finite there, and gradients are 0.
+//! `[blocks, time, features, 16]`, where the last side runs over the rows of a block. So every product of a network has
+//! contiguous vectors on one side and numbers that are spread on the other, windows need no copies, and functions of single
+//! values need no remainder. Rows behind the last one of the batch are filled up: forward passes may leave anything finite
+//! there, and gradients are 0.
 //!
 //! [`Workers`] are the threads. Each kernel cuts its work into the same parts for the same threads, so that with a fixed
 //! number of threads results repeat to the bit. Nothing here knows a network; lepton-nn does.
@@ -16,6 +17,7 @@ mod blocks;
 mod ceiling;
 mod conv;
 mod embedding;
+mod feature_tokens;
 mod layer_norm;
 mod linear;
 mod math;
@@ -35,6 +37,7 @@ pub use blocks::{from_pictures, from_rows, to_rows};
 pub use ceiling::Ceiling;
 pub use conv::{Conv, PooledConv};
 pub use embedding::Embedding;
+pub use feature_tokens::FeatureTokens;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use optimizer::Rule;

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use lepton_kernels::{
-    Activation, Attention, Embedding, LANES, LayerNorm, Level, Linear, OverTime, Workers, add_table, blocks, copy_part,
-    scale_by, table_gradient,
+    Activation, Attention, Embedding, FeatureTokens, LANES, LayerNorm, Level, Linear, OverTime, Workers, add_table,
+    blocks, copy_part, scale_by, table_gradient,
 };
 use proptest::prelude::*;
 
@@ -254,6 +254,43 @@ proptest! {
             sizes.backward(&workers, &codes, time, lanes, &blocked(&slope, size, 0.0), &mut scratch, &mut dw);
             prop_assert_eq!(first.get_or_insert_with(|| dw.clone()), &dw);
         }
+    }
+
+    #[test]
+    fn feature_tokens(rows in 1..40usize, features in 1..9usize, dimensions in 1..40usize, threads in 1..4usize) {
+        let size = features * dimensions;
+        let (x, w, b) = (numbers(rows * features, 1), numbers(size, 2), numbers(size, 3));
+        let (slope, before) = (numbers(rows * size, 4), numbers(x.len(), 5));
+        let (mut y, mut dw, mut db) = (vec![0.0; slope.len()], vec![0.0; size], vec![0.0; size]);
+        let mut dx = vec![0.0; x.len()];
+        for at in 0..rows * size {
+            let (from, place) = (at / dimensions, at % size);
+            let (value, dy) = (f64::from(x[from]), f64::from(slope[at]));
+            y[at] = value * f64::from(w[place]) + f64::from(b[place]);
+            dw[place] += value * dy;
+            db[place] += dy;
+            dx[from] += dy * f64::from(w[place]);
+        }
+        let more: Vec<f64> = dx.iter().zip(&before).map(|(dx, before)| dx + f64::from(*before)).collect();
+        each_way(threads, |workers| {
+            let sizes = FeatureTokens { features, dimensions };
+            let (x, dy) = (blocked(&x, features, 0.5), blocked(&slope, size, 0.0));
+            let mut ours = vec![f32::NAN; dy.len()];
+            sizes.forward(workers, &x, &w, &b, &mut ours);
+            close(&plain(&ours, rows, size), &y, "y");
+            for add in [false, true] {
+                let (mut our_dw, mut our_db) = (vec![f32::NAN; size], vec![f32::NAN; size]);
+                let mut ours = if add { blocked(&before, features, 0.0) } else { vec![f32::NAN; x.len()] };
+                sizes.backward(workers, &x, &w, &dy, &mut our_dw, &mut our_db, add, &mut ours);
+                close(&plain(&ours, rows, features), if add { &more } else { &dx }, "dx");
+                close(&our_dw, &dw, "dw");
+                close(&our_db, &db, "db");
+            }
+            // Of the network's own input nobody asks for a gradient.
+            let (mut our_dw, mut our_db) = (vec![f32::NAN; size], vec![f32::NAN; size]);
+            sizes.backward(workers, &x, &w, &dy, &mut our_dw, &mut our_db, false, &mut []);
+            close(&our_dw, &dw, "dw");
+        });
     }
 
     #[test]

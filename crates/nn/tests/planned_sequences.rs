@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lepton_core::{ErrorCode, Seed, Tensor};
+use lepton_core::{DType, ErrorCode, Seed, Tensor};
 use lepton_nn::{
-    Architecture, Conv1d, Elu, Embedding, FeedForwardActivation, InputSpec, Layer, LayerNorm, LeakyRelu, Loss,
-    MultiHeadAttention, Network, Node, OptimizerKind, OptimizerSettings, PositionKind, Positions, StepKind, StepRows,
-    TimePadding, Trainer, TransformerEncoder,
+    Architecture, Conv1d, Elu, Embedding, FeatureTokens, FeedForwardActivation, InputSpec, Layer, LayerNorm, LeakyRelu,
+    Loss, MultiHeadAttention, Network, Node, OptimizerKind, OptimizerSettings, PositionKind, Positions, StepKind,
+    StepRows, TimePadding, Trainer, TransformerEncoder,
 };
 
 /// What differs between trainings.
@@ -37,6 +37,10 @@ impl Case {
         let rows = self.rows[step % self.rows.len()];
         let time = if self.times.is_empty() { self.input.shape[0] } else { self.times[step % self.times.len()] };
         let input = match self.input.shape[..] {
+            [features] if self.input.dtype == DType::Float32 => {
+                let number = |at: usize| ((at * 7919 + step * 104_729) as f32 * 0.618_034).fract() * 2.0 - 1.0;
+                Tensor::float32([rows, features], (0..rows * features).map(number).collect()).unwrap()
+            }
             [_] => {
                 let code = |at: usize| {
                     let (row, place) = (at / time, at % time);
@@ -135,6 +139,24 @@ fn transformers_learn_the_same_both_ways() {
             node("scores", Layer::linear(3)),
         ])
         .check();
+    }
+}
+
+#[test]
+fn attention_between_features_learns_the_same_both_ways() {
+    for deep in [false, true] {
+        let mut layers = vec![
+            node("tokens", FeatureTokens { dimensions: 12 }),
+            node("block", encoder(true, false, 0.1)),
+            node("norm", LayerNorm::default()),
+            node("pooled", Layer::GlobalAvgPool),
+            node("scores", Layer::linear(3)),
+        ];
+        if deep {
+            // Tokens of what has a gradient of its own.
+            layers.insert(0, node("mixed", Layer::linear(5)));
+        }
+        Case { layers, input: InputSpec::float32([7]), rows: vec![18, 5], times: Vec::new(), threads: 2 }.check();
     }
 }
 

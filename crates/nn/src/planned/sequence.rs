@@ -21,6 +21,14 @@ pub(super) enum SequenceOp {
         y: usize,
         weight: usize,
     },
+    /// A vector for each number of a row.
+    FeatureTokens {
+        sizes: kernels::FeatureTokens,
+        x: usize,
+        y: usize,
+        weight: usize,
+        back: Back,
+    },
     /// `table` is the parameter or the numbers that are added, the same for every row.
     Positions {
         table: Table,
@@ -94,6 +102,7 @@ impl SequenceOp {
     pub(super) fn output(&self) -> usize {
         match self {
             SequenceOp::Embedding { y, .. }
+            | SequenceOp::FeatureTokens { y, .. }
             | SequenceOp::Positions { y, .. }
             | SequenceOp::LayerNorm { y, .. }
             | SequenceOp::Attention { y, .. }
@@ -107,7 +116,8 @@ impl SequenceOp {
     pub(super) fn inputs(&self) -> Vec<(usize, Back)> {
         match self {
             SequenceOp::Embedding { .. } => Vec::new(),
-            SequenceOp::Positions { x, back, .. }
+            SequenceOp::FeatureTokens { x, back, .. }
+            | SequenceOp::Positions { x, back, .. }
             | SequenceOp::LayerNorm { x, back, .. }
             | SequenceOp::Attention { x, back, .. }
             | SequenceOp::Pool { x, back, .. }
@@ -118,14 +128,15 @@ impl SequenceOp {
 
     /// Whether it reads its inputs on the way back.
     pub(super) fn reads_back(&self) -> bool {
-        matches!(self, SequenceOp::LayerNorm { .. } | SequenceOp::Attention { .. })
+        matches!(self, SequenceOp::FeatureTokens { .. } | SequenceOp::LayerNorm { .. } | SequenceOp::Attention { .. })
     }
 
     /// Asks for each of its inputs what happens to the gradient.
     pub(super) fn set_backs(&mut self, mut back: impl FnMut(usize) -> Back) {
         match self {
             SequenceOp::Embedding { .. } => {}
-            SequenceOp::Positions { x, back: own, .. }
+            SequenceOp::FeatureTokens { x, back: own, .. }
+            | SequenceOp::Positions { x, back: own, .. }
             | SequenceOp::LayerNorm { x, back: own, .. }
             | SequenceOp::Attention { x, back: own, .. }
             | SequenceOp::Pool { x, back: own, .. }
@@ -149,6 +160,9 @@ impl SequenceOp {
         match self {
             SequenceOp::Embedding { sizes, time, ends, weight, .. } => {
                 sizes.forward(workers, batch.codes, *time, batch.ends(*ends), own.of(*weight), &mut to);
+            }
+            SequenceOp::FeatureTokens { sizes, x, weight, .. } => {
+                sizes.forward(workers, &values[*x], own.of(*weight), own.of(*weight + 1), &mut to);
             }
             SequenceOp::Positions { table, x, .. } => {
                 let table = match table {
@@ -210,6 +224,12 @@ impl SequenceOp {
             SequenceOp::Embedding { sizes, time, ends, y, weight } => {
                 let dw = &mut gradients[ranges[*weight].clone()];
                 sizes.backward(workers, batch.codes, *time, batch.ends(*ends), &slopes[*y], scratch, dw);
+            }
+            SequenceOp::FeatureTokens { sizes, x, y, weight, back } => {
+                let (dw, db) = pair(gradients, ranges, *weight, Some(*weight + 1));
+                let (dy, dx) = two(slopes, *y, *x)?;
+                let add = *back == Back::Add;
+                sizes.backward(workers, &values[*x], own.of(*weight), dy, dw, db.unwrap_or_default(), add, dx);
             }
             SequenceOp::Positions { table, x, y, back } => {
                 if let Table::Learned(parameter, used) = table {
@@ -301,6 +321,11 @@ impl Compiler<'_> {
                 let y = self.add_sequence(*time, *dimensions);
                 let sizes = kernels::Embedding { vocabulary: *vocabulary, dimensions: *dimensions };
                 SequenceOp::Embedding { sizes, time: *time, ends, y, weight: parameter }
+            }
+            (Layer::FeatureTokens(settings), [features]) => {
+                let y = self.add_sequence(*features, settings.dimensions);
+                let sizes = kernels::FeatureTokens { features: *features, dimensions: settings.dimensions };
+                SequenceOp::FeatureTokens { sizes, x, y, weight: parameter, back }
             }
             (Layer::Positions(Positions { encoding }), [time, features]) => {
                 let y = self.like(x);
