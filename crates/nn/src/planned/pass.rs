@@ -76,6 +76,7 @@ pub(super) struct Forward<'a> {
     pub(super) workers: &'a Workers,
     pub(super) own: Own<'a>,
     pub(super) values: &'a mut [Vec<f32>],
+    pub(super) scratch: &'a mut [f32],
     pub(super) batch: Batch<'a>,
     /// The shape of each value.
     pub(super) shapes: &'a [Value],
@@ -122,7 +123,7 @@ impl Buffers {
             Op::Conv { sizes, .. } => sizes.scratch(blocks),
             Op::PooledConv { sizes, .. } => sizes.scratch(threads),
             Op::Linear { sizes, places, .. } => sizes.scratch(blocks * places),
-            Op::Sequence(op) => op.scratch(blocks),
+            Op::Sequence(op) => op.scratch(blocks, threads),
             _ => 0,
         });
         let scratch = scratch.max().unwrap_or(0);
@@ -257,7 +258,8 @@ impl Planned {
                 }
                 Op::Sequence(op) => {
                     let own = Own { arena, ranges };
-                    op.forward(&mut Forward { workers, own, values, batch, shapes: &program.values });
+                    let (scratch, shapes) = (&mut buffers.scratch[..], &program.values[..]);
+                    op.forward(&mut Forward { workers, own, values, scratch, batch, shapes });
                 }
             }
         }
