@@ -215,9 +215,10 @@ impl Bench<'_> {
         let flops = 4.0 * (time * time * features * LANES) as f64;
         let x = zeros(time * 3 * features * LANES);
         let (mut kept, mut y, mut dx) = (zeros(sizes.probabilities(1)), zeros(x.len() / 3), x.clone());
-        self.time(name, flops, || sizes.forward(workers, &x, None, None, &mut kept, &mut y));
+        let mut scratch = zeros(sizes.scratch(workers.threads()));
+        self.time(name, flops, || sizes.forward(workers, &x, None, None, &mut kept, &mut scratch, &mut y));
         self.time(&format!("{name} back"), 2.0 * flops, || {
-            sizes.backward(workers, &x, None, None, &mut kept, &y, &mut dx);
+            sizes.backward(workers, &x, None, None, &mut kept, &y, &mut scratch, &mut dx);
         });
     }
 

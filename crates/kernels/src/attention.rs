@@ -6,6 +6,7 @@ use crate::parts::parts;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
+use std::ops::Range;
 
 /// The sizes of an attention of each place of a sequence to all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +25,9 @@ pub struct Attention {
 struct Unit<'a> {
     block: usize,
     head: usize,
-    /// `[time, time]`.
+    /// `[time, time]`, rows [`Attention::stride`] apart.
     probabilities: &'a mut [Lane],
-    /// As the probabilities, times what dropout multiplies them by; empty without dropout.
+    /// `[time, time]`, what dropout multiplies them by, or the product; empty without dropout.
     weights: &'a mut [Lane],
     /// The rows that are written, one for each place: of outputs, or of the gradients of queries, keys and values.
     rows: [Vec<&'a mut [Lane]>; 3],
@@ -38,15 +39,31 @@ impl Attention {
         self.features / self.heads
     }
 
+    /// From one row of probabilities to the next: an odd number of fours, so that rows share no places of the cache.
+    fn stride(&self) -> usize {
+        (self.time.div_ceil(4) | 1) * 4
+    }
+
     /// Numbers of the probabilities of so many blocks.
     pub fn probabilities(&self, blocks: usize) -> usize {
-        blocks * self.heads * self.time * self.time * LANES
+        blocks * self.heads * self.time * self.stride() * LANES
+    }
+
+    /// Numbers of scratch memory that both passes need.
+    pub fn scratch(&self, threads: usize) -> usize {
+        threads * (self.panels() + FEW * self.time) * LANES
+    }
+
+    /// Lanes of the largest of what is packed.
+    fn panels(&self) -> usize {
+        self.time.next_multiple_of(4) * self.width().next_multiple_of(4)
     }
 
     /// `y` `[blocks, time, features, 16]` from queries, keys and values beside each other, `projected`
-    /// `[blocks, time, 3, features, 16]`, and `probabilities` `[blocks, heads, time, time, 16]`. Rows see as many places as
-    /// their `lengths` `[blocks, 16]` say. `mask`, laid out like the probabilities, is what dropout multiplies them by, and
-    /// becomes the product; the backward pass takes it as `weights`.
+    /// `[blocks, time, 3, features, 16]`, and what the backward pass needs, `probabilities`. Rows see as many places as their
+    /// `lengths` `[blocks, 16]` say. `mask` `[blocks, heads, time, time, 16]` is what dropout multiplies probabilities by; it
+    /// becomes the product, which the backward pass takes as `weights`. `scratch` has [`Attention::scratch`] numbers.
+    #[allow(clippy::too_many_arguments)]
     pub fn forward(
         &self,
         workers: &Workers,
@@ -54,10 +71,14 @@ impl Attention {
         lengths: Option<&[f32]>,
         mask: Option<&mut [f32]>,
         probabilities: &mut [f32],
+        scratch: &mut [f32],
         y: &mut [f32],
     ) {
         let parts = self.deal(workers, probabilities, mask, y, 1);
-        workers.run(parts.into_iter().map(|units| Forward { sizes: *self, projected, lengths, units }).collect());
+        let scratch = scratch.chunks_exact_mut(self.scratch(1));
+        let tasks = parts.into_iter().zip(scratch);
+        workers
+            .run(tasks.map(|(units, scratch)| Forward { sizes: *self, projected, lengths, scratch, units }).collect());
     }
 
     /// `d_projected`, of the form of `projected`. The probabilities are used up.
@@ -70,10 +91,15 @@ impl Attention {
         weights: Option<&mut [f32]>,
         probabilities: &mut [f32],
         dy: &[f32],
+        scratch: &mut [f32],
         d_projected: &mut [f32],
     ) {
         let parts = self.deal(workers, probabilities, weights, d_projected, 3);
-        workers.run(parts.into_iter().map(|units| Backward { sizes: *self, projected, lengths, dy, units }).collect());
+        let scratch = scratch.chunks_exact_mut(self.scratch(1));
+        let tasks = parts.into_iter().zip(scratch);
+        workers.run(
+            tasks.map(|(units, scratch)| Backward { sizes: *self, projected, lengths, dy, scratch, units }).collect(),
+        );
     }
 
     /// For each thread its units; a place has `of` rows.
@@ -86,8 +112,8 @@ impl Attention {
         of: usize,
     ) -> Vec<Vec<Unit<'a>>> {
         let Attention { heads, time, .. } = *self;
-        let squares = |values: &'a mut [f32]| lanes_mut(values).chunks_exact_mut(time * time);
-        let mut units: Vec<Unit<'a>> = squares(probabilities)
+        let mut units: Vec<Unit<'a>> = lanes_mut(probabilities)
+            .chunks_exact_mut(time * self.stride())
             .enumerate()
             .map(|(at, probabilities)| {
                 let (block, head) = (at / heads, at % heads);
@@ -95,7 +121,8 @@ impl Attention {
             })
             .collect();
         if let Some(weights) = weights {
-            units.iter_mut().zip(squares(weights)).for_each(|(unit, weights)| unit.weights = weights);
+            let weights = lanes_mut(weights).chunks_exact_mut(time * time);
+            units.iter_mut().zip(weights).for_each(|(unit, weights)| unit.weights = weights);
         }
         for (at, row) in lanes_mut(rows).chunks_exact_mut(self.width()).enumerate() {
             let (place, head) = (at / heads, at % heads);
@@ -108,12 +135,12 @@ impl Attention {
 
     /// Queries, keys and values of a head.
     #[inline(always)]
-    fn operands<'a>(&self, projected: &'a [f32], block: usize, head: usize) -> [Grid<'a>; 3] {
+    fn operands<'a>(&self, projected: &'a [f32], block: usize, head: usize) -> [Along<'a>; 3] {
         let Attention { features, time, .. } = *self;
         let all = &lanes(projected)[block * time * 3 * features..][..time * 3 * features];
         let part = |part: usize| {
             let values = &all[part * features + head * self.width()..];
-            Grid { values, by_row: 3 * features, by_term: 1 }
+            Along { values, stride: 3 * features }
         };
         [part(0), part(1), part(2)]
     }
@@ -133,132 +160,259 @@ impl Attention {
     }
 }
 
-/// Lanes at two strides: that of a row and a term is at `row · by_row + term · by_term`.
-#[derive(Clone, Copy)]
-struct Grid<'a> {
-    values: &'a [Lane],
-    by_row: usize,
-    by_term: usize,
+/// One side of a product: rows of terms.
+trait Side: Copy {
+    /// The same from that row on.
+    fn from_row(self, row: usize) -> Self;
+    /// The same without the first terms.
+    fn from_term(self, term: usize) -> Self;
+    /// The first `M` rows, of which `terms` terms are used.
+    fn cut<const M: usize>(&self, terms: usize) -> [&[Lane]; M];
+    /// A term of rows that were cut.
+    fn load<S: Simd, const M: usize>(&self, simd: S, rows: &[&[Lane]; M], term: usize) -> [S::V; M];
 }
 
-impl<'a> Grid<'a> {
-    /// Rows of `length` terms behind each other.
-    #[inline(always)]
-    fn rows(values: &'a [Lane], length: usize) -> Grid<'a> {
-        Grid { values, by_row: length, by_term: 1 }
-    }
+/// Rows of terms beside each other, `stride` apart.
+#[derive(Clone, Copy)]
+struct Along<'a> {
+    values: &'a [Lane],
+    stride: usize,
+}
 
-    /// The same without the first terms.
-    #[inline(always)]
-    fn from_term(self, term: usize) -> Grid<'a> {
-        Grid { values: &self.values[term * self.by_term..], ..self }
-    }
-
-    /// The same from that row on.
-    #[inline(always)]
-    fn from_row(self, row: usize) -> Grid<'a> {
-        Grid { values: &self.values[row * self.by_row..], ..self }
-    }
-
+impl<'a> Along<'a> {
     /// Rows as terms and terms as rows.
     #[inline(always)]
-    fn turned(self) -> Grid<'a> {
-        Grid { by_row: self.by_term, by_term: self.by_row, ..self }
+    fn turned(self) -> Across<'a> {
+        Across { values: self.values, stride: self.stride }
     }
 }
 
-/// `to[i][j] = Σ a(i, term) b(j, term)` for each row `i` of `to` and the first `columns` of its numbers.
-#[inline(always)]
-fn products<S: Simd>(simd: S, a: Grid<'_>, b: Grid<'_>, terms: usize, columns: usize, to: &mut [&mut [Lane]]) {
-    if const { S::ROWS > 6 } {
-        by_tiles::<S, 4, 4>(simd, a, b, terms, columns, to);
-    } else {
-        by_tiles::<S, 2, 2>(simd, a, b, terms, columns, to);
+impl Side for Along<'_> {
+    #[inline(always)]
+    fn from_row(self, row: usize) -> Self {
+        Along { values: &self.values[row * self.stride..], ..self }
+    }
+
+    #[inline(always)]
+    fn from_term(self, term: usize) -> Self {
+        Along { values: &self.values[term..], ..self }
+    }
+
+    #[inline(always)]
+    fn cut<const M: usize>(&self, terms: usize) -> [&[Lane]; M] {
+        let mut rows = [self.values; M];
+        for (row, cut) in rows.iter_mut().enumerate() {
+            *cut = &self.values[row * self.stride..][..terms];
+        }
+        rows
+    }
+
+    #[inline(always)]
+    fn load<S: Simd, const M: usize>(&self, simd: S, rows: &[&[Lane]; M], term: usize) -> [S::V; M] {
+        let mut values = [simd.splat(0.0); M];
+        for (value, row) in values.iter_mut().zip(rows) {
+            *value = simd.load(&row[term]);
+        }
+        values
     }
 }
 
-#[inline(always)]
-fn by_tiles<S: Simd, const M: usize, const N: usize>(
-    simd: S,
-    a: Grid<'_>,
-    b: Grid<'_>,
-    terms: usize,
-    columns: usize,
-    to: &mut [&mut [Lane]],
-) {
-    for (index, to) in to.chunks_mut(M).enumerate() {
-        let a = a.from_row(index * M);
-        if to.len() == M {
-            rows::<S, M, N>(simd, a, b, terms, columns, to);
+/// Terms of rows beside each other, `stride` apart.
+#[derive(Clone, Copy)]
+struct Across<'a> {
+    values: &'a [Lane],
+    stride: usize,
+}
+
+impl Side for Across<'_> {
+    #[inline(always)]
+    fn from_row(self, row: usize) -> Self {
+        Across { values: &self.values[row..], ..self }
+    }
+
+    #[inline(always)]
+    fn from_term(self, term: usize) -> Self {
+        Across { values: &self.values[term * self.stride..], ..self }
+    }
+
+    #[inline(always)]
+    fn cut<const M: usize>(&self, _: usize) -> [&[Lane]; M] {
+        [self.values; M]
+    }
+
+    #[inline(always)]
+    fn load<S: Simd, const M: usize>(&self, simd: S, _: &[&[Lane]; M], term: usize) -> [S::V; M] {
+        let mut values = [simd.splat(0.0); M];
+        for (value, lane) in values.iter_mut().zip(&self.values[term * self.stride..][..M]) {
+            *value = simd.load(lane);
+        }
+        values
+    }
+}
+
+/// Terms that are added at once: then a few rows of both sides stay in the first cache.
+const TERMS: usize = 32;
+
+/// The side of a product that all rows are multiplied with, copied so that the numbers of a tile lie behind each other:
+/// places are a power of two apart where they come from, and the cache would keep only a few of them.
+struct Panels<'a>(&'a mut [Lane]);
+
+impl Panels<'_> {
+    /// Takes over `columns` rows of `terms` terms, `[columns / N, terms, N]`; columns that are missing are 0.
+    #[inline(always)]
+    fn pack<S: Simd>(&mut self, simd: S, from: impl Side, columns: usize, terms: usize) {
+        if const { S::ROWS > 6 } {
+            self.pack_by::<S, 4>(simd, from, columns, terms);
         } else {
-            for (row, to) in to.chunks_mut(1).enumerate() {
-                rows::<S, 1, N>(simd, a.from_row(row), b, terms, columns, to);
+            self.pack_by::<S, 2>(simd, from, columns, terms);
+        }
+    }
+
+    #[inline(always)]
+    fn pack_by<S: Simd, const N: usize>(&mut self, simd: S, from: impl Side, columns: usize, terms: usize) {
+        let panels = self.0.chunks_exact_mut((terms * N).max(N)).take(columns.div_ceil(N));
+        for (panel, to) in panels.enumerate() {
+            let (first, to) = (panel * N, to.as_chunks_mut::<N>().0);
+            let from = from.from_row(first);
+            if columns - first >= N {
+                let rows = from.cut::<N>(terms);
+                for (term, to) in to.iter_mut().enumerate() {
+                    for (value, to) in from.load::<S, N>(simd, &rows, term).into_iter().zip(to) {
+                        simd.store(value, to);
+                    }
+                }
+                continue;
+            }
+            to.fill([[0.0; LANES]; N]);
+            for column in 0..columns - first {
+                let from = from.from_row(column);
+                let rows = from.cut::<1>(terms);
+                for (term, to) in to.iter_mut().enumerate() {
+                    let [value] = from.load::<S, 1>(simd, &rows, term);
+                    simd.store(value, &mut to[column]);
+                }
             }
         }
     }
 }
 
-/// As [`products`], for `M` rows.
+/// `to[i][j] = Σ a(i, term) b(j, term)` over those terms, for each row `i` of `to` and the first `columns` of its numbers, and
+/// anything up to 3 numbers behind them; `b` was packed with `packed` terms.
 #[inline(always)]
-fn rows<S: Simd, const M: usize, const N: usize>(
+fn products<S: Simd>(
     simd: S,
-    a: Grid<'_>,
-    b: Grid<'_>,
-    terms: usize,
+    a: impl Side,
+    b: &Panels<'_>,
+    terms: Range<usize>,
+    packed: usize,
     columns: usize,
     to: &mut [&mut [Lane]],
 ) {
-    let whole = columns / N * N;
-    for first in (0..whole).step_by(N) {
-        let sums = tile::<S, M, N>(simd, a, b.from_row(first), terms);
-        for (sums, to) in sums.into_iter().zip(&mut *to) {
-            for (sum, to) in sums.into_iter().zip(&mut to[first..first + N]) {
+    for from in terms.clone().step_by(TERMS) {
+        let (own, add) = (from..(from + TERMS).min(terms.end), from > terms.start);
+        if const { S::ROWS > 6 } {
+            by_columns::<S, _, 4, 4>(simd, a.from_term(from), b.0, own, packed, add, columns, to);
+        } else {
+            by_columns::<S, _, 2, 2>(simd, a.from_term(from), b.0, own, packed, add, columns, to);
+        }
+    }
+}
+
+/// As [`products`], added to what is there where asked to: a few columns at a time, for all rows. `a` begins at the first of
+/// the terms.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+fn by_columns<S: Simd, A: Side, const M: usize, const N: usize>(
+    simd: S,
+    a: A,
+    b: &[Lane],
+    terms: Range<usize>,
+    packed: usize,
+    add: bool,
+    columns: usize,
+    to: &mut [&mut [Lane]],
+) {
+    let (whole, rest) = to.as_chunks_mut::<M>();
+    let begun = whole.len() * M;
+    for (panel, b) in b.chunks_exact((packed * N).max(N)).take(columns.div_ceil(N)).enumerate() {
+        let b = &b.as_chunks::<N>().0[terms.clone()];
+        for (index, to) in whole.iter_mut().enumerate() {
+            tile::<S, A, M, N>(simd, a.from_row(index * M), b, add, panel * N, to);
+        }
+        for (index, to) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+            tile::<S, A, 1, N>(simd, a.from_row(begun + index), b, add, panel * N, to);
+        }
+    }
+}
+
+/// `M` rows by the `N` columns from `first` on, as far as there is place for them.
+#[inline(always)]
+fn tile<S: Simd, A: Side, const M: usize, const N: usize>(
+    simd: S,
+    a: A,
+    b: &[[Lane; N]],
+    add: bool,
+    first: usize,
+    to: &mut [&mut [Lane]; M],
+) {
+    let mut sums = [[simd.splat(0.0); N]; M];
+    if add {
+        for (sums, to) in sums.iter_mut().zip(&*to) {
+            let (mut some, to) = ([[0.0; LANES]; N], &to[first..]);
+            let whole = match to.first_chunk::<N>() {
+                Some(whole) => whole,
+                None => {
+                    some[..to.len()].copy_from_slice(to);
+                    &some
+                }
+            };
+            for (sum, to) in sums.iter_mut().zip(whole) {
+                *sum = simd.load(to);
+            }
+        }
+    }
+    let rows = a.cut::<M>(b.len());
+    for (term, b) in b.iter().enumerate() {
+        let mut others = [simd.splat(0.0); N];
+        for (other, b) in others.iter_mut().zip(b) {
+            *other = simd.load(b);
+        }
+        let values: [S::V; M] = a.load(simd, &rows, term);
+        for (sums, value) in sums.iter_mut().zip(values) {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum = simd.fma(value, other, *sum);
+            }
+        }
+    }
+    for (sums, to) in sums.into_iter().zip(to) {
+        let to = &mut to[first..];
+        if let Some(to) = to.first_chunk_mut::<N>() {
+            for (sum, to) in sums.into_iter().zip(to) {
                 simd.store(sum, to);
             }
+            continue;
         }
-    }
-    for first in whole..columns {
-        let sums = tile::<S, M, 1>(simd, a, b.from_row(first), terms);
-        for ([sum], to) in sums.into_iter().zip(&mut *to) {
-            simd.store(sum, &mut to[first]);
+        // Through memory, so that the sums themselves can stay in registers.
+        let mut some = [[0.0; LANES]; N];
+        for (sum, to) in sums.into_iter().zip(&mut some) {
+            simd.store(sum, to);
         }
+        to.copy_from_slice(&some[..to.len()]);
     }
 }
 
-/// `M` rows by `N` others.
-#[inline(always)]
-fn tile<S: Simd, const M: usize, const N: usize>(simd: S, a: Grid<'_>, b: Grid<'_>, terms: usize) -> [[S::V; N]; M] {
-    let zero = simd.splat(0.0);
-    let mut sums = [[zero; N]; M];
-    let (mut lefts, mut rights) = ([a.values; M], [b.values; N]);
-    for (row, left) in lefts.iter_mut().enumerate() {
-        *left = &a.values[row * a.by_row..];
-    }
-    for (row, right) in rights.iter_mut().enumerate() {
-        *right = &b.values[row * b.by_row..];
-    }
-    for term in 0..terms {
-        let mut others = [zero; N];
-        for (other, right) in others.iter_mut().zip(&rights) {
-            *other = simd.load(&right[term * b.by_term]);
-        }
-        for (sums, left) in sums.iter_mut().zip(&lefts) {
-            let value = simd.load(&left[term * a.by_term]);
-            for (sum, other) in sums.iter_mut().zip(&others) {
-                *sum = simd.fma(value, *other, *sum);
-            }
-        }
-    }
-    sums
-}
+/// Rows that are computed together, so that what they are multiplied with is read from the second cache as often less. Rows of
+/// scores are [`FEW`]: queries lie apart by what leaves place for so many in the first cache.
+const STRIP: usize = 8;
 
-/// Rows of probabilities that are computed together, so that they stay in the cache.
-const STRIP: usize = 4;
+/// See [`STRIP`].
+const FEW: usize = 4;
 
 struct Forward<'a> {
     sizes: Attention,
     projected: &'a [f32],
     lengths: Option<&'a [f32]>,
+    scratch: &'a mut [f32],
     units: Vec<Unit<'a>>,
 }
 
@@ -266,33 +420,40 @@ impl Task for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Attention { time, .. } = self.sizes;
-        let width = self.sizes.width();
+        let (width, stride) = (self.sizes.width(), self.sizes.stride());
         let scale = simd.splat(1.0 / (width as f32).sqrt());
+        let mut panels = Panels(&mut lanes_mut(self.scratch)[..self.sizes.panels()]);
         for unit in self.units {
             let [queries, keys, values] = self.sizes.operands(self.projected, unit.block, unit.head);
             let seen = self.sizes.seen(self.lengths, unit.block);
             let lengths = self.lengths.map(|lengths| simd.load(&lanes(lengths)[unit.block]));
             let [mut outputs, ..] = unit.rows;
-            let mut masks = unit.weights.chunks_mut(STRIP * time);
-            for (strip, probabilities) in unit.probabilities.chunks_mut(STRIP * time).enumerate() {
-                let first = strip * STRIP;
-                let end = first + probabilities.len() / time;
-                let limit = self.sizes.limit(seen, end);
-                let mut scores: Vec<&mut [Lane]> = probabilities.chunks_exact_mut(time).collect();
-                products(simd, queries.from_row(first), keys, width, limit, &mut scores);
+            // All scores first: keys and values together are more than the second cache holds.
+            panels.pack(simd, keys, seen, width);
+            for (strip, probabilities) in unit.probabilities.chunks_mut(FEW * stride).enumerate() {
+                let first = strip * FEW;
+                let limit = self.sizes.limit(seen, first + probabilities.len() / stride);
+                let mut scores: Vec<&mut [Lane]> =
+                    probabilities.chunks_exact_mut(stride).map(|row| &mut row[..time]).collect();
+                products(simd, queries.from_row(first), &panels, 0..width, width, limit, &mut scores);
                 for (row, scores) in scores.into_iter().enumerate() {
                     let own = self.sizes.limit(seen, first + row + 1);
                     softmax(simd, &mut scores[..own], scale, lengths);
                     scores[own..].fill([0.0; LANES]);
                 }
-                let weights = match masks.next() {
-                    Some(mask) => {
-                        multiply(simd, probabilities, mask);
-                        &*mask
-                    }
-                    None => &*probabilities,
-                };
-                products(simd, Grid::rows(weights, time), values.turned(), limit, width, &mut outputs[first..end]);
+            }
+            let mut weights = Along { values: unit.probabilities, stride };
+            if !unit.weights.is_empty() {
+                for (mask, row) in unit.weights.chunks_exact_mut(time).zip(unit.probabilities.chunks_exact(stride)) {
+                    multiply(simd, row, mask);
+                }
+                weights = Along { values: unit.weights, stride: time };
+            }
+            panels.pack(simd, values.turned(), width, seen);
+            for (strip, outputs) in outputs.chunks_mut(STRIP).enumerate() {
+                let first = strip * STRIP;
+                let limit = self.sizes.limit(seen, first + outputs.len());
+                products(simd, weights.from_row(first), &panels, 0..limit, seen, width, outputs);
             }
         }
     }
@@ -341,6 +502,7 @@ struct Backward<'a> {
     projected: &'a [f32],
     lengths: Option<&'a [f32]>,
     dy: &'a [f32],
+    scratch: &'a mut [f32],
     units: Vec<Unit<'a>>,
 }
 
@@ -348,55 +510,68 @@ impl Task for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Attention { features, time, causal, .. } = self.sizes;
-        let width = self.sizes.width();
+        let (width, stride) = (self.sizes.width(), self.sizes.stride());
         let scale = simd.splat(1.0 / (width as f32).sqrt());
-        let mut scratch = vec![[0.0; LANES]; STRIP * time];
+        let (panels, scratch) = lanes_mut(self.scratch).split_at_mut(self.sizes.panels());
+        let mut panels = Panels(panels);
         for unit in self.units {
             let [queries, keys, values] = self.sizes.operands(self.projected, unit.block, unit.head);
             let seen = self.sizes.seen(self.lengths, unit.block);
-            let dy = Grid {
-                values: &lanes(self.dy)[unit.block * time * features + unit.head * width..],
-                by_row: features,
-                by_term: 1,
-            };
+            let dy = &lanes(self.dy)[unit.block * time * features + unit.head * width..];
+            let dy = Along { values: dy, stride: features };
             let [mut d_queries, mut d_keys, mut d_values] = unit.rows;
             for (keys, values) in d_keys[seen..].iter_mut().zip(&mut d_values[seen..]) {
                 keys.fill([0.0; LANES]);
                 values.fill([0.0; LANES]);
             }
-            let weights = if unit.weights.is_empty() { &*unit.probabilities } else { &*unit.weights };
-            by_places(simd, Grid::rows(weights, time), dy, causal, width, &mut d_values[..seen]);
-            let mut weights = unit.weights.chunks(STRIP * time);
-            for (strip, probabilities) in unit.probabilities.chunks_mut(STRIP * time).enumerate() {
-                let first = strip * STRIP;
-                let end = first + probabilities.len() / time;
+            let weights = match unit.weights.is_empty() {
+                true => Along { values: unit.probabilities, stride },
+                false => Along { values: unit.weights, stride: time },
+            };
+            panels.pack(simd, dy.turned(), width, time);
+            by_places(simd, weights, &panels, [time, width], causal, &mut d_values[..seen]);
+            // Slopes of all scores, in place of the probabilities.
+            panels.pack(simd, values, seen, width);
+            for (strip, probabilities) in unit.probabilities.chunks_mut(FEW * stride).enumerate() {
+                let first = strip * FEW;
+                let end = first + probabilities.len() / stride;
                 let limit = self.sizes.limit(seen, end);
                 let mut slopes: Vec<&mut [Lane]> = scratch.chunks_exact_mut(time).take(end - first).collect();
-                products(simd, dy.from_row(first), values, width, limit, &mut slopes);
-                let weights = weights.next().unwrap_or_default();
-                for (row, (probabilities, slopes)) in probabilities.chunks_exact_mut(time).zip(slopes).enumerate() {
+                products(simd, dy.from_row(first), &panels, 0..width, width, limit, &mut slopes);
+                for (row, (probabilities, slopes)) in probabilities.chunks_exact_mut(stride).zip(slopes).enumerate() {
                     // Of places that it does not see all probabilities are 0, and stay it.
                     let own = self.sizes.limit(seen, first + row + 1);
-                    let weights = weights.get(row * time..row * time + own).unwrap_or_default();
-                    softmax_back(simd, &mut probabilities[..own], weights, &slopes[..own], scale);
+                    let weights = unit.weights.get((first + row) * time..(first + row) * time + own);
+                    softmax_back(simd, &mut probabilities[..own], weights.unwrap_or_default(), &slopes[..own], scale);
                 }
-                let slopes = Grid::rows(probabilities, time);
-                products(simd, slopes, keys.turned(), limit, width, &mut d_queries[first..end]);
             }
-            by_places(simd, Grid::rows(unit.probabilities, time), queries, causal, width, &mut d_keys[..seen]);
+            let slopes = Along { values: unit.probabilities, stride };
+            panels.pack(simd, keys.turned(), width, seen);
+            for (strip, to) in d_queries.chunks_mut(STRIP).enumerate() {
+                let first = strip * STRIP;
+                let limit = self.sizes.limit(seen, first + to.len());
+                products(simd, slopes.from_row(first), &panels, 0..limit, seen, width, to);
+            }
+            panels.pack(simd, queries.turned(), width, time);
+            by_places(simd, slopes, &panels, [time, width], causal, &mut d_keys[..seen]);
         }
     }
 }
 
-/// `to[j][d] = Σ a(i, j) b(i, d)` over all places `i`, or, where it is causal, over those that see place `j`.
+/// `to[j][d] = Σ a(i, j) b(i, d)` over all places `i`. Where it is causal, `a` is 0 for those that do not see place `j`.
 #[inline(always)]
-fn by_places<S: Simd>(simd: S, a: Grid<'_>, b: Grid<'_>, causal: bool, width: usize, to: &mut [&mut [Lane]]) {
-    let time = a.by_row;
+fn by_places<S: Simd>(
+    simd: S,
+    a: Along<'_>,
+    b: &Panels<'_>,
+    [time, width]: [usize; 2],
+    causal: bool,
+    to: &mut [&mut [Lane]],
+) {
     for (strip, to) in to.chunks_mut(STRIP).enumerate() {
         let first = strip * STRIP;
         let from = if causal { first } else { 0 };
-        let left = a.turned().from_row(first).from_term(from);
-        products(simd, left, b.turned().from_term(from), time - from, width, to);
+        products(simd, a.turned().from_row(first), b, from..time, time, width, to);
     }
 }
 

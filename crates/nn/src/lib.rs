@@ -5,6 +5,7 @@
 //! backend can change without touching a caller. Loops over epochs, schedules and metrics are not here: they
 //! are lepton-train's.
 
+mod answering;
 mod architecture;
 mod batches;
 mod export;
@@ -27,6 +28,7 @@ mod trim;
 mod weighted_sum;
 mod weights;
 
+pub use answering::Answering;
 pub use architecture::{Architecture, InputSpec};
 pub use hidden::HiddenLoss;
 pub use import::{Imported, import, import_encoder};

@@ -69,6 +69,7 @@ impl Case {
         }
         assert_same_weights(&planned.network(), &burn.network(), self);
         assert_same_weights(&planned.averaged(), &burn.averaged(), self);
+        same_answers(&burn.network(), &self.batch(0).0, self);
         assert_eq!(planned.steps_done(), STEPS as u64);
 
         let mut first = self.trainer(StepKind::Auto);
@@ -107,6 +108,17 @@ fn assert_same_weights(ours: &Network, theirs: &Network, case: &Case) {
         let largest = own.map(|(_, values)| most(values)).fold(most(&theirs[at]), f32::max);
         let off = ours[at].iter().zip(&theirs[at]).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
         assert!(off <= 1e-4 * largest, "{key} is off by {off} of {largest}: {case:?}");
+    }
+}
+
+/// The same answers to a batch by both ways, to rounding.
+fn same_answers(network: &Network, input: &Tensor, case: &Case) {
+    let mut planned = network.answering(StepKind::Planned).unwrap();
+    let (ours, theirs) = (planned.forward(input).unwrap(), network.forward(input).unwrap());
+    assert_eq!(ours.shape(), theirs.shape());
+    assert_eq!(planned.forward(input).unwrap(), ours);
+    for (ours, theirs) in ours.as_float32().unwrap().iter().zip(theirs.as_float32().unwrap()) {
+        assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1.0), "{ours}, not {theirs}: {case:?}");
     }
 }
 

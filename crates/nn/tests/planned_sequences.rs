@@ -75,6 +75,9 @@ impl Case {
             assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1e-2), "{losses:?} {self:?}");
         }
         same_weights(&planned.network(), &burn.network(), self);
+        for step in 0..2 {
+            same_answers(&burn.network(), &self.batch(step).0, self);
+        }
         // A training that was stopped in the middle.
         let mut first = self.trainer(StepKind::Auto);
         let mut before = self.run(&mut first, 0..2);
@@ -101,6 +104,17 @@ fn same_weights(ours: &Network, theirs: &Network, case: &Case) {
         let largest = theirs.iter().fold(5e-2, |most: f32, value| most.max(value.abs()));
         let off = ours.iter().zip(&theirs).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
         assert!(off <= 1e-4 * largest, "{key} is off by {off} of {largest}: {case:?}");
+    }
+}
+
+/// The same answers to a batch by both ways, to rounding.
+fn same_answers(network: &Network, input: &Tensor, case: &Case) {
+    let mut planned = network.answering(StepKind::Planned).unwrap();
+    let (ours, theirs) = (planned.forward(input).unwrap(), network.forward(input).unwrap());
+    assert_eq!(ours.shape(), theirs.shape());
+    assert_eq!(planned.forward(input).unwrap(), ours);
+    for (ours, theirs) in ours.as_float32().unwrap().iter().zip(theirs.as_float32().unwrap()) {
+        assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1.0), "{ours}, not {theirs}: {case:?}");
     }
 }
 

@@ -322,7 +322,9 @@ impl<'a> Training<'a> {
             self.next_epoch();
             return Ok(());
         }
-        let validated = outputs_over(self.job.valid, self.job.cancel, &mut |input| network.forward(input));
+        let step = self.job.settings.step;
+        let mut answering = network.answering(if step == StepKind::Burn { step } else { StepKind::Auto })?;
+        let validated = outputs_over(self.job.valid, self.job.cancel, &mut |input| answering.forward(input));
         let (outputs, targets) = match validated {
             Err(error) if error.code() == ErrorCode::Cancelled => return self.stop(),
             other => other?,

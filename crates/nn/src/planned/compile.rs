@@ -77,12 +77,13 @@ pub(super) enum Op {
         relu: bool,
         back: Back,
     },
-    /// `weight` is the first of weight, bias, running mean and running variance; `norm` counts these operations.
-    /// The input is taken as `value`.
+    /// `weight` is the first of weight, bias, running mean and running variance; `norm` counts these operations, and `fixed`
+    /// ones take the running statistics. The input is taken as `value`.
     Norm {
         node: usize,
         norm: usize,
         settings: BatchNorm,
+        fixed: bool,
         value: Value,
         x: usize,
         y: usize,
@@ -222,8 +223,8 @@ pub(super) struct Program {
     pub(super) paddings: Vec<i64>,
 }
 
-/// The program of a plan. Nodes that are `frozen` compute as in inference.
-pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
+/// The program of a plan. Nodes that are `frozen` compute as in inference; without it all do, and there is no way back.
+pub(super) fn compile(plan: &Plan, frozen: Option<&[bool]>) -> Result<Program> {
     let input = match (plan.input_dtype, &plan.input_shape[..]) {
         (DType::Float32, [features]) => Value { channels: *features, places: 1, by_place: false },
         (DType::Float32, [time, features]) => Value { channels: *features, places: *time, by_place: true },
@@ -237,23 +238,27 @@ pub(super) fn compile(plan: &Plan, frozen: &[bool]) -> Result<Program> {
     if plan.input_dtype == DType::Int64 {
         program.hidden.push(0);
     }
-    let mut compiler = Compiler { program, given: Vec::with_capacity(plan.nodes.len()), makers: Vec::new(), plan };
+    let (given, makers, answers) = (Vec::with_capacity(plan.nodes.len()), Vec::new(), frozen.is_none());
+    let mut compiler = Compiler { program, given, makers, plan, answers };
     let mut parameter = 0;
     for (index, node) in plan.nodes.iter().enumerate() {
-        let value = compiler.node(index, node, parameter, frozen[index]).map_err(|error| error.at_node(&node.name))?;
+        let frozen = frozen.is_none_or(|frozen| frozen[index]);
+        let value = compiler.node(index, node, parameter, frozen).map_err(|error| error.at_node(&node.name))?;
         compiler.given.push(value);
         parameter += node.parameters.len();
     }
     let mut program = compiler.program;
     program.output = *compiler.given.last().ok_or_else(|| Error::internal("a network without layers"))?;
     program.backs();
-    program.lifetimes();
+    program.lifetimes(answers);
     Ok(program)
 }
 
 pub(super) struct Compiler<'a> {
     plan: &'a Plan,
     program: Program,
+    /// Whether there is no way back.
+    answers: bool,
     /// The value that each node gives.
     given: Vec<usize>,
     /// Nodes that tell where sequences end, and which of the program's ways that is.
@@ -289,7 +294,8 @@ impl Compiler<'_> {
                     _ => return Err(Error::internal("a dense layer over a picture")),
                 }
             }
-            Layer::BatchNorm(settings) if !frozen => {
+            // The way back through running statistics has no kernel.
+            Layer::BatchNorm(settings) if !frozen || self.answers => {
                 let y = self.like(x);
                 let (settings, norm) = (settings.clone(), self.program.norms);
                 self.program.norms += 1;
@@ -298,7 +304,8 @@ impl Compiler<'_> {
                     [time, features] => Value { channels: features, places: time, by_place: true },
                     ref shape => Value { channels: shape[0], places: shape[1..].iter().product(), by_place: false },
                 };
-                let op = Op::Norm { node: index, norm, settings, value, x, y, weight: parameter, relu, back };
+                let (node, weight, fixed) = (index, parameter, frozen);
+                let op = Op::Norm { node, norm, settings, fixed, value, x, y, weight, relu, back };
                 self.program.ops.push(op);
                 y
             }
@@ -499,16 +506,16 @@ impl Compiler<'_> {
 
 impl Program {
     /// Finds which values the way back needs, and where the others are used last.
-    fn lifetimes(&mut self) {
+    fn lifetimes(&mut self, answers: bool) {
         // What is no operation's output belongs to one: winners, masks, derivatives.
         let mut kept = vec![true; self.values.len()];
         for op in &self.ops {
-            kept[op.output()] = op.reads_back()[1];
+            kept[op.output()] = !answers && op.reads_back()[1];
         }
         let mut last = vec![None; self.values.len()];
         for (at, op) in self.ops.iter().enumerate() {
             for (input, _) in op.inputs() {
-                kept[input] |= op.reads_back()[0];
+                kept[input] |= !answers && op.reads_back()[0];
                 last[input] = Some(at);
             }
         }

@@ -50,8 +50,8 @@ pub(crate) struct Planned {
     programs: BTreeMap<usize, Program>,
     /// That of the batch.
     time: usize,
-    /// Nodes that compute as in inference.
-    frozen: Vec<bool>,
+    /// Nodes that compute as in inference; nothing where all do.
+    frozen: Option<Vec<bool>>,
     /// Where each parameter of the plan lies in every arena: first those that are trained, then running statistics.
     ranges: Vec<Range<usize>>,
     /// The end of those that are trained.
@@ -75,6 +75,25 @@ impl Planned {
         settings: &OptimizerSettings,
         update: &UpdateSettings,
     ) -> Result<Planned> {
+        let mut planned = Planned::of(network, Some(frozen))?;
+        let zeros = |is_kept: bool| if is_kept { vec![0.0; planned.trained] } else { Vec::new() };
+        let (gradients, pending) = (zeros(true), zeros(update.accumulate > 1));
+        planned.moments = settings.buffers().iter().map(|_| zeros(true)).collect();
+        planned.averages = if update.average.is_some() { planned.arena.clone() } else { Vec::new() };
+        (planned.gradients, planned.pending) = (gradients, pending);
+        Ok(planned)
+    }
+
+    /// A network that only answers.
+    ///
+    /// # Errors
+    /// Those of [`Planned::new`].
+    pub(crate) fn answering(network: &Network) -> Result<Planned> {
+        Planned::of(network, None)
+    }
+
+    /// The compiled network without what only training needs.
+    fn of(network: &Network, frozen: Option<&[bool]>) -> Result<Planned> {
         let program = compile::compile(&network.plan, frozen)?;
         let threads = network.threads().map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads());
         let mut ranges = vec![0..0; network.parameters.len()];
@@ -93,18 +112,17 @@ impl Planned {
         for (range, parameter) in ranges.iter().zip(&network.parameters) {
             arena[range.clone()].copy_from_slice(&parameter.to_host()?);
         }
-        let kept = |is_kept: bool| if is_kept { vec![0.0; trained] } else { Vec::new() };
         Ok(Planned {
             workers: Workers::new(threads, Level::detect())?,
             buffers: Buffers::new(&program),
             time: network.plan.input_shape[0],
             programs: BTreeMap::from([(network.plan.input_shape[0], program)]),
-            frozen: frozen.to_vec(),
+            frozen: frozen.map(<[bool]>::to_vec),
             trained,
-            gradients: vec![0.0; trained],
-            moments: settings.buffers().iter().map(|_| vec![0.0; trained]).collect(),
-            pending: kept(update.accumulate > 1),
-            averages: if update.average.is_some() { arena.clone() } else { Vec::new() },
+            gradients: Vec::new(),
+            moments: Vec::new(),
+            pending: Vec::new(),
+            averages: Vec::new(),
             ranges,
             arena,
         })
@@ -149,6 +167,14 @@ impl Planned {
         Ok(StepOutcome { loss: evaluated.loss, outputs, hidden_loss: 0.0 })
     }
 
+    /// The outputs of a batch, `[rows, width]`, of a network that only answers.
+    pub(crate) fn answer(&mut self, network: &Network, input: &Tensor) -> Result<Tensor> {
+        network.check_fits(input)?;
+        self.choose(network, input)?;
+        self.forward(input, network.seed, 0)?;
+        self.outputs(input.rows())
+    }
+
     /// Turns to the program for a batch, without the padding that ends all of its rows, and makes it where such a batch comes
     /// for the first time.
     fn choose(&mut self, network: &Network, input: &Tensor) -> Result<()> {
@@ -165,7 +191,7 @@ impl Planned {
         }
         let mut architecture = network.architecture().clone();
         architecture.input.shape[0] = self.time;
-        let program = compile::compile(&architecture.plan()?, &self.frozen)?;
+        let program = compile::compile(&architecture.plan()?, self.frozen.as_deref())?;
         let places = program.ops.iter().filter_map(Op::positions);
         for (parameter, size) in places {
             let (time, known) = (self.time, self.ranges[parameter].len() / (size / self.time));

@@ -78,6 +78,7 @@ pub(super) struct Forward<'a> {
     pub(super) workers: &'a Workers,
     pub(super) own: Own<'a>,
     pub(super) values: &'a mut [Vec<f32>],
+    pub(super) scratch: &'a mut [f32],
     pub(super) batch: Batch<'a>,
     /// The shape of each value.
     pub(super) shapes: &'a [Value],
@@ -121,7 +122,7 @@ impl Buffers {
         let scratch = program.ops.iter().map(|op| match op {
             Op::Conv { sizes, .. } => sizes.scratch(blocks),
             Op::PooledConv { sizes, .. } => sizes.scratch(threads),
-            Op::Sequence(op) => op.scratch(blocks),
+            Op::Sequence(op) => op.scratch(blocks, threads),
             _ => 0,
         });
         let scratch = scratch.max().unwrap_or(0);
@@ -181,7 +182,7 @@ impl Planned {
         let (codes, lengths) = (take(codes), take(lengths));
         let batch = Batch { rows, codes: &codes, lengths: &lengths, seed, step };
         for (at, op) in program.ops.iter().enumerate() {
-            let Buffers { values, free, packed, moments: seen, recurrent, .. } = &mut *buffers;
+            let Buffers { values, free, packed, moments: seen, recurrent, scratch, .. } = &mut *buffers;
             let y = op.output();
             if !program.kept[y] {
                 values[y] = claim(free, blocks(rows) * program.values[y].size() * LANES);
@@ -214,10 +215,13 @@ impl Planned {
                     }
                     values[*y] = to;
                 }
-                Op::Norm { norm: index, settings, value, x, y, weight, relu, .. } => {
+                Op::Norm { norm: index, settings, fixed, value, x, y, weight, relu, .. } => {
                     let mut to = take(&mut values[*y]);
                     let sizes = norm(*value, settings, rows);
-                    let moments = sizes.moments(workers, &values[*x]);
+                    let moments = match fixed {
+                        true => Moments { mean: own(*weight + 2).to_vec(), variance: own(*weight + 3).to_vec() },
+                        false => sizes.moments(workers, &values[*x]),
+                    };
                     sizes.forward(workers, &values[*x], &moments, own(*weight), own(*weight + 1), *relu, &mut to);
                     seen[*index] = moments;
                     values[*y] = to;
@@ -258,12 +262,14 @@ impl Planned {
                 }
                 Op::Recurrent(layer) => {
                     let own = Own { arena, ranges };
-                    let mut forward = Forward { workers, own, values, batch, shapes: &program.values };
+                    let (scratch, shapes) = (&mut scratch[..], &program.values[..]);
+                    let mut forward = Forward { workers, own, values, scratch, batch, shapes };
                     layer.forward(&mut forward, recurrent);
                 }
                 Op::Sequence(op) => {
                     let own = Own { arena, ranges };
-                    op.forward(&mut Forward { workers, own, values, batch, shapes: &program.values });
+                    let (scratch, shapes) = (&mut scratch[..], &program.values[..]);
+                    op.forward(&mut Forward { workers, own, values, scratch, batch, shapes });
                 }
             }
             for value in &program.done[at] {

@@ -146,9 +146,10 @@ impl SequenceOp {
     }
 
     /// Numbers of scratch memory for so many blocks.
-    pub(super) fn scratch(&self, blocks: usize) -> usize {
+    pub(super) fn scratch(&self, blocks: usize, threads: usize) -> usize {
         match self {
             SequenceOp::Embedding { sizes, time, .. } => sizes.scratch(blocks, *time),
+            SequenceOp::Attention { sizes, .. } => sizes.scratch(threads),
             _ => 0,
         }
     }
@@ -156,7 +157,7 @@ impl SequenceOp {
     pub(super) fn forward(&self, at: &mut Forward<'_>) {
         // The output is taken out while inputs are read.
         let mut to = take(&mut at.values[self.output()]);
-        let Forward { workers, own, values, batch, shapes, .. } = at;
+        let Forward { workers, own, values, scratch, batch, shapes } = at;
         match self {
             SequenceOp::Embedding { sizes, time, ends, weight, .. } => {
                 sizes.forward(workers, batch.codes, *time, batch.ends(*ends), own.of(*weight), &mut to);
@@ -183,7 +184,8 @@ impl SequenceOp {
                     batch.drop_some(workers, shapes[*mask], name, *p, &mut dropped);
                 }
                 let factors = mask.is_some().then_some(&mut dropped[..]);
-                sizes.forward(workers, &values[*x], batch.ends(*ends), factors, &mut kept, &mut to);
+                let ends = batch.ends(*ends);
+                sizes.forward(workers, &values[*x], ends, factors, &mut kept, scratch, &mut to);
                 values[*probabilities] = kept;
                 if let Some(mask) = mask {
                     values[*mask] = dropped;
@@ -256,7 +258,8 @@ impl SequenceOp {
                 let factors = mask.is_some().then_some(&mut weights[..]);
                 // Only the projections' own gradient is written, and nobody else sees them.
                 let (dy, dx) = two(slopes, *y, *x)?;
-                sizes.backward(workers, &values[*x], batch.ends(*ends), factors, &mut kept, dy, dx);
+                let ends = batch.ends(*ends);
+                sizes.backward(workers, &values[*x], ends, factors, &mut kept, dy, scratch, dx);
                 values[*probabilities] = kept;
                 if let Some(mask) = mask {
                     values[*mask] = weights;
@@ -374,8 +377,8 @@ impl Compiler<'_> {
         let projected = self.linear(x, [features, 3 * features], time, true, parameter, Some(parameter + 1));
         let sizes = kernels::Attention { heads, features, time, causal };
         let y = self.add_sequence(time, features);
-        // Rows lie as `[heads, time, time]`.
-        let probabilities = self.add_sequence(heads * time, time);
+        // Rows of the mask lie as `[heads, time, time]`.
+        let probabilities = self.add_sequence(1, sizes.probabilities(1) / kernels::LANES);
         let mask = (dropout > 0.0 && !frozen).then(|| self.add_sequence(heads * time, time));
         let (name, ends) = (node.name.clone(), self.ends(node)?);
         let (p, back) = (dropout, Back::None);

@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use lepton_core::{
     Digest, Error, ErrorCode, Int8Verdict, Metrics, MetricsBySplit, NamedTensors, Result, Split, Tensor,
 };
-use lepton_nn::Network;
+use lepton_nn::{Network, StepKind};
 use lepton_optimize::{Loaded, OptimizeSettings};
 use lepton_recipe::Recipe;
 use lepton_runtime::{Engine, Session, SessionOptions};
@@ -87,7 +87,8 @@ impl Work for Optimize<'_> {
         let Picked { choice, loaded: Loaded { engine, session } } =
             pick(&self.engines, &onnx, &options, settings.optimize.repeats, (&requests.0, &requests.1))?;
         let test = rows_of(&splits, Split::Test)?;
-        let trained_outputs = over(&test.inputs, |rows| network.forward(rows))?;
+        let mut trained_network = network.answering(StepKind::Auto)?;
+        let trained_outputs = over(&test.inputs, |rows| trained_network.forward(rows))?;
         let float_outputs = over(&test.inputs, |rows| first_output(&*session, &recipe, rows))?;
         let agreement = lepton_optimize::agreement(&trained_outputs, &float_outputs)?;
         let target = self.prepared.target_of();
@@ -99,9 +100,10 @@ impl Work for Optimize<'_> {
         context.cancel.check()?;
         let made = int8(&settings.optimize, &measured, &onnx, &requests)?;
 
-        let served: &dyn Session = match &made {
-            Int8::Made { verdict, session, .. } if verdict.kept => &**session,
-            _ => &*measured.session,
+        let (served, mut known): (&dyn Session, _) = match &made {
+            Int8::Made { verdict, session, .. } if verdict.kept => (&**session, None),
+            // The test rows went through this session already.
+            _ => (&*measured.session, Some(float_outputs)),
         };
         let mut metrics = MetricsBySplit::new();
         let (mut figures, mut confidence) = (Vec::new(), None);
@@ -111,7 +113,8 @@ impl Work for Optimize<'_> {
                 continue;
             }
             context.cancel.check()?;
-            let (outputs, values) = measured.evaluate(served, *split)?;
+            let known = if *split == Split::Test { known.take() } else { None };
+            let (outputs, values) = measured.evaluate(served, *split, known)?;
             metrics.insert(split.to_string(), values);
             if *split == Split::Test {
                 let Rows { raw, targets, .. } = rows_of(&measured.splits, *split)?;
@@ -153,10 +156,13 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// Outputs `[rows, classes]` and metrics of a session on one split.
-    fn evaluate(&self, session: &dyn Session, split: Split) -> Result<(Tensor, Metrics)> {
+    /// Outputs `[rows, classes]`, where they are not `known`, and metrics of a session on one split.
+    fn evaluate(&self, session: &dyn Session, split: Split, known: Option<Tensor>) -> Result<(Tensor, Metrics)> {
         let rows = rows_of(&self.splits, split)?;
-        let outputs = over(&rows.inputs, |rows| first_output(session, &self.recipe, rows))?;
+        let outputs = match known {
+            Some(outputs) => outputs,
+            None => over(&rows.inputs, |rows| first_output(session, &self.recipe, rows))?,
+        };
         let (targets, target) = (&rows.targets, self.target);
         let given = EvaluationInput { outputs: &outputs, targets, target, rows: &rows.raw };
         let metrics = self.task.evaluate(&given)?;
@@ -197,8 +203,8 @@ fn int8(
         Err(error) => return Err(error),
     };
     let session = engine.load(&quantized, options)?;
-    let (_, float_metrics) = measured.evaluate(&**float32, Split::Valid)?;
-    let (_, int8_metrics) = measured.evaluate(&*session, Split::Valid)?;
+    let (_, float_metrics) = measured.evaluate(&**float32, Split::Valid, None)?;
+    let (_, int8_metrics) = measured.evaluate(&*session, Split::Valid, None)?;
     let (float32, int8) = lepton_optimize::measure(
         settings,
         lepton_optimize::Candidate { session: &**float32, bytes: onnx.len() as u64, metrics: float_metrics },
