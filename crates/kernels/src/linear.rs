@@ -3,7 +3,7 @@
 
 use crate::parts::{cut, cut_blocks, parts};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Consecutive, Rows, Strided, Tile, each};
+use crate::tile::{Columns, Consecutive, Rows, Strided, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{Activation, LANES, Workers};
 use std::ops::Range;
@@ -15,10 +15,14 @@ const TERMS: usize = 256;
 const UNITS: usize = 128;
 
 /// Blocks of rows that are turned at once, so that sums are put away seldom.
-const BLOCKS: usize = 8;
+const CHUNK: usize = 8;
 
 /// Squares of 16 rows by 16 features that are turned at once: 64 KiB.
 const TURNED: usize = 64;
+
+/// Blocks from which on weights whose rows are longer than [`TERMS`] are copied in the order of the tiles: rows lie a power of
+/// two apart often, and the cache would keep only a few of them.
+const BLOCKS: usize = 8;
 
 /// Weights from which on threads share a layer's units and not the rows of the batch: 256 KiB.
 const MANY: usize = 1 << 16;
@@ -132,12 +136,18 @@ struct Forward<'a> {
 
 impl Task for Forward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Linear { features, .. } = self.sizes;
-        let mut pieces = self.pieces;
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
+        let is_packed = features > TERMS && pieces.len() >= BLOCKS;
+        let mut packed = vec![0.0; if is_packed { own.len() * TERMS } else { 0 }];
         for first in (0..features).step_by(TERMS) {
             let count = TERMS.min(features - first);
             let (begins, ends) = (first == 0, first + count == features);
+            if is_packed {
+                self.pack(&own, first, count, S::ROWS, &mut packed);
+            }
             for piece in &mut pieces {
                 let from = (piece.block * features + first) * LANES;
                 let right = lanes(&self.x[from..from + count * LANES]);
@@ -151,8 +161,13 @@ impl Task for Forward<'_> {
                             (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
                             (true, None) => splat(simd, |_| 0.0),
                         };
-                        let left = Rows::<M>::new(self.weights, unit * features + first, features, count);
-                        multiply(simd, &mut sums, &left, right);
+                        if is_packed {
+                            let left = packed[start * count..(start + M) * count].as_chunks::<M>().0;
+                            multiply(simd, &mut sums, &Columns(left), right);
+                        } else {
+                            let left = Rows::<M>::new(self.weights, unit * features + first, features, count);
+                            multiply(simd, &mut sums, &left, right);
+                        }
                         for (row, sum) in sums.into_iter().enumerate() {
                             let value = if ends && self.relu { simd.relu(sum) } else { sum };
                             simd.store(value, &mut to[start + row]);
@@ -166,6 +181,20 @@ impl Task for Forward<'_> {
                         simd.store(derivative, slope);
                     }
                 }
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// Copies `count` terms from `first` on of the weights of some units, tile by tile `[terms, units of the tile]`.
+    fn pack(&self, units: &Range<usize>, first: usize, count: usize, most: usize, packed: &mut [f32]) {
+        for tile in 0..tile_count(units.len(), most) {
+            let (start, rows) = tile_at(units.len(), tile, most);
+            let to = &mut packed[start * count..(start + rows) * count];
+            for row in 0..rows {
+                let from = &self.weights[(units.start + start + row) * self.sizes.features + first..][..count];
+                to.iter_mut().skip(row).step_by(rows).zip(from).for_each(|(to, weight)| *to = *weight);
             }
         }
     }
@@ -251,8 +280,8 @@ impl Task for Weights<'_> {
         let size = features * LANES;
         let (blocks, panels) = (self.x.len() / size, features.div_ceil(LANES));
         let mut turned = [[[0.0; LANES]; LANES]; TURNED];
-        for start in (0..blocks).step_by(BLOCKS) {
-            let chunk = start..(start + BLOCKS).min(blocks);
+        for start in (0..blocks).step_by(CHUNK) {
+            let chunk = start..(start + CHUNK).min(blocks);
             let most = TURNED / chunk.len();
             for first in (0..panels).step_by(most) {
                 let own = first..(first + most).min(panels);

@@ -346,7 +346,8 @@ proptest! {
 
     #[test]
     fn dense_layers_with_an_activation(
-        places in 1..200usize, features in prop_oneof![1..40usize, 250..300usize], units in prop_oneof![1..40usize, 250..270usize],
+        places in 1..200usize, features in prop_oneof![1..40usize, 250..300usize],
+        units in prop_oneof![1..40usize, 250..270usize],
         threads in 1..4usize,
     ) {
         let (x, w, b) = (numbers(places * LANES * features, 1), numbers(units * features, 2), numbers(units, 3));
@@ -365,6 +366,13 @@ proptest! {
             let sizes = Linear { features, units };
             let mut apart = vec![f32::NAN; places * units * LANES];
             sizes.forward(workers, &x, &w, Some(&b), false, &mut apart);
+            for at in (0..apart.len()).step_by(997) {
+                let (place, unit, lane) = (at / LANES / units, at / LANES % units, at % LANES);
+                let weights = w[unit * features..].iter().zip(x[place * features * LANES + lane..].iter().step_by(LANES));
+                let terms = weights.take(features).map(|(w, x)| f64::from(*w) * f64::from(*x));
+                let exact = f64::from(b[unit]) + terms.sum::<f64>();
+                assert!((f64::from(apart[at]) - exact).abs() < 1e-4, "{} is not {exact}", apart[at]);
+            }
             let (mut y, mut slopes) = (apart.clone(), apart.clone());
             Activation::Gelu.forward(workers, &apart, &mut y, &mut slopes);
             let (mut ours, mut our_slopes) = (vec![f32::NAN; y.len()], vec![f32::NAN; y.len()]);
