@@ -84,7 +84,11 @@ def to_accuracy(name, binary, pythons, data, rows, seed, wanted):
                 found = {"accuracy": result["test_accuracy"]}
         if found["accuracy"] >= wanted:
             return {"seconds": seconds, "epochs": epochs, **found}
-    raise Failure(f"{name} does not reach {wanted} in {MOST_EPOCHS} epochs")
+    if name == "Lepton":
+        raise Failure(f"Lepton does not reach {wanted} in {MOST_EPOCHS} epochs")
+    # It would take longer still.
+    say(f"{name} does not reach {wanted} in {MOST_EPOCHS} epochs: its time is that of the last try")
+    return {"seconds": seconds, "epochs": None, **found}
 
 
 def timed(command):
