@@ -58,7 +58,7 @@ pub(crate) fn erf<S: Simd>(simd: S, x: S::V) -> S::V {
     let above = polynomial(
         simd,
         square,
-        [2.151_033_7e-6, 2.865_093_2e-4, 3.615_086e-3, 5.231_076e-2, 1.862_498_5e-1, 1.128_379_1],
+        [2.151_033_6e-6, 2.865_093e-4, 3.615_086e-3, 5.231_076e-2, 1.862_498_5e-1, std::f32::consts::FRAC_2_SQRT_PI],
     );
     let below =
         polynomial(simd, square, [3.921_353e-5, 1.135_103_6e-3, 1.466_729e-2, 1.124_920_6e-1, 4.983_926e-1, 1.0]);

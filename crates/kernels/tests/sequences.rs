@@ -432,12 +432,15 @@ fn erf(x: f64) -> f64 {
     sum * std::f64::consts::FRAC_2_SQRT_PI
 }
 
+/// A function in float64.
+type Function = Box<dyn Fn(f64) -> f64>;
+
 #[test]
 fn activations_and_their_slopes() {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let hard = |x: f64| (x / 6.0 + 0.5).clamp(0.0, 1.0);
     let (slope, alpha, scale) = (0.2_f32, 1.3_f32, 1.05_f32);
-    let functions: [(Activation, Box<dyn Fn(f64) -> f64>); 9] = [
+    let functions: [(Activation, Function); 9] = [
         (Activation::Relu6, Box::new(|x| x.clamp(0.0, 6.0))),
         (Activation::Gelu, Box::new(|x| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)))),
         (Activation::Silu, Box::new(move |x| x * sigmoid(x))),

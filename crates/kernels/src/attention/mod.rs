@@ -1,12 +1,14 @@
 //! Scaled dot-product attention with several heads, and its gradients. Rows of the batch lie beside each other, so every
 //! product is one of vectors with vectors: a few places by a few others, held in registers, and nothing is ever turned.
 
+mod products;
+
 use crate::math::exp;
 use crate::parts::parts;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
-use std::ops::Range;
+use products::{Along, Panels, Side, products};
 
 /// The sizes of an attention of each place of a sequence to all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,247 +162,6 @@ impl Attention {
     }
 }
 
-/// One side of a product: rows of terms.
-trait Side: Copy {
-    /// The same from that row on.
-    fn from_row(self, row: usize) -> Self;
-    /// The same without the first terms.
-    fn from_term(self, term: usize) -> Self;
-    /// The first `M` rows, of which `terms` terms are used.
-    fn cut<const M: usize>(&self, terms: usize) -> [&[Lane]; M];
-    /// A term of rows that were cut.
-    fn load<S: Simd, const M: usize>(&self, simd: S, rows: &[&[Lane]; M], term: usize) -> [S::V; M];
-}
-
-/// Rows of terms beside each other, `stride` apart.
-#[derive(Clone, Copy)]
-struct Along<'a> {
-    values: &'a [Lane],
-    stride: usize,
-}
-
-impl<'a> Along<'a> {
-    /// Rows as terms and terms as rows.
-    #[inline(always)]
-    fn turned(self) -> Across<'a> {
-        Across { values: self.values, stride: self.stride }
-    }
-}
-
-impl Side for Along<'_> {
-    #[inline(always)]
-    fn from_row(self, row: usize) -> Self {
-        Along { values: &self.values[row * self.stride..], ..self }
-    }
-
-    #[inline(always)]
-    fn from_term(self, term: usize) -> Self {
-        Along { values: &self.values[term..], ..self }
-    }
-
-    #[inline(always)]
-    fn cut<const M: usize>(&self, terms: usize) -> [&[Lane]; M] {
-        let mut rows = [self.values; M];
-        for (row, cut) in rows.iter_mut().enumerate() {
-            *cut = &self.values[row * self.stride..][..terms];
-        }
-        rows
-    }
-
-    #[inline(always)]
-    fn load<S: Simd, const M: usize>(&self, simd: S, rows: &[&[Lane]; M], term: usize) -> [S::V; M] {
-        let mut values = [simd.splat(0.0); M];
-        for (value, row) in values.iter_mut().zip(rows) {
-            *value = simd.load(&row[term]);
-        }
-        values
-    }
-}
-
-/// Terms of rows beside each other, `stride` apart.
-#[derive(Clone, Copy)]
-struct Across<'a> {
-    values: &'a [Lane],
-    stride: usize,
-}
-
-impl Side for Across<'_> {
-    #[inline(always)]
-    fn from_row(self, row: usize) -> Self {
-        Across { values: &self.values[row..], ..self }
-    }
-
-    #[inline(always)]
-    fn from_term(self, term: usize) -> Self {
-        Across { values: &self.values[term * self.stride..], ..self }
-    }
-
-    #[inline(always)]
-    fn cut<const M: usize>(&self, _: usize) -> [&[Lane]; M] {
-        [self.values; M]
-    }
-
-    #[inline(always)]
-    fn load<S: Simd, const M: usize>(&self, simd: S, _: &[&[Lane]; M], term: usize) -> [S::V; M] {
-        let mut values = [simd.splat(0.0); M];
-        for (value, lane) in values.iter_mut().zip(&self.values[term * self.stride..][..M]) {
-            *value = simd.load(lane);
-        }
-        values
-    }
-}
-
-/// Terms that are added at once: then a few rows of both sides stay in the first cache.
-const TERMS: usize = 32;
-
-/// The side of a product that all rows are multiplied with, copied so that the numbers of a tile lie behind each other:
-/// places are a power of two apart where they come from, and the cache would keep only a few of them.
-struct Panels<'a>(&'a mut [Lane]);
-
-impl Panels<'_> {
-    /// Takes over `columns` rows of `terms` terms, `[columns / N, terms, N]`; columns that are missing are 0.
-    #[inline(always)]
-    fn pack<S: Simd>(&mut self, simd: S, from: impl Side, columns: usize, terms: usize) {
-        if const { S::ROWS > 6 } {
-            self.pack_by::<S, 4>(simd, from, columns, terms);
-        } else {
-            self.pack_by::<S, 2>(simd, from, columns, terms);
-        }
-    }
-
-    #[inline(always)]
-    fn pack_by<S: Simd, const N: usize>(&mut self, simd: S, from: impl Side, columns: usize, terms: usize) {
-        let panels = self.0.chunks_exact_mut((terms * N).max(N)).take(columns.div_ceil(N));
-        for (panel, to) in panels.enumerate() {
-            let (first, to) = (panel * N, to.as_chunks_mut::<N>().0);
-            let from = from.from_row(first);
-            if columns - first >= N {
-                let rows = from.cut::<N>(terms);
-                for (term, to) in to.iter_mut().enumerate() {
-                    for (value, to) in from.load::<S, N>(simd, &rows, term).into_iter().zip(to) {
-                        simd.store(value, to);
-                    }
-                }
-                continue;
-            }
-            to.fill([[0.0; LANES]; N]);
-            for column in 0..columns - first {
-                let from = from.from_row(column);
-                let rows = from.cut::<1>(terms);
-                for (term, to) in to.iter_mut().enumerate() {
-                    let [value] = from.load::<S, 1>(simd, &rows, term);
-                    simd.store(value, &mut to[column]);
-                }
-            }
-        }
-    }
-}
-
-/// `to[i][j] = Σ a(i, term) b(j, term)` over those terms, for each row `i` of `to` and the first `columns` of its numbers, and
-/// anything up to 3 numbers behind them; `b` was packed with `packed` terms.
-#[inline(always)]
-fn products<S: Simd>(
-    simd: S,
-    a: impl Side,
-    b: &Panels<'_>,
-    terms: Range<usize>,
-    packed: usize,
-    columns: usize,
-    to: &mut [&mut [Lane]],
-) {
-    for from in terms.clone().step_by(TERMS) {
-        let (own, add) = (from..(from + TERMS).min(terms.end), from > terms.start);
-        if const { S::ROWS > 6 } {
-            by_columns::<S, _, 4, 4>(simd, a.from_term(from), b.0, own, packed, add, columns, to);
-        } else {
-            by_columns::<S, _, 2, 2>(simd, a.from_term(from), b.0, own, packed, add, columns, to);
-        }
-    }
-}
-
-/// As [`products`], added to what is there where asked to: a few columns at a time, for all rows. `a` begins at the first of
-/// the terms.
-#[allow(clippy::too_many_arguments)]
-#[inline(always)]
-fn by_columns<S: Simd, A: Side, const M: usize, const N: usize>(
-    simd: S,
-    a: A,
-    b: &[Lane],
-    terms: Range<usize>,
-    packed: usize,
-    add: bool,
-    columns: usize,
-    to: &mut [&mut [Lane]],
-) {
-    let (whole, rest) = to.as_chunks_mut::<M>();
-    let begun = whole.len() * M;
-    for (panel, b) in b.chunks_exact((packed * N).max(N)).take(columns.div_ceil(N)).enumerate() {
-        let b = &b.as_chunks::<N>().0[terms.clone()];
-        for (index, to) in whole.iter_mut().enumerate() {
-            tile::<S, A, M, N>(simd, a.from_row(index * M), b, add, panel * N, to);
-        }
-        for (index, to) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-            tile::<S, A, 1, N>(simd, a.from_row(begun + index), b, add, panel * N, to);
-        }
-    }
-}
-
-/// `M` rows by the `N` columns from `first` on, as far as there is place for them.
-#[inline(always)]
-fn tile<S: Simd, A: Side, const M: usize, const N: usize>(
-    simd: S,
-    a: A,
-    b: &[[Lane; N]],
-    add: bool,
-    first: usize,
-    to: &mut [&mut [Lane]; M],
-) {
-    let mut sums = [[simd.splat(0.0); N]; M];
-    if add {
-        for (sums, to) in sums.iter_mut().zip(&*to) {
-            let (mut some, to) = ([[0.0; LANES]; N], &to[first..]);
-            let whole = match to.first_chunk::<N>() {
-                Some(whole) => whole,
-                None => {
-                    some[..to.len()].copy_from_slice(to);
-                    &some
-                }
-            };
-            for (sum, to) in sums.iter_mut().zip(whole) {
-                *sum = simd.load(to);
-            }
-        }
-    }
-    let rows = a.cut::<M>(b.len());
-    for (term, b) in b.iter().enumerate() {
-        let mut others = [simd.splat(0.0); N];
-        for (other, b) in others.iter_mut().zip(b) {
-            *other = simd.load(b);
-        }
-        let values: [S::V; M] = a.load(simd, &rows, term);
-        for (sums, value) in sums.iter_mut().zip(values) {
-            for (sum, other) in sums.iter_mut().zip(others) {
-                *sum = simd.fma(value, other, *sum);
-            }
-        }
-    }
-    for (sums, to) in sums.into_iter().zip(to) {
-        let to = &mut to[first..];
-        if let Some(to) = to.first_chunk_mut::<N>() {
-            for (sum, to) in sums.into_iter().zip(to) {
-                simd.store(sum, to);
-            }
-            continue;
-        }
-        // Through memory, so that the sums themselves can stay in registers.
-        let mut some = [[0.0; LANES]; N];
-        for (sum, to) in sums.into_iter().zip(&mut some) {
-            simd.store(sum, to);
-        }
-        to.copy_from_slice(&some[..to.len()]);
-    }
-}
-
 /// Rows that are computed together, so that what they are multiplied with is read from the second cache as often less. Rows of
 /// scores are [`FEW`]: queries lie apart by what leaves place for so many in the first cache.
 const STRIP: usize = 8;
@@ -435,7 +196,7 @@ impl Task for Forward<'_> {
                 let limit = self.sizes.limit(seen, first + probabilities.len() / stride);
                 let mut scores: Vec<&mut [Lane]> =
                     probabilities.chunks_exact_mut(stride).map(|row| &mut row[..time]).collect();
-                products(simd, queries.from_row(first), &panels, 0..width, width, limit, &mut scores);
+                products(simd, queries.skip_rows(first), &panels, 0..width, width, limit, &mut scores);
                 for (row, scores) in scores.into_iter().enumerate() {
                     let own = self.sizes.limit(seen, first + row + 1);
                     softmax(simd, &mut scores[..own], scale, lengths);
@@ -453,7 +214,7 @@ impl Task for Forward<'_> {
             for (strip, outputs) in outputs.chunks_mut(STRIP).enumerate() {
                 let first = strip * STRIP;
                 let limit = self.sizes.limit(seen, first + outputs.len());
-                products(simd, weights.from_row(first), &panels, 0..limit, seen, width, outputs);
+                products(simd, weights.skip_rows(first), &panels, 0..limit, seen, width, outputs);
             }
         }
     }
@@ -537,7 +298,7 @@ impl Task for Backward<'_> {
                 let end = first + probabilities.len() / stride;
                 let limit = self.sizes.limit(seen, end);
                 let mut slopes: Vec<&mut [Lane]> = scratch.chunks_exact_mut(time).take(end - first).collect();
-                products(simd, dy.from_row(first), &panels, 0..width, width, limit, &mut slopes);
+                products(simd, dy.skip_rows(first), &panels, 0..width, width, limit, &mut slopes);
                 for (row, (probabilities, slopes)) in probabilities.chunks_exact_mut(stride).zip(slopes).enumerate() {
                     // Of places that it does not see all probabilities are 0, and stay it.
                     let own = self.sizes.limit(seen, first + row + 1);
@@ -550,7 +311,7 @@ impl Task for Backward<'_> {
             for (strip, to) in d_queries.chunks_mut(STRIP).enumerate() {
                 let first = strip * STRIP;
                 let limit = self.sizes.limit(seen, first + to.len());
-                products(simd, slopes.from_row(first), &panels, 0..limit, seen, width, to);
+                products(simd, slopes.skip_rows(first), &panels, 0..limit, seen, width, to);
             }
             panels.pack(simd, queries.turned(), width, time);
             by_places(simd, slopes, &panels, [time, width], causal, &mut d_keys[..seen]);
@@ -571,7 +332,7 @@ fn by_places<S: Simd>(
     for (strip, to) in to.chunks_mut(STRIP).enumerate() {
         let first = strip * STRIP;
         let from = if causal { first } else { 0 };
-        products(simd, a.turned().from_row(first), b, from..time, time, width, to);
+        products(simd, a.turned().skip_rows(first), b, from..time, time, width, to);
     }
 }
 
