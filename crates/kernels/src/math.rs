@@ -18,12 +18,12 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::V) -> S::V {
     let x = simd.min(simd.splat(88.0), simd.max(simd.splat(-87.0), x));
     let power = simd.round(simd.mul(x, simd.splat(std::f32::consts::LOG2_E)));
     // ln 2 in two parts, of which the first has so few bits that its products are exact.
-    let rest = simd.fma(power, simd.splat(-0.693_359_375), x);
+    let rest = simd.fma(power, simd.splat(-0.693_359_4), x);
     let rest = simd.fma(power, simd.splat(2.121_944_4e-4), rest);
     let tail = polynomial(
         simd,
         rest,
-        [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
+        [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.0e-1],
     );
     let value = simd.add(simd.fma(simd.mul(rest, rest), tail, rest), simd.splat(1.0));
     simd.scale(value, power)
@@ -41,7 +41,7 @@ pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::V) -> S::V {
 pub(crate) fn tanh<S: Simd>(simd: S, x: S::V) -> S::V {
     let square = simd.mul(x, x);
     let series =
-        polynomial(simd, square, [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
+        polynomial(simd, square, [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
     let small = simd.fma(simd.mul(square, x), series, x);
     let (one, two) = (simd.splat(1.0), simd.splat(2.0));
     let large = simd.sub(one, simd.div(two, simd.add(one, exp(simd, simd.add(x, x)))));
