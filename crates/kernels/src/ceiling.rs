@@ -8,7 +8,7 @@ use lepton_core::Result;
 use std::time::{Duration, Instant};
 
 /// Rounds of which the best counts: what else runs on a machine only ever takes away.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 25;
 
 /// Numbers of each of three buffers of a thread: 64 MiB, more than caches hold.
 const NUMBERS: usize = 1 << 24;
