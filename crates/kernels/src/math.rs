@@ -20,11 +20,8 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::V) -> S::V {
     // ln 2 in two parts, of which the first has so few bits that its products are exact.
     let rest = simd.fma(power, simd.splat(-0.693_359_4), x);
     let rest = simd.fma(power, simd.splat(2.121_944_4e-4), rest);
-    let tail = polynomial(
-        simd,
-        rest,
-        [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.0e-1],
-    );
+    let tail =
+        polynomial(simd, rest, [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.0e-1]);
     let value = simd.add(simd.fma(simd.mul(rest, rest), tail, rest), simd.splat(1.0));
     simd.scale(value, power)
 }
