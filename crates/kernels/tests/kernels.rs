@@ -3,23 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{each_way, numbers};
 use lepton_kernels::{
     BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Workers, blocks, flatten, from_pictures,
     from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows, unflatten,
 };
 use proptest::prelude::*;
-
-/// Numbers in -1 to 1, always the same.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
 
 /// `[rows, channels, places]` in blocks, by plain loops.
 fn blocked(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
@@ -45,12 +36,6 @@ fn close(ours: &[f32], reference: &[f64], what: &str) {
     let largest = reference.iter().fold(1e-3, |most: f64, value| most.max(value.abs()));
     for (at, (ours, reference)) in ours.iter().zip(reference).enumerate() {
         assert!((f64::from(*ours) - reference).abs() <= 2e-5 * largest, "{what} at {at}: {ours}, not {reference}");
-    }
-}
-
-fn each_way(threads: usize, check: impl Fn(&Workers)) {
-    for level in Level::all() {
-        check(&Workers::new(threads, level).unwrap());
     }
 }
 

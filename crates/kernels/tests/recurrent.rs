@@ -3,48 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lepton_kernels::{Cell, LANES, Level, Recurrent, RecurrentMemory, Workers, blocks};
+mod common;
+
+use common::{blocked, near, numbers, plain, wide};
+use lepton_kernels::{Cell, Level, Recurrent, RecurrentMemory, Workers};
 use proptest::prelude::*;
-
-/// Numbers in -1 to 1, always the same.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|value| f64::from(*value)).collect()
-}
-
-/// `[rows, size]` in blocks.
-fn blocked(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
-    let mut to = vec![0.0; blocks(rows) * size * LANES];
-    for (at, value) in from.iter().enumerate() {
-        let (row, at) = (at / size, at % size);
-        to[(row / LANES * size + at) * LANES + row % LANES] = *value;
-    }
-    to
-}
-
-/// The way back.
-fn plain(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
-    let all = (0..rows).flat_map(|row| (0..size).map(move |at| (row, at)));
-    all.map(|(row, at)| from[(row / LANES * size + at) * LANES + row % LANES]).collect()
-}
-
-fn close(ours: &[f32], reference: &[f64], within: f64, what: &str) {
-    assert_eq!(ours.len(), reference.len(), "{what}");
-    let largest = reference.iter().fold(1e-2, |most: f64, value| most.max(value.abs()));
-    for (at, (ours, reference)) in ours.iter().zip(reference).enumerate() {
-        assert!((f64::from(*ours) - reference).abs() <= within * largest, "{what} at {at}: {ours}, not {reference}");
-    }
-}
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -110,7 +73,7 @@ impl Layer {
     fn run(&self, workers: &Workers, memory: &mut RecurrentMemory) -> Results {
         let Layer { sizes, rows, .. } = self;
         let Recurrent { features, units, time, outputs, first, .. } = *sizes;
-        let x = blocked(&self.x, *rows, time * features);
+        let x = blocked(&self.x, time * features, 0.0);
         // What another direction has written stays.
         let spread = |values: &[f32], other: f32| -> Vec<f32> {
             let of = |place: &[f32]| {
@@ -118,11 +81,11 @@ impl Layer {
                 all[first..first + units].copy_from_slice(place);
                 all
             };
-            blocked(&values.chunks(units).flat_map(of).collect::<Vec<f32>>(), *rows, time * outputs)
+            blocked(&values.chunks(units).flat_map(of).collect::<Vec<f32>>(), time * outputs, 0.0)
         };
         let lengths = self.counts.as_ref().map(|counts| {
             let counts: Vec<f32> = counts.iter().map(|count| *count as f32).collect();
-            blocked(&counts, *rows, 1)
+            blocked(&counts, 1, 0.0)
         });
         let weights = self.weights.each_ref().map(|own| &own[..]);
         let mut y = spread(&vec![f32::NAN; rows * time * units], 7.0);
@@ -133,7 +96,7 @@ impl Layer {
         let all = gradients.each_mut().map(|own| &mut own[..]);
         let dx_to = Some((&mut dx[..], false));
         sizes.backward(workers, &x, weights, lengths.as_deref(), memory, [&y, &dy], all, dx_to);
-        let mut again = blocked(&self.x, *rows, time * features);
+        let mut again = blocked(&self.x, time * features, 0.0);
         sizes.forward(workers, &x, weights, lengths.as_deref(), memory, &mut y);
         let mut other = gradients.clone();
         let all = other.each_mut().map(|own| &mut own[..]);
@@ -141,7 +104,7 @@ impl Layer {
         sizes.backward(workers, &x, weights, lengths.as_deref(), memory, [&y, &dy], all, dx_to);
         assert_eq!(other, gradients);
         let sums: Vec<f64> = x.iter().zip(&dx).map(|(x, dx)| f64::from(*x) + f64::from(*dx)).collect();
-        close(&again, &sums, 1e-5, "dx added");
+        near(&again, &sums, 1e-5, "dx added");
         let y = plain(&y, *rows, time * outputs);
         assert!(y.chunks(outputs).flat_map(|y| y[..first].iter().chain(&y[first + units..])).all(|y| *y == 7.0));
         let y = y.chunks(outputs).flat_map(|y| y[first..first + units].to_vec()).collect();
@@ -186,10 +149,10 @@ impl Layer {
             let mut memory = RecurrentMemory::default();
             let ours = self.run(&workers, &mut memory);
             let picked = |values: &[f32]| some(values.len()).into_iter().map(|at| values[at]).collect::<Vec<f32>>();
-            close(&ours.y, &y, 1e-5, "y");
-            close(&picked(&ours.dx), &dx, 1e-4, "dx");
+            near(&ours.y, &y, 1e-5, "y");
+            near(&picked(&ours.dx), &dx, 1e-4, "dx");
             for part in 0..4 {
-                close(
+                near(
                     &picked(&ours.gradients[part]),
                     &dw[part],
                     1e-4,

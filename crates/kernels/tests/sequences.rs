@@ -3,60 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{blocked, each_way, near, numbers, plain, wide};
 use lepton_kernels::{
     Activation, Attention, Embedding, FeatureTokens, LANES, LayerNorm, Level, Linear, OverTime, Workers, add_table,
     blocks, copy_part, scale_by, table_gradient,
 };
 use proptest::prelude::*;
 
-/// Numbers in -1 to 1, always the same.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-/// `[rows, size]` in blocks; what stands behind the last row is `behind`.
-fn blocked(from: &[f32], size: usize, behind: f32) -> Vec<f32> {
-    let mut to = vec![behind; blocks(from.len() / size) * size * LANES];
-    for (at, value) in from.iter().enumerate() {
-        let (row, at) = (at / size, at % size);
-        to[(row / LANES * size + at) * LANES + row % LANES] = *value;
-    }
-    to
-}
-
-/// The way back.
-fn plain(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
-    let all = (0..rows).flat_map(|row| (0..size).map(move |at| (row, at)));
-    all.map(|(row, at)| from[(row / LANES * size + at) * LANES + row % LANES]).collect()
-}
-
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|value| f64::from(*value)).collect()
-}
-
 fn close(ours: &[f32], reference: &[f64], what: &str) {
     near(ours, reference, 2e-5, what);
-}
-
-fn near(ours: &[f32], reference: &[f64], share: f64, what: &str) {
-    assert_eq!(ours.len(), reference.len(), "{what}");
-    let largest = reference.iter().fold(1e-2, |most: f64, value| most.max(value.abs()));
-    for (at, (ours, reference)) in ours.iter().zip(reference).enumerate() {
-        assert!((f64::from(*ours) - reference).abs() <= share * largest, "{what} at {at}: {ours}, not {reference}");
-    }
-}
-
-fn each_way(threads: usize, check: impl Fn(&Workers)) {
-    for level in Level::all() {
-        check(&Workers::new(threads, level).unwrap());
-    }
 }
 
 /// The slopes of `loss` at `values`, by finite differences, for about `count` of them.

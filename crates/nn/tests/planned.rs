@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test says what went wrong by failing.
 
+mod both_ways;
+
+use both_ways::{node, same_answers};
 use lepton_core::{ErrorCode, Seed, Tensor};
 use lepton_nn::{
     Architecture, Conv2d, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d, Network, Node, OptimizerKind,
@@ -90,15 +93,7 @@ impl Case {
 fn assert_same_weights(ours: &Network, theirs: &Network, case: &Case) {
     assert!(ours.keys().eq(theirs.keys()));
     let network = theirs;
-    let values = |network: &Network| {
-        let bytes = network.weights().unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let floats = |bytes: &[u8]| {
-            bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect::<Vec<f32>>()
-        };
-        network.keys().map(|key| floats(file.tensor(key).unwrap().data())).collect::<Vec<_>>()
-    };
-    let (ours, theirs) = (values(ours), values(theirs));
+    let (ours, theirs) = (both_ways::values(ours), both_ways::values(theirs));
     let layer = |key: &str| key.rsplit_once('.').map_or(key, |(layer, _)| layer).to_owned();
     let most = |values: &[f32]| values.iter().fold(1e-2, |most: f32, value| most.max(value.abs()));
     for (at, key) in network.keys().enumerate() {
@@ -109,21 +104,6 @@ fn assert_same_weights(ours: &Network, theirs: &Network, case: &Case) {
         let off = ours[at].iter().zip(&theirs[at]).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
         assert!(off <= 1e-4 * largest, "{key} is off by {off} of {largest}: {case:?}");
     }
-}
-
-/// The same answers to a batch by both ways, to rounding.
-fn same_answers(network: &Network, input: &Tensor, case: &Case) {
-    let mut planned = network.answering(StepKind::Planned).unwrap();
-    let (ours, theirs) = (planned.forward(input).unwrap(), network.forward(input).unwrap());
-    assert_eq!(ours.shape(), theirs.shape());
-    assert_eq!(planned.forward(input).unwrap(), ours);
-    for (ours, theirs) in ours.as_float32().unwrap().iter().zip(theirs.as_float32().unwrap()) {
-        assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1.0), "{ours}, not {theirs}: {case:?}");
-    }
-}
-
-fn node(name: &str, layer: impl Into<Layer>) -> Node {
-    Node::new(name, layer.into())
 }
 
 /// Gradient descent: where a gradient is nearly 0, Adam makes a whole step of what differs by rounding.

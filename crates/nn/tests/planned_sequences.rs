@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod both_ways;
+
+use both_ways::{node, same_answers};
 use lepton_core::{DType, ErrorCode, Seed, Tensor};
 use lepton_nn::{
     Architecture, Conv1d, Elu, Embedding, FeatureTokens, FeedForwardActivation, InputSpec, Layer, LayerNorm, LeakyRelu,
@@ -91,35 +94,12 @@ impl Case {
 
 /// The same keys, and numbers that differ by rounding.
 fn same_weights(ours: &Network, theirs: &Network, case: &Case) {
-    let values = |network: &Network| {
-        let bytes = network.weights().unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let floats = |bytes: &[u8]| {
-            bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect::<Vec<f32>>()
-        };
-        network.keys().map(|key| floats(file.tensor(key).unwrap().data())).collect::<Vec<_>>()
-    };
     assert!(ours.keys().eq(theirs.keys()));
-    for ((key, ours), theirs) in ours.keys().zip(values(ours)).zip(values(theirs)) {
+    for ((key, ours), theirs) in ours.keys().zip(both_ways::values(ours)).zip(both_ways::values(theirs)) {
         let largest = theirs.iter().fold(5e-2, |most: f32, value| most.max(value.abs()));
         let off = ours.iter().zip(&theirs).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
         assert!(off <= 1e-4 * largest, "{key} is off by {off} of {largest}: {case:?}");
     }
-}
-
-/// The same answers to a batch by both ways, to rounding.
-fn same_answers(network: &Network, input: &Tensor, case: &Case) {
-    let mut planned = network.answering(StepKind::Planned).unwrap();
-    let (ours, theirs) = (planned.forward(input).unwrap(), network.forward(input).unwrap());
-    assert_eq!(ours.shape(), theirs.shape());
-    assert_eq!(planned.forward(input).unwrap(), ours);
-    for (ours, theirs) in ours.as_float32().unwrap().iter().zip(theirs.as_float32().unwrap()) {
-        assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1.0), "{ours}, not {theirs}: {case:?}");
-    }
-}
-
-fn node(name: &str, layer: impl Into<Layer>) -> Node {
-    Node::new(name, layer.into())
 }
 
 fn encoder(norm_first: bool, causal: bool, dropout: f64) -> TransformerEncoder {

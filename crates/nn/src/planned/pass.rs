@@ -134,9 +134,7 @@ impl Buffers {
             self.values[at].resize(if is_here { blocks * value.size() * LANES } else { 0 }, 0.0);
         }
     }
-}
 
-impl Buffers {
     /// Takes the codes of a batch over, each row without what is behind the first `time` places, and notes where
     /// sequences end.
     fn take_codes(&mut self, program: &Program, codes: &[i64], rows: usize, time: usize) {

@@ -1,0 +1,53 @@
+//! What tests of kernels share: numbers, rows in blocks, and a check that goes over threads' instances.
+
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use lepton_kernels::{LANES, Level, Workers, blocks};
+
+/// Numbers in -1 to 1, always the same.
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// `[rows, size]` in blocks; what stands behind the last row is `behind`.
+pub(crate) fn blocked(from: &[f32], size: usize, behind: f32) -> Vec<f32> {
+    let mut to = vec![behind; blocks(from.len() / size) * size * LANES];
+    for (at, value) in from.iter().enumerate() {
+        let (row, at) = (at / size, at % size);
+        to[(row / LANES * size + at) * LANES + row % LANES] = *value;
+    }
+    to
+}
+
+/// The way back.
+pub(crate) fn plain(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
+    let all = (0..rows).flat_map(|row| (0..size).map(move |at| (row, at)));
+    all.map(|(row, at)| from[(row / LANES * size + at) * LANES + row % LANES]).collect()
+}
+
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
+/// Every number within that share of the largest.
+pub(crate) fn near(ours: &[f32], reference: &[f64], share: f64, what: &str) {
+    assert_eq!(ours.len(), reference.len(), "{what}");
+    let largest = reference.iter().fold(1e-2, |most: f64, value| most.max(value.abs()));
+    for (at, (ours, reference)) in ours.iter().zip(reference).enumerate() {
+        assert!((f64::from(*ours) - reference).abs() <= share * largest, "{what} at {at}: {ours}, not {reference}");
+    }
+}
+
+/// By every instance that this processor has.
+pub(crate) fn each_way(threads: usize, check: impl Fn(&Workers)) {
+    for level in Level::all() {
+        check(&Workers::new(threads, level).unwrap());
+    }
+}
