@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod plain_loops;
 
-use common::{each_way, numbers};
 use lepton_kernels::{
     BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Workers, blocks, flatten, from_pictures,
     from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows, unflatten,
 };
+use plain_loops::{each_way, numbers};
 use proptest::prelude::*;
 
 /// `[rows, channels, places]` in blocks, by plain loops.

@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod plain_loops;
 
-use common::{blocked, near, numbers, plain, wide};
 use lepton_kernels::{Cell, Level, Recurrent, RecurrentMemory, Workers};
+use plain_loops::{blocked, near, numbers, plain, wide};
 use proptest::prelude::*;
 
 fn sigmoid(x: f64) -> f64 {

@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod plain_loops;
 
-use common::{blocked, each_way, near, numbers, plain, wide};
 use lepton_kernels::{
     Activation, Attention, Embedding, FeatureTokens, LANES, LayerNorm, Level, Linear, OverTime, Workers, add_table,
     blocks, copy_part, scale_by, table_gradient,
 };
+use plain_loops::{blocked, each_way, near, numbers, plain, wide};
 use proptest::prelude::*;
 
 fn close(ours: &[f32], reference: &[f64], what: &str) {
