@@ -17,10 +17,15 @@ ROWS = {
     "gru-32": 20,
     "transformer-16": 8,
     "text-cnn-64": 60,
+    "conv-stack-32 bf16": 8,
+    "resnet18-32 bf16": 4,
+    "lstm-32 bf16": 20,
+    "gru-32 bf16": 20,
+    "transformer-16 bf16": 8,
 }
 
 # Rows without pictures, for which channels-last memory means nothing.
-FLAT = {"mlp-256", "lstm-32", "gru-32", "transformer-16", "text-cnn-64"}
+FLAT = ("mlp", "lstm", "gru", "transformer", "text")
 
 # glibc keeps what was freed in place of giving it back to the system.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "2147483648", "MALLOC_MMAP_THRESHOLD_": "2147483648", "MALLOC_TOP_PAD_": "67108864"}
@@ -51,12 +56,17 @@ def train_zoo(rounds, quick):
         results = {"Lepton": [], **{way: [] for way in WAYS}}
         for number in range(1, rounds + 1):
             say(f"{row}, round {number} of {rounds}")
-            results["Lepton"].append(run_json([ours, row, THREADS, steps]))
+            network, *precision = row.split()
+            results["Lepton"].append(run_json([ours, network, THREADS, steps, *precision]))
             for way, (peer, script, flags, variables) in WAYS.items():
-                if (row, way) in failed or (row in FLAT and "channels-last" in way):
+                if (row, way) in failed or (row.startswith(FLAT) and "channels-last" in way):
+                    continue
+                # Autocast is PyTorch's; TensorFlow's mixed precision on a CPU is not compared.
+                if precision and peer != "PyTorch":
                     continue
                 try:
-                    command = [pythons[script], BENCH / "peers" / script, row, THREADS, steps, *flags]
+                    more = [f"--{name}" for name in precision]
+                    command = [pythons[script], BENCH / "peers" / script, network, THREADS, steps, *flags, *more]
                     results[way].append(run_json(command, **variables))
                 except Failure as failure:
                     # torch.compile needs a C++ compiler, which a machine need not have: said, and left out.
@@ -71,6 +81,8 @@ def train_zoo(rounds, quick):
         share = flops / middle("Lepton", "median_ms") / 1e6 / peak
         for peer in ("PyTorch", "TensorFlow"):
             ways = [way for way, (own, *_) in WAYS.items() if own == peer and results[way]]
+            if not ways:
+                continue
             best = min(ways, key=lambda way: middle(way, "median_ms"))
             for key, unit in (("median_ms", "ms"), ("peak_mib", "MiB")):
                 mine, theirs = middle("Lepton", key), middle(best, key)

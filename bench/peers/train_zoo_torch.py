@@ -1,7 +1,8 @@
 """Times PyTorch's training steps of one row of the train-zoo comparison and prints one JSON object.
 
 The steps are those of crates/nn/examples/train_zoo.rs: the same network, batch and optimiser (Adam, cross entropy). The
-flags are what makes PyTorch faster on a CPU: channels-last memory, the fused Adam, and torch.compile.
+flags are what makes PyTorch faster on a CPU: channels-last memory, the fused Adam, and torch.compile; with --bf16 it computes
+under autocast.
 """
 
 import argparse
@@ -19,7 +20,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("row")
 parser.add_argument("threads", type=int)
 parser.add_argument("steps", type=int)
-for flag in ("--channels-last", "--fused", "--compile"):
+for flag in ("--channels-last", "--fused", "--compile", "--bf16"):
     parser.add_argument(flag, action="store_true")
 arguments = parser.parse_args()
 
@@ -169,7 +170,8 @@ milliseconds = []
 for step in range(WARM + arguments.steps):
     started = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    loss = loss_function(computed(x), target)
+    with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bf16):
+        loss = loss_function(computed(x), target)
     loss.backward()
     optimizer.step()
     if step >= WARM:

@@ -3,7 +3,7 @@
 
 use lepton_kernels::{
     Activation, Attention, Ceiling, Cell, Conv, Embedding, LANES, LayerNorm, Level, Linear, MaxPool, OverTime,
-    PooledConv, Recurrent, RecurrentMemory, Rule, Workers, blocks,
+    PooledConv, Precision, Recurrent, RecurrentMemory, Rule, Workers, blocks,
 };
 use std::time::Instant;
 
@@ -20,10 +20,13 @@ fn main() {
     let filter = arguments.get(1).cloned().unwrap_or_default();
     println!("{:28} {:>10} {:>10} {:>10}  {threads} threads", "", "median ms", "least ms", "GFLOP/s");
     let level = arguments.get(2).cloned().unwrap_or_default();
-    for level in Level::all().into_iter().filter(|own| own.name().contains(&level)) {
+    let levels = Level::all().into_iter().filter(|own| own.name().contains(&level));
+    let precisions = |level: Level| [Precision::Float32, Precision::Bf16].map(|precision| (level, precision));
+    for (level, precision) in levels.flat_map(precisions).filter(|(level, own)| level.has_bf16() || *own == Precision::Float32) {
         let Ok(workers) = Workers::new(threads, level) else { return };
+        let workers = workers.with_precision(precision);
         let Ok(ceiling) = Ceiling::measure(&workers) else { return };
-        println!("{}: {:.0} GFLOP/s, {:.0} GB/s", level.name(), ceiling.gflops, ceiling.gigabytes);
+        println!("{} {precision:?}: {:.0} GFLOP/s, {:.0} GB/s", level.name(), ceiling.gflops, ceiling.gigabytes);
         let mut bench = Bench { workers: &workers, filter: &filter };
         bench.conv("worked example conv", 1, 28, 32, 3, 0, 32, true);
         bench.linear("worked example dense", 5408, 128, 32);

@@ -2,10 +2,11 @@
 //! `W`, which stays as it is in memory, and blocks of rows.
 
 use crate::parts::{cut, cut_blocks, parts};
+use crate::precision::{operand, turn_terms};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Consecutive, Rows, Strided, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
-use crate::{Activation, LANES, Workers};
+use crate::{Activation, LANES, Precision, Workers};
 use std::ops::Range;
 
 /// Terms that are added while a piece of the input stays in the first cache: 16 KiB of it.
@@ -58,8 +59,7 @@ impl Linear {
         y: &mut [f32],
     ) {
         let pieces = self.deal(workers, y, self.units);
-        let task = |pieces| Forward { sizes: *self, x, weights, bias, relu, function: None, pieces };
-        workers.run(pieces.into_iter().map(task).collect());
+        self.outputs(workers, x, weights, bias, relu, None, pieces);
     }
 
     /// As [`Linear::forward`], with an activation behind it while its input is at hand: `y = f(W x + b)` and `slopes`, laid out
@@ -80,24 +80,63 @@ impl Linear {
         for (piece, slopes) in pieces.iter_mut().flatten().zip(slopes.into_iter().flatten()) {
             piece.slopes = slopes.to;
         }
-        let function = Some(function);
-        let task = |pieces| Forward { sizes: *self, x, weights, bias, relu: false, function, pieces };
-        workers.run(pieces.into_iter().map(task).collect());
+        self.outputs(workers, x, weights, bias, false, Some(function), pieces);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn outputs(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        relu: bool,
+        function: Option<Activation>,
+        pieces: Vec<Vec<Piece<'_>>>,
+    ) {
+        let sizes = Linear { features: workers.terms(self.features), ..*self };
+        let (x, weights) = (operand(workers, x, self.features, LANES), operand(workers, weights, self.features, 1));
+        let task = |pieces| Forward { sizes, x: &x, weights: &weights, bias, relu, function, pieces };
+        workers.multiply(pieces.into_iter().map(task).collect());
     }
 
     /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`.
     pub fn backward_input(&self, workers: &Workers, dy: &[f32], weights: &[f32], add: bool, dx: &mut [f32]) {
         let pieces = self.deal(workers, dx, self.features);
-        workers.run(pieces.into_iter().map(|pieces| Input { sizes: *self, dy, weights, add, pieces }).collect());
+        let sizes = Linear { units: workers.terms(self.units), ..*self };
+        let (dy, weights) =
+            (operand(workers, dy, self.units, LANES), operand(workers, weights, self.units, self.features));
+        let task = |pieces| Input { sizes, dy: &dy, weights: &weights, add, pieces };
+        workers.multiply(pieces.into_iter().map(task).collect());
     }
 
     /// `dW = dy xᵀ` and `db = Σ dy`.
     pub fn backward_weights(&self, workers: &Workers, x: &[f32], dy: &[f32], dw: &mut [f32], db: Option<&mut [f32]>) {
+        match workers.precision() {
+            Precision::Float32 => self.gradients::<LANES>(workers, x, [dy, dy], dw, db),
+            Precision::Bf16 => {
+                let rows = operand(workers, dy, LANES, 1);
+                self.gradients::<{ LANES / 2 }>(workers, x, [dy, &rows], dw, db);
+            }
+        }
+    }
+
+    /// The second `dy` is `[.., R]`: its 16 rows as they are or in pairs.
+    fn gradients<const R: usize>(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        [dy, rows]: [&[f32]; 2],
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
+        let rows = rows.as_chunks().0;
         // Each thread turns all features for itself: sharing them, or the columns of a row of `dW`, costs more.
         let ranges = parts(self.units, workers.threads());
         let mut biases = db.map_or_else(Vec::new, |db| cut(db, 1, &ranges)).into_iter();
         let pieces = cut(dw, self.features, &ranges).into_iter().zip(ranges);
-        workers.run(pieces.map(|(dw, range)| Weights { sizes: *self, x, dy, range, dw, db: biases.next() }).collect());
+        let mut task = |(dw, range)| Weights::<R> { sizes: *self, x, dy, rows, range, dw, db: biases.next() };
+        workers.multiply(pieces.map(&mut task).collect());
     }
 
     /// For each thread its pieces of `[blocks, count, 16]`.
@@ -264,22 +303,24 @@ pub(crate) fn turn<S: Simd>(simd: S, from: &[[f32; LANES]], to: &mut [[f32; LANE
 }
 
 /// Some rows of `dW`, and their sums.
-struct Weights<'a> {
+struct Weights<'a, const R: usize> {
     sizes: Linear,
     x: &'a [f32],
     dy: &'a [f32],
+    /// What of it is multiplied.
+    rows: &'a [[f32; R]],
     range: Range<usize>,
     dw: &'a mut [f32],
     db: Option<&'a mut [f32]>,
 }
 
-impl Task for Weights<'_> {
+impl<const R: usize> Task for Weights<'_, R> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let Linear { features, units } = self.sizes;
         let size = features * LANES;
         let (blocks, panels) = (self.x.len() / size, features.div_ceil(LANES));
-        let mut turned = [[[0.0; LANES]; LANES]; TURNED];
+        let mut turned = [[[0.0; LANES]; R]; TURNED];
         for start in (0..blocks).step_by(CHUNK) {
             let chunk = start..(start + CHUNK).min(blocks);
             let most = TURNED / chunk.len();
@@ -288,7 +329,7 @@ impl Task for Weights<'_> {
                 let squares = own.clone().flat_map(|panel| chunk.clone().map(move |block| (panel, block)));
                 for ((panel, block), to) in squares.zip(&mut turned) {
                     let count = LANES.min(features - panel * LANES);
-                    turn(simd, lanes(&self.x[block * size + panel * LANES * LANES..][..count * LANES]), to);
+                    turn_terms(simd, lanes(&self.x[block * size + panel * LANES * LANES..][..count * LANES]), to);
                 }
                 self.multiply(simd, chunk.clone(), own, &turned);
             }
@@ -305,10 +346,10 @@ impl Task for Weights<'_> {
     }
 }
 
-impl Weights<'_> {
+impl<const R: usize> Weights<'_, R> {
     /// Adds the products of some blocks to the columns of some panels, whose numbers are in `turned`.
     #[inline(always)]
-    fn multiply<S: Simd>(&mut self, simd: S, chunk: Range<usize>, panels: Range<usize>, turned: &[[Lane; LANES]]) {
+    fn multiply<S: Simd>(&mut self, simd: S, chunk: Range<usize>, panels: Range<usize>, turned: &[[Lane; R]]) {
         let Linear { features, units } = self.sizes;
         for tile in 0..tile_count(self.range.len(), S::ROWS) {
             let (start, size) = tile_at(self.range.len(), tile, S::ROWS);
@@ -317,7 +358,7 @@ impl Weights<'_> {
                 for (panel, squares) in panels.clone().zip(turned.chunks_exact(chunk.len())) {
                     let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
                     for (block, right) in chunk.clone().zip(squares) {
-                        let left = lanes(self.dy)[block * units + unit..].first_chunk::<M>();
+                        let left = self.rows[block * units + unit..].first_chunk::<M>();
                         let Some(left) = left else { continue };
                         multiply(simd, &mut sums, &Consecutive(left), right);
                     }

@@ -36,9 +36,19 @@ pub(crate) fn share<'a, T: Task>(
     size: usize,
     of: impl Fn(Range<usize>, &'a mut [f32]) -> T,
 ) {
+    workers.run(shared(workers, to, size, of));
+}
+
+/// What [`share`] runs.
+pub(crate) fn shared<'a, T: Task>(
+    workers: &Workers,
+    to: &'a mut [f32],
+    size: usize,
+    of: impl Fn(Range<usize>, &'a mut [f32]) -> T,
+) -> Vec<T> {
     let ranges = parts(to.len() / size, workers.threads());
     let pieces = cut(to, size, &ranges).into_iter().zip(ranges);
-    workers.run(pieces.map(|(to, range)| of(range, to)).collect());
+    pieces.map(|(to, range)| of(range, to)).collect()
 }
 
 /// `values`, made of `blocks` blocks of things of `size` numbers each: every block is cut at those ranges, and part `i` gets

@@ -2,7 +2,6 @@
 //! `count` terms are added to it: `tile[i][j] += sum_k left(k, i) * right(k)[j]`. The sums are as many as hide the latency of a
 //! fused multiply-add and leave registers for the operands.
 
-use crate::LANES;
 use crate::raw::{Lane, Simd};
 
 /// A tile of `M` rows in registers.
@@ -12,7 +11,7 @@ pub(crate) type Tile<S, const M: usize> = [<S as Simd>::V; M];
 pub(crate) trait Left<const M: usize> {
     /// The first `count` terms. After it the compiler knows that there are as many.
     fn cut(&self, count: usize) -> Self;
-    fn at(&self, term: usize, row: usize) -> f32;
+    fn at(&self, term: usize, row: usize) -> &f32;
 }
 
 /// Rows that are contiguous over the terms.
@@ -33,38 +32,38 @@ impl<const M: usize> Left<M> for Rows<'_, M> {
     }
 
     #[inline(always)]
-    fn at(&self, term: usize, row: usize) -> f32 {
-        self.0[row][term]
+    fn at(&self, term: usize, row: usize) -> &f32 {
+        &self.0[row][term]
     }
 }
 
-/// Rows of 16 terms, for the products of one block of rows with another.
-pub(crate) struct Lanes<'a, const M: usize>(pub(crate) [&'a Lane; M]);
+/// Rows of 16 terms, or of 8 pairs of them, for the products of one block of rows with another.
+pub(crate) struct Lanes<'a, const M: usize, const R: usize>(pub(crate) [&'a [f32; R]; M]);
 
-impl<const M: usize> Left<M> for Lanes<'_, M> {
+impl<const M: usize, const R: usize> Left<M> for Lanes<'_, M, R> {
     #[inline(always)]
     fn cut(&self, _: usize) -> Self {
         Lanes(self.0)
     }
 
     #[inline(always)]
-    fn at(&self, term: usize, row: usize) -> f32 {
-        self.0[row][term % LANES]
+    fn at(&self, term: usize, row: usize) -> &f32 {
+        &self.0[row][term % R]
     }
 }
 
-/// Rows of 16 terms behind each other.
-pub(crate) struct Consecutive<'a, const M: usize>(pub(crate) &'a [Lane; M]);
+/// Such rows behind each other.
+pub(crate) struct Consecutive<'a, const M: usize, const R: usize>(pub(crate) &'a [[f32; R]; M]);
 
-impl<const M: usize> Left<M> for Consecutive<'_, M> {
+impl<const M: usize, const R: usize> Left<M> for Consecutive<'_, M, R> {
     #[inline(always)]
     fn cut(&self, _: usize) -> Self {
         Consecutive(self.0)
     }
 
     #[inline(always)]
-    fn at(&self, term: usize, row: usize) -> f32 {
-        self.0[row][term % LANES]
+    fn at(&self, term: usize, row: usize) -> &f32 {
+        &self.0[row][term % R]
     }
 }
 
@@ -78,8 +77,8 @@ impl<const M: usize> Left<M> for Columns<'_, M> {
     }
 
     #[inline(always)]
-    fn at(&self, term: usize, row: usize) -> f32 {
-        self.0[term][row]
+    fn at(&self, term: usize, row: usize) -> &f32 {
+        &self.0[term][row]
     }
 }
 
@@ -104,8 +103,8 @@ impl<const M: usize> Left<M> for Strided<'_, M> {
     }
 
     #[inline(always)]
-    fn at(&self, term: usize, row: usize) -> f32 {
-        self.from[term * self.stride..][..M][row]
+    fn at(&self, term: usize, row: usize) -> &f32 {
+        &self.from[term * self.stride..][..M][row]
     }
 }
 
@@ -127,7 +126,7 @@ pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, 
     for (term, lane) in right.iter().enumerate() {
         let lane = simd.load(lane);
         for (row, sum) in sums.iter_mut().enumerate() {
-            *sum = simd.fma(simd.splat(left.at(term, row)), lane, *sum);
+            *sum = simd.product(left.at(term, row), lane, *sum);
         }
     }
     *tile = sums;

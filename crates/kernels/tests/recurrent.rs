@@ -5,8 +5,8 @@
 
 mod plain_loops;
 
-use lepton_kernels::{Cell, Level, Recurrent, RecurrentMemory, Workers};
-use plain_loops::{blocked, near, numbers, plain, wide};
+use lepton_kernels::{Cell, Level, Precision, Recurrent, RecurrentMemory, Workers};
+use plain_loops::{blocked, coarse, near, plain, wide};
 use proptest::prelude::*;
 
 fn sigmoid(x: f64) -> f64 {
@@ -144,24 +144,26 @@ impl Layer {
             });
             own.collect::<Vec<f64>>()
         });
-        for level in Level::all() {
-            let workers = Workers::new(threads, level).unwrap();
+        let precisions = [(Precision::Float32, 1.0), (Precision::Bf16, 1000.0)];
+        for (level, (precision, coarser)) in Level::all().into_iter().flat_map(|level| precisions.map(|own| (level, own))) {
+            let workers = |threads| Workers::new(threads, level).unwrap().with_precision(precision);
+            let (alone, workers) = (workers(1), workers(threads));
             let mut memory = RecurrentMemory::default();
             let ours = self.run(&workers, &mut memory);
             let picked = |values: &[f32]| some(values.len()).into_iter().map(|at| values[at]).collect::<Vec<f32>>();
-            near(&ours.y, &y, 1e-5, "y");
-            near(&picked(&ours.dx), &dx, 1e-4, "dx");
+            near(&ours.y, &y, 1e-5 * coarser, "y");
+            near(&picked(&ours.dx), &dx, 1e-4 * coarser, "dx");
             for part in 0..4 {
                 near(
                     &picked(&ours.gradients[part]),
                     &dw[part],
-                    1e-4,
+                    1e-4 * coarser,
                     ["dw input", "dw state", "db input", "db state"][part],
                 );
             }
             // With memory that has been used, and on another number of threads, it is the same to the bit.
             let again = self.run(&workers, &mut memory);
-            let alone = self.run(&Workers::new(1, level).unwrap(), &mut RecurrentMemory::default());
+            let alone = self.run(&alone, &mut RecurrentMemory::default());
             for other in [again, alone] {
                 assert_eq!(
                     (other.y, other.gradients, other.dx),
@@ -195,8 +197,8 @@ proptest! {
 fn layer(sizes: Recurrent, rows: usize, counts: Option<Vec<usize>>) -> Layer {
     let Recurrent { cell, features, units, time, .. } = sizes;
     let gates = cell.gates() * units;
-    let weights = [numbers(gates * features, 1), numbers(gates * units, 2), numbers(gates, 3), numbers(gates, 4)];
-    let (x, slope) = (numbers(rows * time * features, 5), numbers(rows * time * units, 6));
+    let weights = [coarse(gates * features, 1), coarse(gates * units, 2), coarse(gates, 3), coarse(gates, 4)];
+    let (x, slope) = (coarse(rows * time * features, 5), coarse(rows * time * units, 6));
     let large = if units < 41 { 0.5 } else { 0.05 };
     let weights = weights.map(|own| own.iter().map(|value| large * value).collect());
     Layer { sizes, rows, x, weights, counts, slope }

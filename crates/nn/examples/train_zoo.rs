@@ -1,10 +1,10 @@
 //! Times training steps and prints one JSON object, for `bench/compare train-zoo`:
-//! `cargo run --release -p lepton-nn --example train_zoo ROW THREADS STEPS [planned|burn]`.
+//! `cargo run --release -p lepton-nn --example train_zoo ROW THREADS STEPS [planned|burn|bf16]`.
 
 use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
 use lepton_nn::{
     Architecture, Conv1d, Conv2d, Embedding, FeedForwardActivation, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d,
-    Network, Node, OptimizerSettings, Padding, ResidualBlock, StepKind, Trainer, TransformerEncoder,
+    Network, Node, OptimizerSettings, Padding, Precision, ResidualBlock, StepKind, Trainer, TransformerEncoder,
 };
 use std::time::Instant;
 
@@ -19,13 +19,14 @@ const WARM: usize = 3;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = || Error::new(ErrorCode::Usage, "train_zoo ROW THREADS STEPS [planned|burn]");
+    let usage = || Error::new(ErrorCode::Usage, "train_zoo ROW THREADS STEPS [planned|burn|bf16]");
     let [row, threads, steps, kind @ ..] = &arguments[..] else { return Err(usage()) };
     let number = |text: &String| text.parse::<usize>().map_err(|_| usage());
-    let kind = match kind {
-        [] => StepKind::Auto,
-        [kind] if kind == "planned" => StepKind::Planned,
-        [kind] if kind == "burn" => StepKind::Burn,
+    let (kind, precision) = match kind {
+        [] => (StepKind::Auto, Precision::Float32),
+        [kind] if kind == "planned" => (StepKind::Planned, Precision::Float32),
+        [kind] if kind == "burn" => (StepKind::Burn, Precision::Float32),
+        [kind] if kind == "bf16" => (StepKind::Planned, Precision::Bf16),
         _ => return Err(usage()),
     };
     let (input, batch, layers) = network(row).ok_or_else(usage)?;
@@ -33,7 +34,8 @@ fn main() -> Result<()> {
     let spec = if is_text { InputSpec::codes(input[0], true) } else { InputSpec::float32(input.clone()) };
     let architecture = Architecture::new(row, spec, layers);
     let network = Network::new(&architecture, Seed(1))?.with_threads(number(threads)?)?;
-    let mut trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default())?.with_step(kind)?;
+    let trainer = Trainer::new(network, Loss::default(), OptimizerSettings::default())?;
+    let mut trainer = trainer.with_step_in(kind, precision)?;
     let shape: Vec<usize> = std::iter::once(batch).chain(input).collect();
     let count = shape.iter().product();
     let input = if is_text {

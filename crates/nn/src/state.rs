@@ -6,7 +6,7 @@ use crate::weights::{Reader, Writer};
 use lepton_core::{Digest, Error, ErrorCode, Result, Seed};
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const ABOUT: &str = "about";
 
 /// What a state belongs to, and its counters.
@@ -22,6 +22,8 @@ struct About {
     steps: u64,
     /// Whether steps were planned ones: the two ways agree to rounding, not to the bit.
     planned: bool,
+    /// The precision of their products.
+    precision: crate::Precision,
 }
 
 pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
@@ -34,6 +36,7 @@ pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
         seed: trainer.network.seed,
         steps: trainer.steps,
         planned: trainer.planned.is_some(),
+        precision: precision(trainer),
     };
     let mut writer = Writer::default();
     writer.bytes(
@@ -62,6 +65,10 @@ pub(crate) fn save(trainer: &Trainer) -> Result<Vec<u8>> {
     writer.finish()
 }
 
+fn precision(trainer: &Trainer) -> crate::Precision {
+    trainer.planned.as_ref().map_or(crate::Precision::Float32, |planned| planned.precision())
+}
+
 pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     let reader = Reader::open(bytes)?;
     let about: About = serde_json::from_slice(reader.bytes(ABOUT)?).map_err(|source| {
@@ -85,6 +92,9 @@ pub(crate) fn restore(trainer: &mut Trainer, bytes: &[u8]) -> Result<()> {
     }
     if about.planned != trainer.planned.is_some() {
         return other("way to compute steps (train.step)");
+    }
+    if about.precision != precision(trainer) {
+        return other("precision (train.precision)");
     }
     let (mut values, mut moments) = (Vec::new(), Vec::new());
     for parameter in &trainer.network.parameters {

@@ -6,7 +6,7 @@ use crate::frozen;
 use crate::network::{Parameter, flat, on, output_to_host};
 use crate::plan::Plan;
 use crate::planned::{Planned, Rules, StepKind, with_values};
-use crate::{BatchNorm, HiddenLoss, Layer, Loss, Network, OptimizerSettings, state};
+use crate::{BatchNorm, HiddenLoss, Layer, Loss, Network, OptimizerSettings, Precision, state};
 use burn::tensor::{Device, Tensor as Burn, TensorData as BurnData};
 use lepton_core::{Error, ErrorCode, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -150,14 +150,30 @@ impl Trainer {
     ///
     /// # Errors
     /// [`ErrorCode::Unsupported`] where a planned step is asked for and a layer has no kernel, with the layer as the place.
-    pub fn with_step(mut self, kind: StepKind) -> Result<Trainer> {
+    pub fn with_step(self, kind: StepKind) -> Result<Trainer> {
+        self.with_step_in(kind, Precision::Float32)
+    }
+
+    /// As [`Trainer::with_step`], with products of that precision, which only planned steps have another one of than float32.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::with_step`]; [`ErrorCode::Config`] for bfloat16 products on Burn. With them a layer that has no
+    /// kernel is always an error.
+    pub fn with_step_in(mut self, kind: StepKind, precision: Precision) -> Result<Trainer> {
         if kind == StepKind::Burn {
+            if precision != Precision::Float32 {
+                return Err(Error::new(ErrorCode::Config, "only a planned step computes with bf16")
+                    .at_key("train.precision")
+                    .fix("set train.precision = \"f32\""));
+            }
             self.leave_plan();
             return Ok(self);
         }
-        match Planned::new(&self.network, &self.frozen, &self.settings, &self.update) {
+        let may_be_burn = kind == StepKind::Auto && precision == Precision::Float32;
+        match Planned::new(&self.network, &self.frozen, &self.settings, &self.update, precision) {
             Ok(planned) => self.planned = Some(Box::new(planned)),
-            Err(error) if kind == StepKind::Auto && error.code() == ErrorCode::Unsupported => {}
+            Err(error) if may_be_burn && error.code() == ErrorCode::Unsupported => {}
+            Err(error) if precision != Precision::Float32 => return Err(error.fix("set train.precision = \"f32\"")),
             Err(error) => return Err(error),
         }
         Ok(self)

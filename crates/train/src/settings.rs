@@ -6,7 +6,7 @@ use crate::schedule::Schedule;
 use crate::transfer::TransferSettings;
 use lepton_boost::BoostSettings;
 use lepton_core::{Error, ErrorCode, Result};
-use lepton_nn::{Loss, Node, OptimizerSettings, StepKind, UpdateSettings};
+use lepton_nn::{Loss, Node, OptimizerSettings, Precision, StepKind, UpdateSettings};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -63,6 +63,9 @@ pub struct TrainSettings {
     /// How a training step of a network is computed: `"planned"`, compiled into fused operations over one arena, `"burn"`, or
     /// `"auto"`, planned where every layer has a kernel.
     pub step: StepKind,
+    /// The precision of products in a planned step: `"f32"`, or `"bf16"`, both sides rounded to bfloat16. Sums, weights and
+    /// all else are float32, and so is the model.
+    pub precision: Precision,
     /// Threads that compute; `None` takes one per core. The same count gives the same weights.
     pub threads: Option<usize>,
 }
@@ -92,6 +95,7 @@ impl Default for TrainSettings {
             checkpoint_seconds: 15.0,
             checkpoint_steps: 0,
             step: StepKind::Auto,
+            precision: Precision::Float32,
             threads: None,
         }
     }

@@ -3,10 +3,11 @@
 use super::Conv;
 use crate::linear::turn;
 use crate::parts::{cut, cut_blocks, parts, share};
+use crate::precision::{operand, pair_rows, share_products};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Consecutive, Lanes, Tile, each};
 use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
-use crate::{LANES, Workers};
+use crate::{LANES, Precision, Workers};
 use std::ops::Range;
 
 /// Places whose gradients, 1 KiB each, stay in the first cache while all tiles of weights go over them.
@@ -16,8 +17,10 @@ impl Conv {
     /// `dx`, or added to `dx`: `dy` `[blocks, height', width', out_channels, 16]`, `packed` from [`Conv::pack_backward`], `dx`
     /// `[blocks, height, width, channels, 16]`.
     pub fn backward_input(&self, workers: &Workers, dy: &[f32], packed: &[f32], add: bool, dx: &mut [f32]) {
+        let sizes = Conv { out_channels: workers.terms(self.out_channels), ..*self };
+        let dy = &operand(workers, dy, self.out_channels, LANES)[..];
         let size = self.sides[1] * self.channels * LANES;
-        share(workers, dx, size, |rows, dx| Input { sizes: *self, dy, packed, add, rows, dx });
+        share_products(workers, dx, size, |rows, dx| Input { sizes, dy, packed, add, rows, dx });
     }
 
     /// The gradients of weight and bias; `scratch` has [`Conv::scratch`] numbers. Where the output went through
@@ -33,17 +36,39 @@ impl Conv {
         dw: &mut [f32],
         db: Option<&mut [f32]>,
     ) {
+        match workers.precision() {
+            Precision::Float32 => self.gradients::<LANES>(workers, x, y, dy, scratch, dw, db),
+            Precision::Bf16 => {
+                let x = operand(workers, x, LANES, 1);
+                self.gradients::<{ LANES / 2 }>(workers, &x, y, dy, scratch, dw, db);
+            }
+        }
+    }
+
+    /// `x` is `[.., R]`: its 16 rows as they are or in pairs.
+    #[allow(clippy::too_many_arguments)]
+    fn gradients<const R: usize>(
+        &self,
+        workers: &Workers,
+        x: &[f32],
+        y: Option<&[f32]>,
+        dy: &mut [f32],
+        scratch: &mut [f32],
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+    ) {
         let (sizes, blocks) = (*self, self.blocks(dy));
         let (places, panels, terms) = (blocks * self.places(), self.panels(), self.terms());
-        let scratch = &mut scratch[..self.scratch(blocks)];
-        let (turned, products) = scratch.split_at_mut(panels * places * LANES * LANES);
+        let (turned, rest) = scratch.split_at_mut(panels * places * R * LANES);
+        let products = &mut rest[..panels * terms * LANES];
 
         let ranges = parts(places, workers.threads());
         let mut sums = vec![0.0; ranges.len() * panels * LANES];
         let own = cut(dy, self.out_channels * LANES, &ranges).into_iter();
-        let pieces = own.zip(cut_blocks(turned, panels, LANES * LANES, &ranges));
+        let pieces = own.zip(cut_blocks(turned, panels, R * LANES, &ranges));
         let pieces = pieces.zip(sums.chunks_exact_mut(panels * LANES)).zip(ranges);
-        workers.run(pieces.map(|(((dy, to), sums), range)| Turn { sizes, y, range, dy, to, sums }).collect());
+        let task = |(((dy, to), sums), range)| Turn::<R> { sizes, y, range, dy, to, sums };
+        workers.multiply(pieces.map(task).collect());
         if let Some(db) = db {
             for (channel, sum) in db.iter_mut().enumerate() {
                 *sum = sums.chunks_exact(panels * LANES).map(|own| own[channel]).sum();
@@ -51,7 +76,7 @@ impl Conv {
         }
 
         let turned = &*turned;
-        share(workers, products, LANES, |range, to| Products { sizes, blocks, x, turned, range, to });
+        share_products(workers, products, LANES, |range, to| Products::<R> { sizes, blocks, x, turned, range, to });
 
         let products = &*products;
         share(workers, dw, terms, |range, dw| Unpack { sizes, products, range, dw });
@@ -141,8 +166,8 @@ fn output(at: usize, tap: usize, stride: usize, outputs: usize) -> Option<usize>
 }
 
 /// The gradient in front of the activation, its sums by channel, and it with rows and channels changed: `[panels of 16
-/// channels, blocks and places, rows, 16]`.
-struct Turn<'a> {
+/// channels, blocks and places, rows, 16]`, with `R` rows or pairs of them.
+struct Turn<'a, const R: usize> {
     sizes: Conv,
     y: Option<&'a [f32]>,
     range: Range<usize>,
@@ -151,7 +176,7 @@ struct Turn<'a> {
     sums: &'a mut [f32],
 }
 
-impl Task for Turn<'_> {
+impl<const R: usize> Task for Turn<'_, R> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let channels = self.sizes.out_channels;
@@ -167,12 +192,16 @@ impl Task for Turn<'_> {
             let first = panel * LANES;
             let count = LANES.min(channels - first);
             let mut sum = zero;
-            for (from, to) in dy.chunks_exact(channels).zip(to.chunks_exact_mut(LANES * LANES)) {
-                let to = lanes_mut(to);
-                turn(simd, &from[first..first + count], to);
-                for row in to {
+            for (from, to) in dy.chunks_exact(channels).zip(lanes_mut(to).as_chunks_mut::<R>().0) {
+                let mut turned = [[0.0; LANES]; LANES];
+                let whole = if const { R == LANES } { &mut to[..] } else { &mut turned[..] };
+                turn(simd, &from[first..first + count], whole);
+                for row in &*whole {
                     let value = simd.load(row);
                     sum = simd.add(sum, value);
+                }
+                if const { R != LANES } {
+                    pair_rows(simd, &turned, to);
                 }
             }
             if let Some(sums) = sums.first_chunk_mut() {
@@ -184,7 +213,7 @@ impl Task for Turn<'_> {
 
 /// Products of inputs and gradients: rows of `[panels of 16 channels out, window row, window column, channel in]`, 16 numbers
 /// each.
-struct Products<'a> {
+struct Products<'a, const R: usize> {
     sizes: Conv,
     blocks: usize,
     x: &'a [f32],
@@ -193,7 +222,7 @@ struct Products<'a> {
     to: &'a mut [f32],
 }
 
-impl Task for Products<'_> {
+impl<const R: usize> Task for Products<'_, R> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let (out_sides, terms, places) = (self.sizes.out_sides, self.sizes.terms(), self.sizes.places());
@@ -202,7 +231,8 @@ impl Task for Products<'_> {
         let wide = out_sides[1].min(PLACES);
         let high = (PLACES / wide).max(1);
         for block in 0..self.blocks {
-            let x = self.sizes.block(self.x, block);
+            let size = self.sizes.sides[0] * self.sizes.sides[1] * self.sizes.channels;
+            let x = &self.x.as_chunks::<R>().0[block * size..][..size];
             let mut next = self.range.start;
             let mut rest = &mut *to;
             while next < self.range.end {
@@ -210,7 +240,8 @@ impl Task for Products<'_> {
                 let (panel, first) = (next / terms, next % terms);
                 let count = (terms - first).min(self.range.end - next);
                 let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
-                let turned = lanes(&self.turned[(panel * self.blocks + block) * places * LANES * LANES..]);
+                let turned = lanes(&self.turned[(panel * self.blocks + block) * places * R * LANES..]);
+                let turned = turned.as_chunks().0;
                 for top in (0..out_sides[0]).step_by(high) {
                     for left in (0..out_sides[1]).step_by(wide) {
                         let rows = top..(top + high).min(out_sides[0]);
@@ -229,14 +260,14 @@ impl Task for Products<'_> {
     }
 }
 
-impl Products<'_> {
+impl<const R: usize> Products<'_, R> {
     /// Adds the products of some rows and columns of outputs to a tile.
     #[inline(always)]
     fn tile<S: Simd>(
         &self,
         simd: S,
-        x: &[Lane],
-        turned: &[Lane],
+        x: &[[f32; R]],
+        turned: &[[Lane; R]],
         places: [Range<usize>; 2],
         term: usize,
         to: &mut [Lane],
@@ -260,8 +291,8 @@ impl Products<'_> {
     fn one_tap<S: Simd, const M: usize>(
         &self,
         simd: S,
-        x: &[Lane],
-        turned: &[Lane],
+        x: &[[f32; R]],
+        turned: &[[Lane; R]],
         [rows, columns]: [Range<usize>; 2],
         term: usize,
         sums: &mut Tile<S, M>,
@@ -276,9 +307,7 @@ impl Products<'_> {
             for left in columns.start.max(first)..columns.end.min(end) {
                 let from = (from + left * stride[1] + across - before[1]) * channels + channel;
                 let Some(rows) = x[from..].first_chunk::<M>() else { continue };
-                let right = turned[(row * out_sides[1] + left) * LANES..].first_chunk::<LANES>();
-                let Some(right) = right else { continue };
-                multiply(simd, sums, &Consecutive(rows), right);
+                multiply(simd, sums, &Consecutive(rows), &turned[row * out_sides[1] + left]);
             }
         }
     }
@@ -288,20 +317,19 @@ impl Products<'_> {
     fn several_taps<S: Simd, const M: usize>(
         &self,
         simd: S,
-        x: &[Lane],
-        turned: &[Lane],
+        x: &[[f32; R]],
+        turned: &[[Lane; R]],
         [rows, columns]: [Range<usize>; 2],
         term: usize,
         sums: &mut Tile<S, M>,
     ) {
-        const ZERO: Lane = [0.0; LANES];
+        let zero = [0.0; R];
         let taps: [[usize; 3]; M] = each(|row| self.sizes.tap(term + row));
         for row in rows {
             for left in columns.clone() {
-                let seen = each(|at| self.sizes.seen_at(x, [row, left], taps[at]).unwrap_or(&ZERO));
-                let right = turned[(row * self.sizes.out_sides[1] + left) * LANES..].first_chunk::<LANES>();
-                let Some(right) = right else { continue };
-                multiply(simd, sums, &Lanes::<M>(seen), right);
+                let seen = each(|at| self.sizes.seen_at(x, [row, left], taps[at]).unwrap_or(&zero));
+                let right = &turned[row * self.sizes.out_sides[1] + left];
+                multiply(simd, sums, &Lanes::<M, R>(seen), right);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Outputs of a convolution.
 
 use super::{Conv, FEW};
-use crate::parts::share;
+use crate::precision::{operand, share_products};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Tile, for_rows, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, Workers};
@@ -19,8 +19,10 @@ impl Conv {
         relu: bool,
         y: &mut [f32],
     ) {
+        let sizes = Conv { channels: workers.terms(self.channels), ..*self };
+        let x = &operand(workers, x, self.channels, LANES)[..];
         let size = self.out_sides[1] * self.out_channels * LANES;
-        share(workers, y, size, |rows, y| Forward { sizes: *self, x, packed, bias, relu, rows, y });
+        share_products(workers, y, size, |rows, y| Forward { sizes, x, packed, bias, relu, rows, y });
     }
 }
 

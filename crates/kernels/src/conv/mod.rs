@@ -122,7 +122,7 @@ impl Conv {
 
     /// What output `at` sees at a place of its window, unless that lies outside of the picture.
     #[inline(always)]
-    fn seen_at<'a>(&self, x: &'a [Lane], at: [usize; 2], [down, across, channel]: [usize; 3]) -> Option<&'a Lane> {
+    fn seen_at<'a, T>(&self, x: &'a [T], at: [usize; 2], [down, across, channel]: [usize; 3]) -> Option<&'a T> {
         // Below 0 it becomes very large.
         let y = (at[0] * self.stride[0] + down).wrapping_sub(self.before[0]);
         let column = (at[1] * self.stride[1] + across).wrapping_sub(self.before[1]);

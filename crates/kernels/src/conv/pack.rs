@@ -3,6 +3,7 @@
 use super::Conv;
 use crate::Workers;
 use crate::parts::{cut, parts};
+use crate::precision::operand;
 use crate::raw::{Simd, Task};
 use crate::tile::{tile_at, tile_count};
 use std::ops::Range;
@@ -10,13 +11,17 @@ use std::ops::Range;
 impl Conv {
     /// The weight for [`Conv::forward`]: tiles of outputs, terms in the order window row, window column, channel.
     pub fn pack_forward(&self, workers: &Workers, weights: &[f32], packed: &mut [f32]) {
-        self.pack(workers, weights, packed, true, workers.level().rows());
+        let sizes = Conv { channels: workers.terms(self.channels), ..*self };
+        let weights = operand(workers, weights, self.channels, self.kernel[0] * self.kernel[1]);
+        sizes.pack(workers, &weights, packed, true, workers.level().rows());
     }
 
     /// The weight for [`Conv::backward_input`]: tiles of inputs, terms in the order window row, window column from the last to
     /// the first, output.
     pub fn pack_backward(&self, workers: &Workers, weights: &[f32], packed: &mut [f32]) {
-        self.pack(workers, weights, packed, false, workers.level().rows());
+        let sizes = Conv { out_channels: workers.terms(self.out_channels), ..*self };
+        let weights = operand(workers, weights, self.out_channels, self.terms());
+        sizes.pack(workers, &weights, packed, false, workers.level().rows());
     }
 
     /// Tiles of at most `most` rows.

@@ -293,7 +293,7 @@ impl Task for Back<'_> {
                                 let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
                                 let at = [top * pool.kernel[0] + down, left * pool.kernel[1] + across];
                                 let rows = each(|row| conv.seen_at(x, at, taps[row]).unwrap_or(&ZERO));
-                                multiply(simd, &mut tile, &Lanes::<M>(rows), right);
+                                multiply(simd, &mut tile, &Lanes(rows), right);
                             }
                             for (value, to) in tile.into_iter().zip(&mut sums[start..start + M]) {
                                 simd.store(value, to);

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// Exists only where AVX2 and FMA were detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx2(());
+pub struct Avx2(pub(super) ());
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Avx2> {
@@ -111,6 +111,18 @@ impl Simd for Avx2 {
     fn fma(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: as above.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
+    fn low(self, pairs: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe { pairs.map(|pairs| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs)))) }
+    }
+
+    #[inline(always)]
+    fn high(self, pairs: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe { pairs.map(|pairs| _mm256_and_ps(pairs, _mm256_castsi256_ps(_mm256_set1_epi32(!0xffff)))) }
     }
 
     #[inline(always)]

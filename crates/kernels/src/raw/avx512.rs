@@ -1,5 +1,7 @@
 //! The instance for AVX-512: one vector of sixteen, and twice the registers.
 
+use super::avx2::Avx2;
+use super::bf16::Avx512Bf16;
 use super::simd::{Lane, Simd, Task, pairs};
 use crate::LANES;
 use std::arch::x86_64::*;
@@ -12,6 +14,16 @@ impl Avx512 {
     pub(super) fn detect() -> Option<Avx512> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"))
             .then_some(Avx512(()))
+    }
+
+    /// What computes products of bfloat16 numbers too, where the processor does.
+    pub(super) fn bf16(self) -> Option<Avx512Bf16> {
+        Avx512Bf16::detect(self)
+    }
+
+    /// Its part for shorter vectors.
+    pub(super) fn avx2(self) -> Avx2 {
+        Avx2(())
     }
 
     /// Runs a task with these instructions.
@@ -79,6 +91,18 @@ impl Simd for Avx512 {
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn low(self, pairs: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(pairs))) }
+    }
+
+    #[inline(always)]
+    fn high(self, pairs: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(!0xffff))) }
     }
 
     #[inline(always)]

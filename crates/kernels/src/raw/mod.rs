@@ -7,10 +7,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bf16;
 mod pool;
 mod portable;
 mod simd;
 
+pub(crate) use bf16::pair;
+pub(crate) use pool::Memory;
 pub use pool::Workers;
 pub use simd::Level;
 pub(crate) use simd::{Lane, Simd, Task};

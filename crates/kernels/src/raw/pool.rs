@@ -4,7 +4,9 @@
 //! while, gives way for a while, and then sleeps.
 
 use super::{Level, Task};
+use crate::Precision;
 use lepton_core::{Error, ErrorCode, Result};
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -18,6 +20,9 @@ const YIELDS: usize = 16;
 /// The threads of a training step; the one that hands out the work is the first of them.
 pub struct Workers {
     level: Level,
+    precision: Precision,
+    /// Memory of kernels while it is not needed.
+    free: Mutex<Vec<Vec<f32>>>,
     shared: Arc<Shared>,
     others: Vec<Other>,
     /// One caller at a time.
@@ -75,7 +80,14 @@ impl Workers {
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let mut workers = Workers { level, shared, others: Vec::new(), turn: Mutex::new(()) };
+        let mut workers = Workers {
+            level,
+            precision: Precision::Float32,
+            free: Mutex::new(Vec::new()),
+            shared,
+            others: Vec::new(),
+            turn: Mutex::new(()),
+        };
         for index in 1..threads {
             let shared = Arc::clone(&workers.shared);
             let handle = std::thread::Builder::new()
@@ -85,6 +97,12 @@ impl Workers {
             workers.others.push(Other { thread: handle.thread().clone(), handle: Some(handle) });
         }
         Ok(workers)
+    }
+
+    /// The same threads, whose products are of that precision.
+    pub fn with_precision(mut self, precision: Precision) -> Workers {
+        (self.level, self.precision) = (self.level.of(precision), precision);
+        self
     }
 
     /// How many threads there are.
@@ -97,10 +115,35 @@ impl Workers {
         self.level
     }
 
+    /// The precision of their products.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Memory for so many numbers, whatever they are.
+    pub(crate) fn memory(&self, count: usize) -> Memory<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let best = free.iter().enumerate().min_by_key(|(_, buffer)| (buffer.len() < count, buffer.len().abs_diff(count)));
+        let mut buffer = best.map(|(at, _)| at).map_or_else(Vec::new, |at| free.swap_remove(at));
+        if buffer.len() < count {
+            buffer = vec![0.0; count];
+        }
+        Memory { workers: self, buffer, count }
+    }
+
     /// Runs all parts, part `i` on thread `i` where that thread comes to it first.
     pub(crate) fn run<T: Task>(&self, parts: Vec<T>) {
+        self.hand_out(parts, |part| self.level.run(part));
+    }
+
+    /// As [`Workers::run`], with products of the workers' precision.
+    pub(crate) fn multiply<T: Task>(&self, parts: Vec<T>) {
+        self.hand_out(parts, |part| self.level.multiply(self.precision, part));
+    }
+
+    fn hand_out<T: Task>(&self, parts: Vec<T>, of: impl Fn(T) + Sync) {
         if parts.len() <= 1 || self.others.is_empty() {
-            parts.into_iter().for_each(|part| self.level.run(part));
+            parts.into_iter().for_each(of);
             return;
         }
         let parts: Vec<Mutex<Option<T>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
@@ -109,7 +152,7 @@ impl Workers {
             for part in own.iter().chain(before) {
                 let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(part) = part {
-                    self.level.run(part);
+                    of(part);
                 }
             }
         });
@@ -133,6 +176,34 @@ impl Workers {
         if shared.failed.swap(false, Ordering::Relaxed) {
             std::panic::resume_unwind(Box::new("a part of a training step panicked"));
         }
+    }
+}
+
+/// Memory that goes back to the workers.
+pub(crate) struct Memory<'a> {
+    workers: &'a Workers,
+    buffer: Vec<f32>,
+    count: usize,
+}
+
+impl Deref for Memory<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.count]
+    }
+}
+
+impl DerefMut for Memory<'_> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.count]
+    }
+}
+
+impl Drop for Memory<'_> {
+    fn drop(&mut self) {
+        let mut free = self.workers.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(std::mem::take(&mut self.buffer));
     }
 }
 

@@ -62,6 +62,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn low(self, pairs: Lane) -> Lane {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() << 16))
+    }
+
+    #[inline(always)]
+    fn high(self, pairs: Lane) -> Lane {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() & 0xffff_0000))
+    }
+
+    #[inline(always)]
     fn sqrt(self, value: Lane) -> Lane {
         value.map(f32::sqrt)
     }

@@ -1,7 +1,8 @@
 //! Vectors of [`LANES`] float32 numbers: one trait, instances for AVX-512 and for AVX2 with FMA, and one in plain Rust for all
 //! else. Kernels are written once over the trait; which instance runs is chosen at run time, for a whole [`Task`] at a time.
 
-use crate::LANES;
+use super::bf16::{InPairs, Pairs, pair};
+use crate::{LANES, Precision};
 
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512};
@@ -73,6 +74,41 @@ impl Level {
         }
     }
 
+    /// Whether it has instructions for products of bfloat16 numbers.
+    pub fn has_bf16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(simd) => simd.bf16().is_some(),
+            _ => false,
+        }
+    }
+
+    /// The best that computes in a precision.
+    pub(super) fn of(self, precision: Precision) -> Level {
+        match (precision, self) {
+            #[cfg(target_arch = "x86_64")]
+            (Precision::Bf16, Level::Avx512(simd)) if simd.bf16().is_none() => Level::Avx2(simd.avx2()),
+            _ => self,
+        }
+    }
+
+    /// Runs a task whose products are of that precision.
+    pub(crate) fn multiply<T: Task>(self, precision: Precision, task: T) {
+        match precision {
+            Precision::Float32 => self.run(task),
+            Precision::Bf16 => match self {
+                Level::Portable => task.run(Pairs(super::portable::Portable)),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2(simd) => simd.run(InPairs(task)),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512(simd) => match simd.bf16() {
+                    Some(simd) => simd.run(task),
+                    None => simd.avx2().run(InPairs(task)),
+                },
+            },
+        }
+    }
+
     /// Runs a task with these instructions.
     pub(crate) fn run<T: Task>(self, task: T) {
         match self {
@@ -101,6 +137,9 @@ pub(crate) trait Simd: Copy + Send {
     /// Most channels of a tile of four places each.
     const POOLED: usize;
 
+    /// Whether products are of pairs of bfloat16 numbers.
+    const PAIRED: bool = false;
+
     fn splat(self, value: f32) -> Self::V;
     fn load(self, from: &Lane) -> Self::V;
     fn store(self, value: Self::V, to: &mut Lane);
@@ -110,6 +149,44 @@ pub(crate) trait Simd: Copy + Send {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, rounded once where the processor can.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Adds a product to a sum: of a number and each number of a vector, or where two bfloat16 numbers take the place of one
+    /// float32 number, as [`Simd::pair`] makes them, the products of both.
+    #[inline(always)]
+    fn product(self, number: &f32, lane: Self::V, sum: Self::V) -> Self::V {
+        self.fma(self.splat(*number), lane, sum)
+    }
+    /// As [`Simd::product`], place by place.
+    #[inline(always)]
+    fn products(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
+        self.fma(a, b, sum)
+    }
+    /// Both rounded to bfloat16, `a` in the lower halves.
+    #[inline(always)]
+    fn pair(self, a: Self::V, b: Self::V) -> Self::V {
+        let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
+        self.store(a, &mut low);
+        self.store(b, &mut high);
+        for (low, high) in low.iter_mut().zip(high) {
+            *low = pair(*low, high);
+        }
+        self.load(&low)
+    }
+    /// Neighbours in pairs: first those of `a`, then those of `b`.
+    #[inline(always)]
+    fn neighbours(self, a: Self::V, b: Self::V) -> Self::V {
+        let mut both = [[0.0; LANES]; 2];
+        self.store(a, &mut both[0]);
+        self.store(b, &mut both[1]);
+        let mut pairs = [0.0; LANES];
+        for (to, [low, high]) in pairs.iter_mut().zip(both.as_flattened().as_chunks().0) {
+            *to = pair(*low, *high);
+        }
+        self.load(&pairs)
+    }
+    /// The bfloat16 numbers in the lower halves.
+    fn low(self, pairs: Self::V) -> Self::V;
+    /// The bfloat16 numbers in the upper halves.
+    fn high(self, pairs: Self::V) -> Self::V;
     fn sqrt(self, value: Self::V) -> Self::V;
     /// The larger of `value` and 0; NaN stays NaN.
     fn relu(self, value: Self::V) -> Self::V;

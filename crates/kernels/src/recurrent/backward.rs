@@ -3,7 +3,7 @@
 use super::forward::{PLACES, inside, two};
 use super::rule::Rule;
 use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts, product};
-use crate::parts::share;
+use crate::precision::share_products;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
@@ -22,7 +22,7 @@ pub(super) fn run<C: Rule>(
     let Recurrent { units, time, outputs, .. } = *sizes;
     let RecurrentMemory { kept, cells, packed, scratch } = memory;
     pack::backward::<C>(workers, weights, units, packed);
-    let shares = packed_parts(packed, units, C::GATES * units, workers.threads());
+    let shares = packed_parts(packed, units, workers.terms(C::GATES * units), workers.threads());
     let count = ends.len() * units * LANES;
     scratch.clear();
     scratch.resize(2 * count, 0.0);
@@ -38,7 +38,7 @@ pub(super) fn run<C: Rule>(
     }
     if sizes.by_blocks(workers, ends.len()) {
         let of = |blocks| Walk::<C> { sizes, shares: &shares, blocks, rule: PhantomData };
-        return workers.run(deal(blocks, workers.threads()).into_iter().map(of).collect());
+        return workers.multiply(deal(blocks, workers.threads()).into_iter().map(of).collect());
     }
     for step in (0..time).rev() {
         let mut tasks: Vec<Step<'_, C>> = Vec::with_capacity(shares.len());
@@ -52,7 +52,7 @@ pub(super) fn run<C: Rule>(
                 task.places.push(place);
             }
         }
-        workers.run(tasks);
+        workers.multiply(tasks);
     }
 }
 
@@ -68,8 +68,8 @@ pub(super) fn input<C: Rule>(
 ) {
     let Recurrent { features, units, .. } = *sizes;
     pack::backward::<C>(workers, weights, units, packed);
-    let shares = packed_parts(packed, features, C::GATES * units, workers.threads());
-    share(workers, dx, features * LANES, |range, dx| Inputs::<C> {
+    let shares = packed_parts(packed, features, workers.terms(C::GATES * units), workers.threads());
+    share_products(workers, dx, features * LANES, |range, dx| Inputs::<C> {
         features,
         units,
         kept: &lanes(kept)[range.start * units * C::GROUPS..range.end * units * C::GROUPS],
@@ -94,18 +94,38 @@ impl<C: Rule> Task for Inputs<'_, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let size = self.units * C::GROUPS;
+        let count = product::gate_pairs::<S, C>(self.units);
+        let mut pairs = vec![[0.0; LANES]; PLACES * count];
         let places = lanes_mut(self.dx).chunks_mut(PLACES * self.features);
         for (kept, dx) in self.kept.chunks(PLACES * size).zip(places) {
             if !self.add {
                 dx.fill([0.0; LANES]);
             }
+            let kept = gates::<S, C, false>(simd, kept.chunks_exact(size), count, &mut pairs);
             for (range, packed) in self.shares {
                 let own = dx.chunks_exact_mut(self.features).map(|dx| &mut dx[range.clone()]);
-                let mut rows: Vec<(&[Lane], &mut [Lane])> = kept.chunks_exact(size).zip(own).collect();
+                let mut rows: Vec<(&[Lane], &mut [Lane])> = kept.iter().copied().zip(own).collect();
                 product::backward::<S, C, false>(simd, packed, range.len(), self.units, &mut rows);
             }
         }
     }
+}
+
+/// The gradients of the gates of several places, as the terms of products; `pairs` has `count` vectors for each place.
+#[inline(always)]
+fn gates<'a, S: Simd, C: Rule, const STATE: bool>(
+    simd: S,
+    places: impl Iterator<Item = &'a [Lane]>,
+    count: usize,
+    pairs: &'a mut [Lane],
+) -> Vec<&'a [Lane]> {
+    let (mut rest, mut all) = (pairs, Vec::with_capacity(PLACES));
+    for kept in places {
+        let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
+        rest = others;
+        all.push(product::gate_terms::<S, C, STATE>(simd, kept, own));
+    }
+    all
 }
 
 /// All places of a block of rows.
@@ -216,12 +236,16 @@ impl<C: Rule> Task for Walk<'_, C> {
     fn run<S: Simd>(self, simd: S) {
         let Recurrent { units, time, .. } = *self.sizes;
         let mut blocks = self.blocks;
+        let count = product::gate_pairs::<S, C>(units);
+        let mut pairs = vec![[0.0; LANES]; blocks.len() * count];
         for step in (0..time).rev() {
             let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
             if step + 1 < time {
+                let own = places.iter().map(|place| place.gates);
+                let gates = gates::<S, C, true>(simd, own, count, &mut pairs);
                 for (range, packed) in self.shares {
-                    let rows = places.iter_mut().map(|place| (place.gates, &mut place.carry[range.clone()]));
-                    let mut rows: Vec<(&[Lane], &mut [Lane])> = rows.collect();
+                    let own = places.iter_mut().map(|place| &mut place.carry[range.clone()]);
+                    let mut rows: Vec<(&[Lane], &mut [Lane])> = gates.iter().copied().zip(own).collect();
                     product::backward::<S, C, true>(simd, packed, range.len(), units, &mut rows);
                 }
             }
@@ -250,8 +274,11 @@ impl<C: Rule> Task for Step<'_, C> {
         let mut places = self.places;
         let count = places.first().map_or(0, |place| place.carry.len());
         if self.step + 1 < time {
-            let mut rows: Vec<(&[Lane], &mut [Lane])> =
-                places.iter_mut().map(|place| (place.gates, &mut *place.carry)).collect();
+            let pairs_of = product::gate_pairs::<S, C>(units);
+            let mut pairs = vec![[0.0; LANES]; places.len() * pairs_of];
+            let gates = gates::<S, C, true>(simd, places.iter().map(|place| place.gates), pairs_of, &mut pairs);
+            let own = places.iter_mut().map(|place| &mut *place.carry);
+            let mut rows: Vec<(&[Lane], &mut [Lane])> = gates.into_iter().zip(own).collect();
             product::backward::<S, C, true>(simd, self.packed, count, units, &mut rows);
         }
         let place = self.sizes.places(self.step).0;

@@ -2,7 +2,7 @@
 
 use super::rule::Rule;
 use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts, product};
-use crate::parts::share;
+use crate::precision::{operand, share_products, terms, terms_of};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};
 use crate::{LANES, Workers};
@@ -28,22 +28,24 @@ pub(super) fn run<C: Rule>(
     cells.resize(if C::MEMORY { places * units * LANES } else { 0 }, 0.0);
     packed.resize(C::GATES * units * features.max(units), 0.0);
     let bias = bias::<C>(units, weights[2], weights[3]);
-    pack::forward::<C>(workers, weights[0], units, packed);
+    pack::forward::<C>(workers, &operand(workers, weights[0], features, 1), units, packed);
+    let x = operand(workers, x, features, LANES);
+    let features = workers.terms(features);
     let shares = packed_parts(packed, units, C::GATES * features, workers.threads());
-    share(workers, kept, units * C::GROUPS * LANES, |range, to| Inputs::<C> {
+    share_products(workers, kept, units * C::GROUPS * LANES, |range, to| Inputs::<C> {
         features,
-        x: &lanes(x)[range.start * features..range.end * features],
+        x: &lanes(&x)[range.start * features..range.end * features],
         shares: &shares,
         bias: &bias,
         to,
         rule: PhantomData,
     });
-    pack::forward::<C>(workers, weights[1], units, packed);
-    let shares = packed_parts(packed, units, C::GATES * units, workers.threads());
+    pack::forward::<C>(workers, &operand(workers, weights[1], units, 1), units, packed);
+    let shares = packed_parts(packed, units, C::GATES * workers.terms(units), workers.threads());
     let mut blocks = Block::all::<C>(sizes, ends, kept, cells, y);
     if sizes.by_blocks(workers, ends.len()) {
         let of = |blocks| Walk::<C> { sizes, shares: &shares, blocks, rule: PhantomData };
-        return workers.run(deal(blocks, workers.threads()).into_iter().map(of).collect());
+        return workers.multiply(deal(blocks, workers.threads()).into_iter().map(of).collect());
     }
     for step in 0..time {
         let mut tasks: Vec<Step<'_, C>> = Vec::with_capacity(shares.len());
@@ -57,7 +59,7 @@ pub(super) fn run<C: Rule>(
                 task.places.push(place);
             }
         }
-        workers.run(tasks);
+        workers.multiply(tasks);
     }
 }
 
@@ -219,6 +221,20 @@ impl<'a> Place<'a> {
     }
 }
 
+/// The states before, as the terms of products.
+#[inline(always)]
+fn states<'a, S: Simd>(simd: S, places: &[Place<'a>], pairs: &'a mut [Lane]) -> Vec<&'a [Lane]> {
+    let mut rest = pairs;
+    let mut all = Vec::with_capacity(places.len());
+    for place in places {
+        let count = if S::PAIRED { terms_of::<S>(place.state.len()) } else { 0 };
+        let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
+        rest = others;
+        all.push(terms(simd, place.state, own));
+    }
+    all
+}
+
 /// 1 for rows that have the place, 0 for others.
 #[inline(always)]
 pub(super) fn inside<S: Simd>(simd: S, end: &Lane, place: usize) -> S::V {
@@ -237,15 +253,18 @@ impl<C: Rule> Task for Walk<'_, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let mut blocks = self.blocks;
+        let terms_of = terms_of::<S>(self.sizes.units);
+        let mut pairs = vec![[0.0; LANES]; if S::PAIRED { blocks.len() * terms_of } else { 0 }];
         for step in 0..self.sizes.time {
             let place = self.sizes.places(step).0;
             let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
             if step > 0 {
+                let states = states(simd, &places, &mut pairs);
                 for (range, packed) in self.shares {
                     let part = range.start * C::GROUPS..range.end * C::GROUPS;
-                    let rows = places.iter_mut().map(|place| (place.state, &mut place.kept[part.clone()]));
-                    let mut rows: Vec<(&[Lane], &mut [Lane])> = rows.collect();
-                    product::forward::<S, C, true>(simd, packed, range.len(), self.sizes.units, &mut rows);
+                    let own = places.iter_mut().map(|place| &mut place.kept[part.clone()]);
+                    let mut rows: Vec<(&[Lane], &mut [Lane])> = states.iter().copied().zip(own).collect();
+                    product::forward::<S, C, true>(simd, packed, range.len(), terms_of, &mut rows);
                 }
             }
             for at in places {
@@ -271,9 +290,12 @@ impl<C: Rule> Task for Step<'_, C> {
         let mut places = self.places;
         let count = places.first().map_or(0, |place| place.y.len());
         if self.step > 0 {
-            let mut rows: Vec<(&[Lane], &mut [Lane])> =
-                places.iter_mut().map(|place| (place.state, &mut *place.kept)).collect();
-            product::forward::<S, C, true>(simd, self.packed, count, self.sizes.units, &mut rows);
+            let terms_of = terms_of::<S>(self.sizes.units);
+            let mut pairs = vec![[0.0; LANES]; if S::PAIRED { places.len() * terms_of } else { 0 }];
+            let states = states(simd, &places, &mut pairs);
+            let own = places.iter_mut().map(|place| &mut *place.kept);
+            let mut rows: Vec<(&[Lane], &mut [Lane])> = states.into_iter().zip(own).collect();
+            product::forward::<S, C, true>(simd, self.packed, count, terms_of, &mut rows);
         }
         let place = self.sizes.places(self.step).0;
         for at in places {

@@ -5,8 +5,9 @@ use super::for_units;
 use super::rule::Rule;
 use crate::Workers;
 use crate::parts::{cut, parts};
-use crate::raw::{Simd, Task};
-use crate::tile::{for_rows, tile_at, tile_count};
+use crate::precision::terms_of;
+use crate::raw::{Simd, Task, pair};
+use crate::tile::{each, for_rows, tile_at, tile_count};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -56,13 +57,13 @@ impl<C: Rule> Task for Forward<'_, C> {
 }
 
 /// `[gates · units, columns]` for the way back. For each thread's columns, for as many units as have about [`TERMS`] gates
-/// and each tile of columns the numbers of a gate are beside each other.
+/// and each tile of columns the numbers of a gate, or the pairs of two gates behind each other, are beside each other.
 pub(super) fn backward<C: Rule>(workers: &Workers, weights: &[f32], units: usize, to: &mut [f32]) {
     let columns = weights.len() / (C::GATES * units);
     let ranges = parts(columns, workers.threads());
-    let pieces = cut(to, C::GATES * units, &ranges).into_iter().zip(ranges);
+    let pieces = cut(to, workers.terms(C::GATES * units), &ranges).into_iter().zip(ranges);
     let of = |(to, range)| Backward::<C> { weights, units, columns, range, to, rule: PhantomData };
-    workers.run(pieces.map(of).collect());
+    workers.multiply(pieces.map(of).collect());
 }
 
 struct Backward<'a, C> {
@@ -83,13 +84,21 @@ impl<C: Rule> Task for Backward<'_, C> {
             for tile in 0..tile_count(self.range.len(), S::ROWS) {
                 let (start, rows) = tile_at(self.range.len(), tile, S::ROWS);
                 let column = self.range.start + start;
-                let (to, behind) = std::mem::take(&mut rest).split_at_mut(rows * C::GATES * count);
+                let gates = C::GATES * count;
+                let (to, behind) = std::mem::take(&mut rest).split_at_mut(rows * terms_of::<S>(gates));
                 rest = behind;
                 for_rows!(S, rows, M => {
+                    let row = |gate: usize| -> [f32; M] {
+                        let row = gate % C::GATES * self.units + first + gate / C::GATES;
+                        let from = if gate < gates { &self.weights[row * self.columns + column..] } else { &[] };
+                        from.first_chunk().copied().unwrap_or([0.0; M])
+                    };
                     for (at, to) in to.as_chunks_mut::<M>().0.iter_mut().enumerate() {
-                        let row = at % C::GATES * self.units + first + at / C::GATES;
-                        if let Some(from) = self.weights[row * self.columns + column..].first_chunk::<M>() {
-                            *to = *from;
+                        if const { S::PAIRED } {
+                            let (low, high) = (row(2 * at), row(2 * at + 1));
+                            *to = each(|row| pair(low[row], high[row]));
+                        } else {
+                            *to = row(at);
                         }
                     }
                 });

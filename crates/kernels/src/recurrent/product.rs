@@ -3,6 +3,7 @@
 use super::for_units;
 use super::pack::TERMS;
 use super::rule::Rule;
+use crate::precision::terms_of;
 use crate::raw::{Lane, Simd};
 use crate::tile::{Columns, Tile, each, for_rows, multiply, tile_at, tile_count};
 
@@ -39,7 +40,34 @@ pub(super) fn forward<S: Simd, C: Rule, const STATE: bool>(
     }
 }
 
-/// Adds `Wᵀ right` to `count` columns, for pairs of the gradients of all gates and the columns.
+/// The gradients of all gates, `[units, groups]`, as the terms of products: as they are, or each two gates in `pairs`.
+#[inline(always)]
+pub(super) fn gate_terms<'a, S: Simd, C: Rule, const STATE: bool>(
+    simd: S,
+    kept: &'a [Lane],
+    pairs: &'a mut [Lane],
+) -> &'a [Lane] {
+    if !S::PAIRED {
+        return kept;
+    }
+    let load = |gate: usize| match kept.get(place::<C, STATE>(gate)) {
+        Some(value) => simd.load(value),
+        None => simd.splat(0.0),
+    };
+    for (at, pair) in pairs.iter_mut().enumerate() {
+        let (low, high) = (load(2 * at), load(2 * at + 1));
+        simd.store(simd.pair(low, high), pair);
+    }
+    pairs
+}
+
+/// Memory for [`gate_terms`].
+#[inline(always)]
+pub(super) const fn gate_pairs<S: Simd, C: Rule>(units: usize) -> usize {
+    if S::PAIRED { terms_of::<S>(C::GATES * units) } else { 0 }
+}
+
+/// Adds `Wᵀ right` to `count` columns, for pairs of what [`gate_terms`] gives and the columns.
 #[inline(always)]
 pub(super) fn backward<S: Simd, C: Rule, const STATE: bool>(
     simd: S,
@@ -54,12 +82,17 @@ pub(super) fn backward<S: Simd, C: Rule, const STATE: bool>(
         let now = some.min(units - first);
         for tile in 0..tile_count(count, S::ROWS) {
             let (start, size) = tile_at(count, tile, S::ROWS);
-            let (left, behind) = rest.split_at(size * C::GATES * now);
+            let terms = terms_of::<S>(C::GATES * now);
+            let (left, behind) = rest.split_at(size * terms);
             rest = behind;
             for_rows!(S, size, M => {
                 let left = left.as_chunks::<M>().0;
                 for (right, to) in rows.iter_mut() {
-                    let right = &right[first * C::GROUPS..][..now * C::GROUPS];
+                    // As many units as are before have an even number of gates.
+                    let right = match S::PAIRED {
+                        true => &right[terms_of::<S>(first * C::GATES)..][..terms],
+                        false => &right[first * C::GROUPS..][..now * C::GROUPS],
+                    };
                     let to = &mut to[start..start + M];
                     let mut sums: Tile<S, M> = each(|row| simd.load(&to[row]));
                     gates::<S, C, M, STATE>(simd, &mut sums, left, right);
@@ -92,7 +125,7 @@ fn gates<S: Simd, C: Rule, const M: usize, const STATE: bool>(
     left: &[[f32; M]],
     right: &[Lane],
 ) {
-    if C::GATES == C::GROUPS {
+    if C::GATES == C::GROUPS || S::PAIRED {
         return multiply(simd, tile, &Columns(left), right);
     }
     let mut sums = *tile;
@@ -100,7 +133,7 @@ fn gates<S: Simd, C: Rule, const M: usize, const STATE: bool>(
         for (at, left) in left.iter().enumerate() {
             let lane = simd.load(&right[gate::<C, STATE>(at)]);
             for (left, sum) in left.iter().zip(&mut sums) {
-                *sum = simd.fma(simd.splat(*left), lane, *sum);
+                *sum = simd.product(left, lane, *sum);
             }
         }
     }

@@ -6,6 +6,7 @@ use super::product::gate;
 use super::rule::Rule;
 use crate::linear::turn;
 use crate::parts::{cut_blocks, parts};
+use crate::precision::terms_of;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Consecutive, Tile, each, lanes, lanes_mut, multiply, tile_at, tile_count};
 use crate::{LANES, Workers};
@@ -67,7 +68,7 @@ pub(super) fn run<C: Rule, const STATE: bool>(
         let kept = lanes(kept);
         Products::<C, STATE> { units, kept, places, range, turned, sums, so_far, dw, db, rule: PhantomData }
     };
-    workers.run(pieces.map(of).collect());
+    workers.multiply(pieces.map(of).collect());
 }
 
 struct Products<'a, C, const STATE: bool> {
@@ -101,11 +102,24 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
             let is_last = first + CHUNK >= count;
             let kept = &self.kept[first * size..];
             let kept = &kept[..kept.len().min(CHUNK * size)];
+            let terms = terms_of::<S>(kept.len() / size);
             for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
-                for (at, to) in to.chunks_exact_mut(LANES).take(kept.len() / size).enumerate() {
-                    match self.places.at(first + at) {
-                        Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
-                        None => to.fill([0.0; LANES]),
+                let at = |place: usize| if place < count { self.places.at(place) } else { None };
+                let square = |place: usize, to: &mut [Lane]| match at(place) {
+                    Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
+                    None => to.fill([0.0; LANES]),
+                };
+                for (at, to) in to.chunks_exact_mut(LANES).take(terms).enumerate() {
+                    if const { S::PAIRED } {
+                        let mut both = [[[0.0; LANES]; LANES]; 2];
+                        square(first + 2 * at, &mut both[0]);
+                        square(first + 2 * at + 1, &mut both[1]);
+                        for (to, (low, high)) in to.iter_mut().zip(both[0].iter().zip(&both[1])) {
+                            let (low, high) = (simd.load(low), simd.load(high));
+                            simd.store(simd.pair(low, high), to);
+                        }
+                    } else {
+                        square(first + at, to);
                     }
                 }
             }
@@ -115,19 +129,24 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                 for_units!(S, C, count, M => {
                     let mut left = [[[0.0; LANES]; M]; CHUNK];
                     let mut sums: Tile<S, M> = each(|row| simd.load(&self.sums[start * C::GATES + row]));
-                    for (kept, left) in kept.chunks_exact(size).zip(&mut left) {
-                        let kept = &kept[from..from + M / C::GATES * C::GROUPS];
+                    for (kept, left) in kept.chunks(if S::PAIRED { 2 * size } else { size }).zip(&mut left) {
                         for (row, (left, sum)) in left.iter_mut().zip(&mut sums).enumerate() {
-                            let group = row / C::GATES * C::GROUPS + gate::<C, STATE>(row % C::GATES);
+                            let group = from + row / C::GATES * C::GROUPS + gate::<C, STATE>(row % C::GATES);
                             let value = simd.load(&kept[group]);
-                            simd.store(value, left);
                             *sum = simd.add(*sum, value);
+                            if const { S::PAIRED } {
+                                let next = kept.get(size + group).map_or(simd.splat(0.0), |next| simd.load(next));
+                                simd.store(simd.pair(value, next), left);
+                                *sum = simd.add(*sum, next);
+                            } else {
+                                simd.store(value, left);
+                            }
                         }
                     }
                     for (row, sum) in sums.iter().enumerate() {
                         simd.store(*sum, &mut self.sums[start * C::GATES + row]);
                     }
-                    let left = &left[..kept.len() / size];
+                    let left = &left[..terms];
                     let so_far = &mut self.so_far[start * C::GATES * panels..][..M * panels];
                     let so_far = so_far.as_chunks_mut::<M>().0.iter_mut();
                     let panels = self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate();

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
-use lepton_kernels::{LANES, Level, Workers, blocks};
+use lepton_kernels::{LANES, Level, Precision, Workers, blocks};
 
 /// Numbers in -1 to 1, always the same.
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -14,6 +14,11 @@ pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// Such numbers that bfloat16 has too: products of either precision are then the same.
+pub(crate) fn coarse(count: usize, seed: u64) -> Vec<f32> {
+    numbers(count, seed).into_iter().map(|value| (value * 128.0).round() / 128.0).collect()
 }
 
 /// `[rows, size]` in blocks; what stands behind the last row is `behind`.
@@ -49,5 +54,14 @@ pub(crate) fn near(ours: &[f32], reference: &[f64], share: f64, what: &str) {
 pub(crate) fn each_way(threads: usize, check: impl Fn(&Workers)) {
     for level in Level::all() {
         check(&Workers::new(threads, level).unwrap());
+    }
+}
+
+/// As [`each_way`], with products of every precision.
+pub(crate) fn each_precision(threads: usize, check: impl Fn(&Workers)) {
+    for precision in [Precision::Float32, Precision::Bf16] {
+        for level in Level::all() {
+            check(&Workers::new(threads, level).unwrap().with_precision(precision));
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::trainer::{diverged, mix_statistics};
 use crate::{Loss, OptimizerSettings, StepOutcome, StepRows, UpdateSettings, trim};
 use compile::{Op, Program};
 use lepton_core::{DType, Error, ErrorCode, Result, Tensor};
-use lepton_kernels::{Level, Moments, Workers};
+use lepton_kernels::{Level, Moments, Precision, Workers};
 use pass::Buffers;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,8 +74,9 @@ impl Planned {
         frozen: &[bool],
         settings: &OptimizerSettings,
         update: &UpdateSettings,
+        precision: Precision,
     ) -> Result<Planned> {
-        let mut planned = Planned::of(network, Some(frozen))?;
+        let mut planned = Planned::of(network, Some(frozen), precision)?;
         let zeros = |is_kept: bool| if is_kept { vec![0.0; planned.trained] } else { Vec::new() };
         let (gradients, pending) = (zeros(true), zeros(update.accumulate > 1));
         planned.moments = settings.buffers().iter().map(|_| zeros(true)).collect();
@@ -89,11 +90,11 @@ impl Planned {
     /// # Errors
     /// Those of [`Planned::new`].
     pub(crate) fn answering(network: &Network) -> Result<Planned> {
-        Planned::of(network, None)
+        Planned::of(network, None, Precision::Float32)
     }
 
     /// The compiled network without what only training needs.
-    fn of(network: &Network, frozen: Option<&[bool]>) -> Result<Planned> {
+    fn of(network: &Network, frozen: Option<&[bool]>, precision: Precision) -> Result<Planned> {
         let program = compile::compile(&network.plan, frozen)?;
         let threads = network.threads().map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads());
         let mut ranges = vec![0..0; network.parameters.len()];
@@ -113,7 +114,7 @@ impl Planned {
             arena[range.clone()].copy_from_slice(&parameter.to_host()?);
         }
         Ok(Planned {
-            workers: Workers::new(threads, Level::detect())?,
+            workers: Workers::new(threads, Level::detect())?.with_precision(precision),
             buffers: Buffers::new(&program),
             time: network.plan.input_shape[0],
             programs: BTreeMap::from([(network.plan.input_shape[0], program)]),
@@ -130,7 +131,18 @@ impl Planned {
 
     /// What computes, `lepton-kernels planned step (cpu, avx2)`.
     pub(crate) fn backend(&self) -> String {
-        format!("lepton-kernels planned step (cpu, {})", self.workers.level().name())
+        let level = self.workers.level();
+        let precision = match (self.workers.precision(), level.has_bf16()) {
+            (Precision::Float32, _) => "",
+            (Precision::Bf16, true) => ", bf16",
+            (Precision::Bf16, false) => ", bf16 computed by f32 instructions",
+        };
+        format!("lepton-kernels planned step (cpu, {}{precision})", level.name())
+    }
+
+    /// The precision of products.
+    pub(crate) fn precision(&self) -> Precision {
+        self.workers.precision()
     }
 
     /// One step; `step` is its number, from 0.
