@@ -2,10 +2,9 @@
 //! were are kept. In front of a network this is most of the memory that a step would touch.
 
 use super::Conv;
-use crate::linear::turn;
 use crate::parts::{cut, parts};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Lanes, Tile, each, for_rows, lanes, lanes_mut, multiply, tile_at, tile_count};
+use crate::tile::{Tile, each, for_rows, lanes, lanes_mut, tile_at, tile_count};
 use crate::{LANES, MaxPool, Workers};
 use std::ops::Range;
 
@@ -46,7 +45,7 @@ impl PooledConv {
 
     /// Numbers of scratch memory that [`PooledConv::backward_weights`] needs for so many threads.
     pub fn scratch(&self, threads: usize) -> usize {
-        threads * self.conv.panels() * (self.conv.terms() + 1) * LANES
+        threads * self.conv.out_channels * (self.conv.terms() + 1) * LANES
     }
 
     /// `y` and `winners` as [`MaxPool::forward`] gives them after [`Conv::forward`] with `max(·, 0)`; `packed` from
@@ -83,17 +82,16 @@ impl PooledConv {
         db: Option<&mut [f32]>,
     ) {
         let Conv { channels, out_channels, kernel, .. } = self.conv;
-        let (panels, terms) = (self.conv.panels(), self.conv.terms());
+        let terms = self.conv.terms();
         let size = self.pool.out_sides[1] * out_channels * LANES;
         let ranges = parts(y.len() / size, workers.threads());
-        let each = panels * (terms + 1) * LANES;
+        let each = out_channels * (terms + 1) * LANES;
         let sums = &mut scratch[..ranges.len() * each];
         let pieces = sums.chunks_exact_mut(each).zip(ranges);
         workers.run(pieces.map(|(sums, rows)| Back { sizes: *self, x, y, winners, dy, rows, sums }).collect());
-        // Of each panel the sums of the bias come behind those of the terms.
         let total = |channel: usize, term: usize| -> f32 {
-            let at = (channel / LANES * (terms + 1) + term) * LANES + channel % LANES;
-            sums.chunks_exact(each).map(|own| own[at]).sum()
+            let at = (channel * (terms + 1) + term) * LANES;
+            sums.chunks_exact(each).map(|own| own[at..at + LANES].iter().sum::<f32>()).sum()
         };
         let window = kernel[0] * kernel[1];
         for (channel, dw) in dw.chunks_exact_mut(terms).enumerate() {
@@ -240,67 +238,150 @@ struct Back<'a> {
     winners: &'a [f32],
     dy: &'a [f32],
     rows: Range<usize>,
-    /// `[panels, terms and bias, 16]`.
+    /// `[channels out, terms and bias, 16]`: sums of each row of the blocks for itself.
     sums: &'a mut [f32],
 }
 
 impl Task for Back<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        const ZERO: Lane = [0.0; LANES];
+        if const { S::ROWS > 6 } { self.run_by::<S, 2>(simd) } else { self.run_by::<S, 1>(simd) }
+    }
+}
+
+impl Back<'_> {
+    /// `C` channels at a time.
+    #[inline(always)]
+    fn run_by<S: Simd, const C: usize>(mut self, simd: S) {
         let PooledConv { conv, pool } = self.sizes;
-        let (terms, channels, zero) = (conv.terms(), conv.out_channels, simd.splat(0.0));
-        let sums = lanes_mut(self.sums);
-        sums.fill(ZERO);
-        let places = pool.kernel[0] * pool.kernel[1];
-        let size = pool.out_sides[1] * channels;
-        for row in self.rows {
+        let mut strip = Strip::new(&self.sizes);
+        let sums = lanes_mut(std::mem::take(&mut self.sums));
+        sums.fill([0.0; LANES]);
+        let most = if C == 2 { 9 } else { 3 };
+        let terms = conv.terms();
+        for row in self.rows.clone() {
             let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
-            let x = conv.block(self.x, block);
-            let [y, winners, dy] = [self.y, self.winners, self.dy].map(|from| &lanes(from)[row * size..][..size]);
-            for left in 0..pool.out_sides[1] {
-                for (panel, sums) in sums.chunks_exact_mut(terms + 1).enumerate() {
-                    let first = left * channels + panel * LANES;
-                    let own = first..first + LANES.min(channels - panel * LANES);
-                    let (mut masked, mut slopes, mut taps) = ([ZERO; LANES], [ZERO; LANES], [ZERO; LANES]);
-                    for ((dy, y), masked) in dy[own.clone()].iter().zip(&y[own.clone()]).zip(&mut masked) {
-                        let (dy, y) = (simd.load(dy), simd.load(y));
-                        simd.store(simd.select_above(y, zero, dy, zero), masked);
-                    }
-                    turn(simd, &masked, &mut slopes);
-                    turn(simd, &winners[own], &mut taps);
-                    // The gradient at each place of the pool's window.
-                    let mut right = [[ZERO; LANES]; PLACES];
-                    for (place, right) in right.iter_mut().enumerate().take(places) {
-                        let here = simd.splat(place as f32);
-                        for ((slope, tap), to) in slopes.iter().zip(&taps).zip(right) {
-                            let (slope, tap) = (simd.load(slope), simd.load(tap));
-                            simd.store(simd.keep_equal(tap, here, slope), to);
-                        }
-                    }
-                    let mut bias = simd.load(&sums[terms]);
-                    for slope in &slopes {
-                        let slope = simd.load(slope);
-                        bias = simd.add(bias, slope);
-                    }
-                    simd.store(bias, &mut sums[terms]);
-                    for tile in 0..tile_count(terms, S::ROWS) {
-                        let (start, size) = tile_at(terms, tile, S::ROWS);
-                        for_rows!(S, size, M => {
-                            let mut tile: Tile<S, M> = each(|row| simd.load(&sums[start + row]));
-                            let taps: [[usize; 3]; M] = each(|row| conv.tap(start + row));
-                            for (place, right) in right.iter().enumerate().take(places) {
-                                let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
-                                let at = [top * pool.kernel[0] + down, left * pool.kernel[1] + across];
-                                let rows = each(|row| conv.seen_at(x, at, taps[row]).unwrap_or(&ZERO));
-                                multiply(simd, &mut tile, &Lanes(rows), right);
-                            }
-                            for (value, to) in tile.into_iter().zip(&mut sums[start..start + M]) {
-                                simd.store(value, to);
-                            }
-                        });
+            strip.fill(simd, conv.block(self.x, block), top);
+            for channel in (0..conv.out_channels).step_by(C) {
+                for tile in 0..tile_count(terms, most) {
+                    let (start, size) = tile_at(terms, tile, most);
+                    for_rows!(S, size, M => self.tile::<S, M, C>(simd, &strip, row, channel, start, sums);
+                        1 2 3 4 5 6 7 8 9);
+                }
+            }
+        }
+    }
+
+    /// Adds the products of a row of gradients to the sums of `M` terms of `C` channels.
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const C: usize>(
+        &self,
+        simd: S,
+        strip: &Strip<'_>,
+        row: usize,
+        channel: usize,
+        start: usize,
+        sums: &mut [Lane],
+    ) {
+        let PooledConv { conv, pool } = self.sizes;
+        let (channels, each_sums, zero) = (conv.out_channels, conv.terms() + 1, simd.splat(0.0));
+        let size = pool.out_sides[1] * channels;
+        let [y, winners, dy] = [self.y, self.winners, self.dy].map(|from| &lanes(from)[row * size..][..size]);
+        let own = C.min(channels - channel);
+        let mut totals = [[zero; M]; C];
+        let mut biases = [zero; C];
+        let offsets: [[usize; M]; PLACES] = each(|place| each(|term| strip.places[place] + strip.terms[start + term]));
+        for left in 0..pool.out_sides[1] {
+            // The gradient at each place of the pool's window.
+            let mut slopes = [[zero; PLACES]; C];
+            for (at, (slopes, bias)) in slopes.iter_mut().zip(&mut biases).enumerate().take(own) {
+                let at = left * channels + channel + at;
+                let slope = simd.select_above(simd.load(&y[at]), zero, simd.load(&dy[at]), zero);
+                let winner = simd.load(&winners[at]);
+                *bias = simd.add(*bias, slope);
+                for (place, to) in slopes.iter_mut().enumerate() {
+                    *to = simd.keep_equal(winner, simd.splat(place as f32), slope);
+                }
+            }
+            let from = &strip.values[left * strip.step..];
+            for (place, offsets) in offsets.iter().enumerate() {
+                for (term, offset) in offsets.iter().enumerate() {
+                    let value = simd.load(&from[*offset]);
+                    for (totals, slopes) in totals.iter_mut().zip(&slopes) {
+                        totals[term] = simd.fma(slopes[place], value, totals[term]);
                     }
                 }
+            }
+        }
+        for (at, (totals, bias)) in totals.into_iter().zip(biases).enumerate().take(own) {
+            let sums = &mut sums[(channel + at) * each_sums..][..each_sums];
+            for (total, sum) in totals.into_iter().zip(&mut sums[start..]) {
+                simd.store(simd.add(total, simd.load(sum)), sum);
+            }
+            if start == 0 {
+                let sum = &mut sums[each_sums - 1];
+                simd.store(simd.add(bias, simd.load(sum)), sum);
+            }
+        }
+    }
+}
+
+/// What a row of the pool's outputs sees, with the zeros around it.
+struct Strip<'a> {
+    sizes: &'a PooledConv,
+    /// `[height, width, channels, 16]`
+    values: Vec<Lane>,
+    sides: [usize; 2],
+    /// From what the first output sees first to what each place and each term of it does.
+    places: [usize; PLACES],
+    terms: Vec<usize>,
+    /// From an output to the next.
+    step: usize,
+}
+
+impl<'a> Strip<'a> {
+    #[inline(always)]
+    fn new(sizes: &'a PooledConv) -> Strip<'a> {
+        let PooledConv { conv, pool } = sizes;
+        let seen = |outputs: usize, side: usize| (outputs - 1) * conv.stride[side] + conv.kernel[side];
+        let sides = [seen(pool.kernel[0], 0), seen(pool.out_sides[1] * pool.kernel[1], 1)];
+        let row = sides[1] * conv.channels;
+        let places = each(|place| {
+            let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
+            down * conv.stride[0] * row + across * conv.stride[1] * conv.channels
+        });
+        let term = |term: usize| {
+            let [down, across, channel] = conv.tap(term);
+            down * row + across * conv.channels + channel
+        };
+        Strip {
+            sizes,
+            values: vec![[0.0; LANES]; sides[0] * row],
+            sides,
+            places,
+            terms: (0..conv.terms()).map(term).collect(),
+            step: pool.kernel[1] * conv.stride[1] * conv.channels,
+        }
+    }
+
+    /// Takes over what row `top` sees.
+    #[inline(always)]
+    fn fill<S: Simd>(&mut self, simd: S, x: &[Lane], top: usize) {
+        let PooledConv { conv, pool } = self.sizes;
+        let Conv { channels, sides: [height, width], stride, before, .. } = *conv;
+        let end = (width + before[1]).min(self.sides[1]);
+        for (down, to) in self.values.chunks_exact_mut(self.sides[1] * channels).enumerate() {
+            // Above the picture it becomes very large.
+            let from = (top * pool.kernel[0] * stride[0] + down).wrapping_sub(before[0]);
+            if from >= height || end <= before[1] {
+                to.fill([0.0; LANES]);
+                continue;
+            }
+            to[..before[1] * channels].fill([0.0; LANES]);
+            to[end * channels..].fill([0.0; LANES]);
+            let from = &x[from * width * channels..];
+            for (to, from) in to[before[1] * channels..end * channels].iter_mut().zip(from) {
+                simd.store(simd.load(from), to);
             }
         }
     }
