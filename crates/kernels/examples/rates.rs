@@ -22,7 +22,9 @@ fn main() {
     let level = arguments.get(2).cloned().unwrap_or_default();
     let levels = Level::all().into_iter().filter(|own| own.name().contains(&level));
     let precisions = |level: Level| [Precision::Float32, Precision::Bf16].map(|precision| (level, precision));
-    for (level, precision) in levels.flat_map(precisions).filter(|(level, own)| level.has_bf16() || *own == Precision::Float32) {
+    for (level, precision) in
+        levels.flat_map(precisions).filter(|(level, own)| level.has_bf16() || *own == Precision::Float32)
+    {
         let Ok(workers) = Workers::new(threads, level) else { return };
         let workers = workers.with_precision(precision);
         let Ok(ceiling) = Ceiling::measure(&workers) else { return };
@@ -165,7 +167,7 @@ impl Bench<'_> {
         let workers = self.workers;
         self.time(name, flops, || linear.forward(workers, &x, &w, Some(&b), true, &mut y));
         self.time(&format!("{name} dw"), flops, || linear.backward_weights(workers, &x, &y, &mut dw, Some(&mut db)));
-        self.time(&format!("{name} dx"), flops, || linear.backward_input(workers, &y, &w, false, &mut dx));
+        self.time(&format!("{name} dx"), flops, || linear.backward_input(workers, &y, &w, None, false, &mut dx));
     }
 
     /// 256 units over 100 places of 64 numbers.

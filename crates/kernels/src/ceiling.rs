@@ -3,7 +3,7 @@
 
 use crate::raw::{Simd, Task};
 use crate::tile::{Tile, each, lanes, lanes_mut};
-use crate::{LANES, Workers};
+use crate::{LANES, Precision, Workers};
 use lepton_core::Result;
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,14 @@ pub struct Ceiling {
     pub threads: usize,
     /// Float32 operations in a second, in 10⁹: a fused multiply-add is two.
     pub gflops: f64,
+    /// The same of products of bfloat16 numbers with float32 sums, where there are instructions for it.
+    pub bf16_gflops: Option<f64>,
     /// Bytes that `a = b + s · c` reads and writes in a second, in 10⁹, over buffers that no cache holds.
     pub gigabytes: f64,
 }
 
 impl Ceiling {
-    /// Measures for about a second.
+    /// Measures for a second or two.
     ///
     /// # Errors
     /// Those of [`Workers::new`].
@@ -36,7 +38,13 @@ impl Ceiling {
         let threads = workers.threads();
         let mut kept = vec![0.0; threads * LANES];
         let operations = (threads * STEPS * SUMS * LANES * 2) as f64;
-        let gflops = operations / best(|| workers.run(kept.chunks_exact_mut(LANES).map(Multiply).collect())) / 1e9;
+        let mut rate = |precision| {
+            operations
+                / best(|| workers.multiply_in(precision, kept.chunks_exact_mut(LANES).map(Multiply).collect()))
+                / 1e9
+        };
+        let gflops = rate(Precision::Float32);
+        let bf16_gflops = workers.level().has_bf16().then(|| 2.0 * rate(Precision::Bf16));
         let mut buffers = vec![vec![1.0_f32; NUMBERS]; 3 * threads];
         let seconds = best(|| {
             let triads = buffers.chunks_exact_mut(3).filter_map(|own| match own {
@@ -46,7 +54,7 @@ impl Ceiling {
             workers.run(triads.collect());
         });
         let bytes = (threads * 3 * NUMBERS * size_of::<f32>()) as f64;
-        Ok(Ceiling { threads, gflops, gigabytes: bytes / seconds / 1e9 })
+        Ok(Ceiling { threads, gflops, bf16_gflops, gigabytes: bytes / seconds / 1e9 })
     }
 }
 
@@ -62,7 +70,7 @@ fn best(mut of: impl FnMut()) -> f64 {
 }
 
 /// Sums that do not wait for each other: as many as hide the latency of a multiply-add, and fit the registers.
-const SUMS: usize = 5;
+const SUMS: usize = 6;
 
 struct Multiply<'a>(&'a mut [f32]);
 
@@ -75,7 +83,7 @@ impl Task for Multiply<'_> {
         let mut sums: Tile<S, SUMS> = each(|at| simd.add(simd.load(to), simd.splat(at as f32)));
         for _ in 0..STEPS {
             for sum in &mut sums {
-                *sum = simd.fma(*sum, keep, add);
+                *sum = if const { S::PAIRED } { simd.products(keep, add, *sum) } else { simd.fma(*sum, keep, add) };
             }
         }
         // Read, so that none of it can be left out.

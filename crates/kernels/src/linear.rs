@@ -100,13 +100,22 @@ impl Linear {
         workers.multiply(pieces.into_iter().map(task).collect());
     }
 
-    /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`.
-    pub fn backward_input(&self, workers: &Workers, dy: &[f32], weights: &[f32], add: bool, dx: &mut [f32]) {
+    /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`. Where `x` is given, it is what
+    /// came out of `max(·, 0)`, and `dx` becomes the gradient in front of that.
+    pub fn backward_input(
+        &self,
+        workers: &Workers,
+        dy: &[f32],
+        weights: &[f32],
+        x: Option<&[f32]>,
+        add: bool,
+        dx: &mut [f32],
+    ) {
         let pieces = self.deal(workers, dx, self.features);
         let sizes = Linear { units: workers.terms(self.units), ..*self };
         let (dy, weights) =
             (operand(workers, dy, self.units, LANES), operand(workers, weights, self.units, self.features));
-        let task = |pieces| Input { sizes, dy: &dy, weights: &weights, add, pieces };
+        let task = |pieces| Input { sizes, dy: &dy, weights: &weights, x, add, pieces };
         workers.multiply(pieces.into_iter().map(task).collect());
     }
 
@@ -243,6 +252,7 @@ struct Input<'a> {
     sizes: Linear,
     dy: &'a [f32],
     weights: &'a [f32],
+    x: Option<&'a [f32]>,
     add: bool,
     pieces: Vec<Piece<'a>>,
 }
@@ -255,7 +265,7 @@ impl Task for Input<'_> {
         let Some(range) = pieces.first().map(|piece| piece.range.clone()) else { return };
         for first in (0..units).step_by(UNITS) {
             let count = UNITS.min(units - first);
-            let begins = first == 0 && !self.add;
+            let (begins, ends) = (first == 0 && !self.add, first + count == units);
             // Of each row of weights a line at a time, for all blocks of rows.
             for start in (0..range.len()).step_by(LANES) {
                 let weights = &self.weights[first * features + range.start + start..];
@@ -268,15 +278,24 @@ impl Task for Input<'_> {
                     let from = (piece.block * units + first) * LANES;
                     let right = lanes(&self.dy[from..from + count * LANES]);
                     let to = &mut lanes_mut(piece.to)[start..start + size];
+                    let seen = piece.block * features + range.start + start;
+                    let seen = self.x.filter(|_| ends).map(|x| &lanes(x)[seen..seen + size]);
                     for tile in 0..tile_count(size, S::ROWS) {
                         let (at, rows) = tile_at(size, tile, S::ROWS);
                         let to = &mut to[at..at + rows];
+                        let seen = seen.map(|seen| &seen[at..at + rows]);
                         for_rows!(S, rows, M => {
                             let mut sums: Tile<S, M> = match begins {
                                 true => splat(simd, |_| 0.0),
                                 false => each(|row| simd.load(&to[row])),
                             };
                             multiply(simd, &mut sums, &Strided::<M>::new(&weights[at..], features, count), right);
+                            if let Some(seen) = seen {
+                                let zero = simd.splat(0.0);
+                                for (sum, seen) in sums.iter_mut().zip(seen) {
+                                    *sum = simd.select_above(simd.load(seen), zero, *sum, zero);
+                                }
+                            }
                             for (sum, to) in sums.into_iter().zip(to) {
                                 simd.store(sum, to);
                             }

@@ -6,8 +6,9 @@
 mod plain_loops;
 
 use lepton_kernels::{
-    BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Precision, Workers, blocks, flatten, from_pictures,
-    from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows, unflatten,
+    BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Precision, Workers, blocks, flatten,
+    from_pictures, from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows,
+    unflatten,
 };
 use plain_loops::{coarse, each_precision, each_way, numbers};
 use proptest::prelude::*;
@@ -161,6 +162,7 @@ proptest! {
             }
         }
         let more: Vec<f64> = dx.iter().zip(&before).map(|(dx, before)| dx + f64::from(*before)).collect();
+        let masked: Vec<f64> = dx.iter().zip(&x).map(|(dx, x)| if *x > 0.0 { *dx } else { 0.0 }).collect();
         each_precision(threads, |workers| {
             let sizes = Linear { features, units };
             let (x, slope) = (blocked(&x, rows, features, 1), blocked(&slope, rows, units, 1));
@@ -168,10 +170,12 @@ proptest! {
             sizes.forward(workers, &x, &w, Some(&b), is_relu, &mut ours);
             close(&plain(&ours, rows, units, 1), &y, "y");
             let mut ours = vec![f32::NAN; x.len()];
-            sizes.backward_input(workers, &slope, &w, false, &mut ours);
+            sizes.backward_input(workers, &slope, &w, None, false, &mut ours);
             close(&plain(&ours, rows, features, 1), &dx, "dx");
+            sizes.backward_input(workers, &slope, &w, Some(&x), false, &mut ours);
+            close(&plain(&ours, rows, features, 1), &masked, "dx in front of max(x, 0)");
             let mut ours = blocked(&before, rows, features, 1);
-            sizes.backward_input(workers, &slope, &w, true, &mut ours);
+            sizes.backward_input(workers, &slope, &w, None, true, &mut ours);
             close(&plain(&ours, rows, features, 1), &more, "dx added");
             let (mut our_dw, mut our_db) = (vec![f32::NAN; w.len()], vec![f32::NAN; units]);
             sizes.backward_weights(workers, &x, &slope, &mut our_dw, Some(&mut our_db));

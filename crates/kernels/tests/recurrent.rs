@@ -145,7 +145,9 @@ impl Layer {
             own.collect::<Vec<f64>>()
         });
         let precisions = [(Precision::Float32, 1.0), (Precision::Bf16, 1000.0)];
-        for (level, (precision, coarser)) in Level::all().into_iter().flat_map(|level| precisions.map(|own| (level, own))) {
+        for (level, (precision, coarser)) in
+            Level::all().into_iter().flat_map(|level| precisions.map(|own| (level, own)))
+        {
             let workers = |threads| Workers::new(threads, level).unwrap().with_precision(precision);
             let (alone, workers) = (workers(1), workers(threads));
             let mut memory = RecurrentMemory::default();

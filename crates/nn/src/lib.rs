@@ -40,11 +40,11 @@ pub use layers::{
     ReversibleNorm, Rnn, SqueezeExcite, TimePadding, TransformerDecoder, TransformerEncoder, Trees, Upsample,
     UpsampleMode,
 };
+pub use lepton_kernels::Precision;
 pub use loss::Loss;
 pub use network::{Network, on_threads};
 pub use node::Node;
 pub use optimizer::{OptimizerKind, OptimizerSettings};
-pub use lepton_kernels::Precision;
 pub use planned::StepKind;
 pub use summary::{Summary, SummaryRow};
 pub use trainer::{StepOutcome, StepRows, Trainer, UpdateSettings};

@@ -8,7 +8,7 @@ use both_ways::{node, same_answers};
 use lepton_core::{ErrorCode, Seed, Tensor};
 use lepton_nn::{
     Architecture, Conv2d, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d, Network, Node, OptimizerKind,
-    OptimizerSettings, Padding, Rnn, StepKind, StepRows, Trainer, UpdateSettings,
+    OptimizerSettings, Padding, Precision, Rnn, StepKind, StepRows, Trainer, UpdateSettings,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -28,10 +28,14 @@ struct Case {
 
 impl Case {
     fn trainer(&self, kind: StepKind) -> Trainer {
+        self.trainer_in(kind, Precision::Float32).unwrap()
+    }
+
+    fn trainer_in(&self, kind: StepKind, precision: Precision) -> lepton_core::Result<Trainer> {
         let architecture = Architecture::new("net", InputSpec::float32(self.input.clone()), self.layers.clone());
         let network = Network::new(&architecture, Seed(7)).unwrap().with_threads(self.threads.max(1)).unwrap();
         let trainer = Trainer::new(network, self.loss.clone(), self.optimizer.clone()).unwrap();
-        trainer.with_update(self.update.clone()).unwrap().with_step(kind).unwrap()
+        trainer.with_update(self.update.clone()).unwrap().with_step_in(kind, precision)
     }
 
     /// Batch `step`; the same for every trainer.
@@ -258,6 +262,39 @@ fn what_has_no_kernel_is_named_and_auto_goes_to_burn() {
         assert!(error.to_string().contains(name), "{error}");
         assert!(trainer().with_step(StepKind::Auto).unwrap().backend().starts_with("burn"));
     }
+}
+
+#[test]
+fn products_of_bfloat16_numbers_are_near_and_belong_to_planned_steps() {
+    let lstm =
+        || vec![node("lstm", Lstm::new(20).into()), node("last", Layer::LastStep), node("scores", Layer::linear(3))];
+    for (layers, input) in [(worked_example(1), vec![2, 9, 11]), (residual(), vec![3, 9, 8]), (lstm(), vec![7, 5])] {
+        let case = Case { layers, input, optimizer: sgd(), rows: vec![33, 9], threads: 2, ..Case::default() };
+        let coarse = || case.trainer_in(StepKind::Auto, Precision::Bf16).unwrap();
+        let (mut ours, mut whole) = (coarse(), case.trainer(StepKind::Planned));
+        assert!(ours.backend().contains("bf16") && !whole.backend().contains("bf16"));
+        let losses = [case.run(&mut ours, 0..5), case.run(&mut whole, 0..5)];
+        assert_ne!(losses[0], losses[1]);
+        for (ours, whole) in losses[0].iter().zip(&losses[1]) {
+            assert!((ours - whole).abs() <= 2e-2 * whole.max(0.1), "{losses:?}");
+        }
+        let mut second = coarse();
+        case.run(&mut second, 0..2);
+        let state = second.state().unwrap();
+        let mut third = coarse();
+        third.restore(&state).unwrap();
+        case.run(&mut third, 2..5);
+        assert_eq!(third.state().unwrap(), ours.state().unwrap());
+        let other = whole.restore(&state).unwrap_err();
+        assert!(other.code() == ErrorCode::Config && other.to_string().contains("train.precision"), "{other}");
+        let burn = case.trainer_in(StepKind::Burn, Precision::Bf16).err().unwrap();
+        assert_eq!((burn.code(), burn.place().key.as_deref()), (ErrorCode::Config, Some("train.precision")));
+    }
+    let odd = Conv2d { groups: 2, ..Conv2d::new(4, 3) };
+    let layers = vec![node("odd", odd.into()), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
+    let case = Case { layers, input: vec![2, 8, 8], rows: vec![4], ..Case::default() };
+    let error = case.trainer_in(StepKind::Auto, Precision::Bf16).err().unwrap();
+    assert_eq!((error.code(), error.place().node.as_deref()), (ErrorCode::Unsupported, Some("odd")));
 }
 
 #[test]

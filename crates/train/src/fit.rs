@@ -170,7 +170,9 @@ impl<'a> Training<'a> {
         let counts = job.train.class_counts();
         let loss = target::loss(job.task, job.settings, job.target, counts.as_deref())?;
         let trainer = Trainer::new(network, loss.clone(), job.settings.optimizer.clone())?;
-        let trainer = trainer.with_update(job.settings.update())?.with_step_in(step_kind(&job, alignment.is_some())?, job.settings.precision)?;
+        let trainer = trainer
+            .with_update(job.settings.update())?
+            .with_step_in(step_kind(&job, alignment.is_some())?, job.settings.precision)?;
         let mut training = Training {
             architecture: trainer.network().architecture().clone(),
             trainer,

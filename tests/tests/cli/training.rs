@@ -212,6 +212,16 @@ fn a_step_is_planned_where_every_layer_has_a_kernel_and_it_is_said_which_way_was
     let network = "train.architecture=mobilenet-v2";
     refused(&["train.step=planned", network], &["the planned step cannot be used", "has no kernel", "train.step"]);
     refused(&["train.step=plannd"], &["train.step", "planned"]);
+    let (told, coarse) = done(&["train.threads=1", "train.precision=bf16"]);
+    assert!(
+        told.contains("bf16") && coarse != planned && (coarse - planned).abs() < 0.02,
+        "{told}: {coarse} {planned}"
+    );
+    refused(
+        &["train.precision=bf16", "train.step=burn"],
+        &["only a planned step computes with bf16", "train.precision"],
+    );
+    refused(&["train.precision=bf61"], &["train.precision", "bf16"]);
     let (from, other) = (format!("train.from={folder}"), Project::digits());
     other.edit("name = \"digits\"", "name = \"again\"");
     let arguments = ["run", &other.at(""), "--set", &from, "--set", "train.step=planned"];

@@ -16,15 +16,21 @@ pub(super) fn machine(threads: Option<NonZeroUsize>, as_json: bool) -> Result<u8
     let environment = lepton_pipeline::environment(threads, &format!("lepton-kernels (cpu, {})", level.name()));
     if as_json {
         let rows = ceilings.iter().map(|ceiling| {
-            let Ceiling { threads, gflops, gigabytes } = ceiling;
-            json!({ "threads": threads, "gflops": gflops, "gigabytes_per_second": gigabytes })
+            let Ceiling { threads, gflops, bf16_gflops, gigabytes } = ceiling;
+            json!({
+                "threads": threads,
+                "gflops": gflops,
+                "bf16_gflops": bf16_gflops,
+                "gigabytes_per_second": gigabytes,
+            })
         });
         terminal::print_json(&json!({ "machine": environment, "ceilings": rows.collect::<Vec<_>>() }))?;
         return Ok(0);
     }
-    let mut table = Table::new(&["threads", "GFLOP/s, float32", "GB/s, memory"]);
-    for Ceiling { threads, gflops, gigabytes } in &ceilings {
-        table.row([&threads.to_string(), &format!("{gflops:.1}"), &format!("{gigabytes:.1}")]);
+    let mut table = Table::new(&["threads", "GFLOP/s, float32", "GFLOP/s, bfloat16", "GB/s, memory"]);
+    for Ceiling { threads, gflops, bf16_gflops, gigabytes } in &ceilings {
+        let bf16 = bf16_gflops.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
+        table.row([&threads.to_string(), &format!("{gflops:.1}"), &bf16, &format!("{gigabytes:.1}")]);
     }
     terminal::print(&format!("{}, {}, {}\n{}", environment.processor, environment.system, level.name(), table.text()))?;
     Ok(0)

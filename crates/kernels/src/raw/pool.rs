@@ -123,7 +123,8 @@ impl Workers {
     /// Memory for so many numbers, whatever they are.
     pub(crate) fn memory(&self, count: usize) -> Memory<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let best = free.iter().enumerate().min_by_key(|(_, buffer)| (buffer.len() < count, buffer.len().abs_diff(count)));
+        let best =
+            free.iter().enumerate().min_by_key(|(_, buffer)| (buffer.len() < count, buffer.len().abs_diff(count)));
         let mut buffer = best.map(|(at, _)| at).map_or_else(Vec::new, |at| free.swap_remove(at));
         if buffer.len() < count {
             buffer = vec![0.0; count];
@@ -138,7 +139,12 @@ impl Workers {
 
     /// As [`Workers::run`], with products of the workers' precision.
     pub(crate) fn multiply<T: Task>(&self, parts: Vec<T>) {
-        self.hand_out(parts, |part| self.level.multiply(self.precision, part));
+        self.multiply_in(self.precision, parts);
+    }
+
+    /// As [`Workers::run`], with products of that precision, which the level knows best.
+    pub(crate) fn multiply_in<T: Task>(&self, precision: Precision, parts: Vec<T>) {
+        self.hand_out(parts, |part| self.level.multiply(precision, part));
     }
 
     fn hand_out<T: Task>(&self, parts: Vec<T>, of: impl Fn(T) + Sync) {

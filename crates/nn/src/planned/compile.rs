@@ -212,6 +212,11 @@ pub(super) struct Program {
     pub(super) hidden: Vec<usize>,
     /// For each value whether it is needed on the way back, or is the output.
     pub(super) kept: Vec<bool>,
+    /// For each value whether its gradient comes as what is in front of its own `max(·, 0)`.
+    pub(super) masked: Vec<bool>,
+    /// Weights of dense layers over pictures that are not flattened, with channels and places: they lie in the order of the
+    /// picture.
+    pub(super) turned: Vec<(usize, [usize; 2])>,
     /// For each operation the values that are no longer needed behind it.
     pub(super) done: Vec<Vec<usize>>,
     pub(super) output: usize,
@@ -250,6 +255,7 @@ pub(super) fn compile(plan: &Plan, frozen: Option<&[bool]>) -> Result<Program> {
     let mut program = compiler.program;
     program.output = *compiler.given.last().ok_or_else(|| Error::internal("a network without layers"))?;
     program.backs();
+    program.masks();
     program.lifetimes(answers);
     Ok(program)
 }
@@ -289,7 +295,13 @@ impl Compiler<'_> {
             Layer::Linear(Linear { units, bias, adapter: None }) => {
                 let bias = bias.then_some(parameter + 1);
                 match node.input_shape[..] {
-                    [features] => self.linear(x, [features, *units], 1, false, parameter, bias),
+                    [features] => {
+                        let Value { channels, places, by_place } = self.program.values[x];
+                        if channels > 1 && places > 1 && !by_place {
+                            self.program.turned.push((parameter, [channels, places]));
+                        }
+                        self.linear(x, [features, *units], 1, false, parameter, bias)
+                    }
                     [time, features] => self.linear(x, [features, *units], time, true, parameter, bias),
                     _ => return Err(Error::internal("a dense layer over a picture")),
                 }
@@ -325,7 +337,7 @@ impl Compiler<'_> {
             Layer::Flatten => {
                 let Value { channels, places, by_place } = self.program.values[x];
                 // One row of numbers already, or one that lies as it should.
-                if channels == 1 || places == 1 || by_place {
+                if channels == 1 || places == 1 || by_place || self.goes_to_dense(index) {
                     return Ok(x);
                 }
                 let y = self.add(channels * places, 1);
@@ -444,6 +456,13 @@ impl Compiler<'_> {
         self.plan.nodes.iter().flat_map(|node| &node.inputs).filter(|other| **other == source).count() == 1
     }
 
+    /// Whether what a node gives goes to dense layers only, which can take it in any order.
+    fn goes_to_dense(&self, node: usize) -> bool {
+        let mut takers = self.plan.nodes.iter().filter(|taker| taker.inputs.contains(&Source::Node(node))).peekable();
+        takers.peek().is_some()
+            && takers.all(|taker| matches!(taker.layer, Layer::Linear(Linear { adapter: None, .. })))
+    }
+
     /// Takes the convolution and activation that give `pooled` into one operation with the pool, where nobody else sees it.
     fn fuse_pool(
         &mut self,
@@ -528,6 +547,17 @@ impl Program {
             }
         }
         self.kept = kept;
+    }
+
+    /// Finds which gradients can come through `max(·, 0)` where they are made: a dense layer gives them, and nobody else does.
+    fn masks(&mut self) {
+        self.masked = vec![false; self.values.len()];
+        for maker in &self.ops {
+            let (Op::Linear { y, relu: true, .. } | Op::Conv { y, relu: true, .. }) = maker else { continue };
+            let mut takers = self.ops.iter().filter(|op| op.inputs().iter().any(|(input, _)| input == y));
+            let is_dense = matches!(takers.next(), Some(Op::Linear { .. }));
+            self.masked[*y] = is_dense && takers.next().is_none() && *y != self.output;
+        }
     }
 
     /// Finds which gradient of each value comes first on the way back.

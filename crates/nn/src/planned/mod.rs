@@ -54,6 +54,8 @@ pub(crate) struct Planned {
     frozen: Option<Vec<bool>>,
     /// Where each parameter of the plan lies in every arena: first those that are trained, then running statistics.
     ranges: Vec<Range<usize>>,
+    /// Of parameters that lie in another order than the network's, as [`Program::turned`] has them, the sides that are turned.
+    turned: BTreeMap<usize, [usize; 2]>,
     /// The end of those that are trained.
     trained: usize,
     arena: Vec<f32>,
@@ -110,8 +112,9 @@ impl Planned {
         };
         let (trained, all) = (place(true), place(false));
         let mut arena = vec![0.0; all];
-        for (range, parameter) in ranges.iter().zip(&network.parameters) {
-            arena[range.clone()].copy_from_slice(&parameter.to_host()?);
+        let turned: BTreeMap<usize, [usize; 2]> = program.turned.iter().copied().collect();
+        for (at, (range, parameter)) in ranges.iter().zip(&network.parameters).enumerate() {
+            arena[range.clone()].copy_from_slice(&inwards(&turned, at, &parameter.to_host()?));
         }
         Ok(Planned {
             workers: Workers::new(threads, Level::detect())?.with_precision(precision),
@@ -119,6 +122,7 @@ impl Planned {
             time: network.plan.input_shape[0],
             programs: BTreeMap::from([(network.plan.input_shape[0], program)]),
             frozen: frozen.map(<[bool]>::to_vec),
+            turned,
             trained,
             gradients: Vec::new(),
             moments: Vec::new(),
@@ -300,11 +304,11 @@ impl Planned {
 
     /// For each parameter the buffers of its optimiser; none for running statistics.
     pub(crate) fn moments(&self) -> Vec<Vec<Vec<f32>>> {
-        let own = |range: &Range<usize>| match range.end <= self.trained {
-            true => self.moments.iter().map(|buffer| buffer[range.clone()].to_vec()).collect(),
+        let own = |(at, range): (usize, &Range<usize>)| match range.end <= self.trained {
+            true => self.moments.iter().map(|buffer| self.outwards(at, &buffer[range.clone()])).collect(),
             false => Vec::new(),
         };
-        self.ranges.iter().map(own).collect()
+        self.ranges.iter().enumerate().map(own).collect()
     }
 
     /// Sums of gradients since the last update, where several batches make one; zeros for running statistics.
@@ -325,7 +329,16 @@ impl Planned {
         if arena.is_empty() {
             return Vec::new();
         }
-        self.ranges.iter().map(|range| arena[range.clone()].to_vec()).collect()
+        let own = |(at, range): (usize, &Range<usize>)| self.outwards(at, &arena[range.clone()]);
+        self.ranges.iter().enumerate().map(own).collect()
+    }
+
+    /// The numbers of a parameter in the network's order.
+    fn outwards(&self, parameter: usize, values: &[f32]) -> Vec<f32> {
+        match self.turned.get(&parameter) {
+            Some([channels, places]) => turn(values, [*places, *channels]),
+            None => values.to_vec(),
+        }
     }
 
     /// Takes over from a saved state, in the form of [`Planned::parameters`] and the others.
@@ -337,21 +350,33 @@ impl Planned {
         averages: &[Vec<f32>],
     ) {
         for (at, range) in self.ranges.iter().enumerate() {
-            self.arena[range.clone()].copy_from_slice(&parameters[at]);
+            let inwards = |values: &[f32]| inwards(&self.turned, at, values);
+            self.arena[range.clone()].copy_from_slice(&inwards(&parameters[at]));
             if let Some(average) = averages.get(at) {
-                self.averages[range.clone()].copy_from_slice(average);
+                self.averages[range.clone()].copy_from_slice(&inwards(average));
             }
             if range.end > self.trained {
                 continue;
             }
             for (buffer, own) in self.moments.iter_mut().zip(&moments[at]) {
-                buffer[range.clone()].copy_from_slice(own);
+                buffer[range.clone()].copy_from_slice(&inwards(own));
             }
             if let Some(sum) = pending.get(at) {
-                self.pending[range.clone()].copy_from_slice(sum);
+                self.pending[range.clone()].copy_from_slice(&inwards(sum));
             }
         }
     }
+}
+
+/// The numbers of a parameter in the order of the arena.
+fn inwards(turned: &BTreeMap<usize, [usize; 2]>, parameter: usize, values: &[f32]) -> Vec<f32> {
+    turned.get(&parameter).map_or_else(|| values.to_vec(), |sides| turn(values, *sides))
+}
+
+/// `[.., a, b]` as `[.., b, a]`.
+fn turn(values: &[f32], [a, b]: [usize; 2]) -> Vec<f32> {
+    let at = |index: usize| index / (a * b) * (a * b) + index % a * b + index / a % b;
+    (0..values.len()).map(|index| values[at(index)]).collect()
 }
 
 /// The network with the numbers of `values`, one list for each parameter.

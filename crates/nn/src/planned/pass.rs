@@ -302,7 +302,7 @@ impl Planned {
                 Op::Conv { sizes, x, y, weight, bias, relu, back } => {
                     let mut dy = take(&mut slopes[*y]);
                     let (dw, db) = pair(gradients, ranges, *weight, *bias);
-                    let masked = relu.then_some(&values[*y][..]);
+                    let masked = (*relu && !program.masked[*y]).then_some(&values[*y][..]);
                     sizes.backward_weights(workers, &values[*x], masked, &mut dy, scratch, dw, db);
                     if *back != Back::None {
                         sizes.pack_backward(workers, own(*weight), packed);
@@ -332,13 +332,14 @@ impl Planned {
                     if let Some((_, derivative)) = function {
                         kernels::scale_by(workers, &values[*derivative], &mut dy);
                     }
-                    if *relu {
+                    if *relu && !program.masked[*y] {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
                     let (dw, db) = pair(gradients, ranges, *weight, *bias);
                     sizes.backward_weights(workers, &values[*x], &dy, dw, db);
                     if *back != Back::None {
-                        sizes.backward_input(workers, &dy, own(*weight), *back == Back::Add, &mut slopes[*x]);
+                        let mask = program.masked[*x].then_some(&values[*x][..]);
+                        sizes.backward_input(workers, &dy, own(*weight), mask, *back == Back::Add, &mut slopes[*x]);
                     }
                     slopes[*y] = dy;
                 }
