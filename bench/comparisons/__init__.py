@@ -1,5 +1,5 @@
-"""The comparisons by name. Each takes (rounds, quick) and gives (rows, details): rows of {name, ours, peer,
-unit, ratio}, and details with the versions and every single figure."""
+"""The comparisons by name. Each takes (rounds, quick), and `only` where it can be cut to some of its rows, and gives
+(rows, details): rows of {name, ours, peer, unit, ratio}, and details with the versions and every single figure."""
 
 from .advise import advise
 from .augment import augment

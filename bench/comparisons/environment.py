@@ -57,12 +57,24 @@ def target():
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
 
+def chosen(table, only):
+    """The rows of a comparison whose name holds one of the texts of `--only`; all of them without one."""
+    found = {name: row for name, row in table.items() if not only or any(text.lower() in name.lower() for text in only)}
+    if not found:
+        raise Failure(f"--only leaves nothing to compare; there is: {'; '.join(table)}")
+    return found
+
+
+def numeric_threads():
+    """This process's variables, with one thread count for every numeric library that reads its own from there."""
+    threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS")}
+    return {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+
+
 def run(command, **environment):
     """Runs a program to its end and gives its standard output; its standard error is shown when it fails."""
     command = [str(part) for part in command]
-    # One thread count for every numeric library that reads its own from here.
-    threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS")}
-    variables = {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", **environment}
+    variables = {**numeric_threads(), **environment}
     try:
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     except FileNotFoundError as missing:

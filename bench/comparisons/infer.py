@@ -1,27 +1,67 @@
 """Latency of one run of exported networks: Lepton's runtime with each of its engines, timed in process, against Python's
 onnxruntime and OpenVINO on the same file, input and thread count. A ratio is against the faster of the two.
+
+Every side is a process of its own that waits while another one computes; they take turns of a quarter of a second, the next
+time around in the other order, so that a machine whose speed changes changes for all of them.
 """
 
+import json
+import math
 import os
+import subprocess
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, built, peer_python, run, run_json, say
+from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, built, chosen, numeric_threads, peer_python, run, say
 
 BATCHES = (1, 8)
-# Name, task, network, shape of a row, outputs, shape that free sides other than the batch get, repeats.
-NETWORKS = (
-    ("worked example", "image-classification", "worked-example", "1x28x28", 10, 5000),
-    ("ResNet-18, 3x64x64", "image-classification", "resnet18", "3x64x64", 10, 200),
-    ("MobileNetV2, 3x64x64", "image-classification", "mobilenet-v2", "3x64x64", 10, 400),
-    ("LSTM, 100x8", "series-classification", "lstm", "100x8", 10, 1000),
-    ("transformer, 64 words", "text-classification", "transformer", "64", 2, 400),
-)
+# Name, task, network, shape of a row, outputs. Free sides other than the batch get the shape's first side.
+NETWORKS = {
+    "worked example": ("image-classification", "worked-example", "1x28x28", 10),
+    "ResNet-18, 3x64x64": ("image-classification", "resnet18", "3x64x64", 10),
+    "MobileNetV2, 3x64x64": ("image-classification", "mobilenet-v2", "3x64x64", 10),
+    "LSTM, 100x8": ("series-classification", "lstm", "100x8", 10),
+    "transformer, 64 words": ("text-classification", "transformer", "64", 2),
+}
 PEERS = ("onnxruntime", "openvino")
+# Turns of each side in a round, and seconds of one.
+TURNS, SECONDS = 8, 0.25
 
 
-def infer(rounds, quick):
+class Side:
+    """A process that holds a model and runs it as often as it is told."""
+
+    def __init__(self, command):
+        self.command = [str(part) for part in command]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=numeric_threads()
+        )
+        # The first answer comes after loading; what is compiled or allocated at the first runs is over then.
+        self.version = self.turn(20)["version"]
+        self.runs = max(5, math.ceil(SECONDS / (self.turn(20)["median_us"] / 1e6)))
+        self.turns = []
+
+    def turn(self, runs):
+        """Runs the model so often, while every other side waits."""
+        self.process.stdin.write(f"{runs}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failure(f"{' '.join(self.command)} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def infer(rounds, quick, only):
+    networks = chosen(NETWORKS, only)
     python = peer_python("engines")
     packages = next((ENVIRONMENTS / "engines").glob("lib/python*/site-packages"), None)
     library = next(packages.glob("onnxruntime/capi/libonnxruntime.so*"), None) if packages else None
@@ -34,34 +74,50 @@ def infer(rounds, quick):
         home.mkdir()
         os.symlink(packages / "openvino" / "libs", home / "openvino")
         engines = {"rten": [], "onnxruntime": ["--ort", library], "openvino": ["--engines", home]}
-        for title, task, network, shape, outputs, repeats in NETWORKS[:1] if quick else NETWORKS:
+        for title, (task, network, shape, outputs) in networks.items():
             onnx = Path(folder) / f"{network}.onnx"
             run([exporter, task, network, shape, outputs, onnx])
-            for number in range(1, rounds + 1):
-                say(f"{title}, round {number} of {rounds}")
-                for batch in BATCHES:
-                    sizes = ["--threads", THREADS, "--repeats", 50 if quick else repeats]
-                    sizes += ["--free", shape.split("x")[0], "--batches", batch]
-                    for name, flags in engines.items():
-                        result = run_json([timer, onnx, name, *sizes, *flags])
-                        versions[f"Lepton with {name}"] = result["version"]
-                        figures.setdefault((title, name, batch), []).append(result["median_us"])
-                    for peer in PEERS:
-                        result = run_json([python, BENCH / "peers" / "infer.py", peer, onnx, *sizes])
-                        versions.update(result["versions"])
-                        figures.setdefault((title, f"Python {peer}", batch), []).append(result["median_us"])
             for batch in BATCHES:
-                peer, theirs = least(figures, title, [f"Python {peer}" for peer in PEERS], batch)
-                ours = [(name, median(figures[title, name, batch])) for name in engines]
-                for name, mine in [*ours, ("fastest", min(mine for _, mine in ours))]:
-                    told = f"{title}, batch {batch}, {name}, against {peer}"
-                    rows.append({"name": told, "ours": mine, "peer": theirs, "unit": "us", "ratio": theirs / mine})
-    singles = {f"{title}, {side}, batch {batch}": values for (title, side, batch), values in figures.items()}
-    return rows, {"versions": versions, "threads": THREADS, "figures": singles}
+                sizes = ["--threads", THREADS, "--free", shape.split("x")[0], "--batch", batch]
+                commands = {name: [timer, onnx, name, *sizes, *flags] for name, flags in engines.items()}
+                script = BENCH / "peers" / "infer.py"
+                commands.update({f"Python {peer}": [python, script, peer, onnx, *sizes] for peer in PEERS})
+                turns = {name: [] for name in commands}
+                for number in range(1, rounds + 1):
+                    say(f"{title}, batch {batch}, round {number} of {rounds}")
+                    for name, (version, taken) in in_turns(commands, 2 if quick else TURNS).items():
+                        versions[name if name.startswith("Python") else f"Lepton with {name}"] = version
+                        turns[name] += taken
+                figures.update({f"{title}, {name}, batch {batch}": taken for name, taken in turns.items()})
+                rows += compared(f"{title}, batch {batch}", turns)
+    return rows, {"versions": versions, "threads": THREADS, "figures": figures}
 
 
-def least(figures, title, sides, batch):
-    """The fastest of some sides, and its time."""
-    times = {side: median(figures[title, side, batch]) for side in sides}
-    side = min(times, key=times.get)
-    return side, times[side]
+def in_turns(commands, turns):
+    """One round: the version of every side and what its turns took."""
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(Side(command)) for name, command in commands.items()}
+        for number in range(turns):
+            for side in list(sides.values())[:: -1 if number % 2 else 1]:
+                side.turns.append(side.turn(side.runs))
+        return {name: (side.version, side.turns) for name, side in sides.items()}
+
+
+def compared(title, turns):
+    """Rows of each engine and of the fastest one by medians, then of the fastest one by what it took at least. A ratio of
+    medians is the middle one of those between neighbouring turns: a machine that is half as fast for some seconds, as
+    shared ones are, halves both sides of it."""
+    rows = []
+    for key, figure, told in (("median_us", median, ""), ("min_us", min, ", at least")):
+        singles = {name: [turn[key] for turn in taken] for name, taken in turns.items()}
+        times = {name: figure(values) for name, values in singles.items()}
+        peer = min((f"Python {peer}" for peer in PEERS), key=times.get)
+        ours = {name: taken for name, taken in times.items() if not name.startswith("Python")}
+        fastest = min(ours, key=ours.get)
+        for name, label in [*((name, name) for name in ours if not told), (fastest, f"fastest: {fastest}")]:
+            text = f"{title}, {label}{told}, against {peer}"
+            ratio = times[peer] / ours[name]
+            if not told:
+                ratio = median(theirs / mine for theirs, mine in zip(singles[peer], singles[name]))
+            rows.append({"name": text, "ours": ours[name], "peer": times[peer], "unit": "us", "ratio": ratio})
+    return rows

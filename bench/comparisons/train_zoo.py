@@ -3,7 +3,7 @@ CPU, each way in a process of its own, all ways in turn. A peer's figure is that
 
 from statistics import median
 
-from .environment import BENCH, THREADS, Failure, built, lepton, peer_python, run_json, say
+from .environment import BENCH, THREADS, Failure, built, chosen, lepton, peer_python, run_json, say
 
 # Steps that are timed in a process.
 ROWS = {
@@ -46,12 +46,13 @@ WAYS = {
 ENVIRONMENT = {TORCH: "torch", TENSORFLOW: "keras"}
 
 
-def train_zoo(rounds, quick):
+def train_zoo(rounds, quick, only):
+    chosen_rows = chosen(ROWS, only)
     ours = built("example", "train_zoo")
     pythons = {script: peer_python(name) for script, name in ENVIRONMENT.items()}
     peak = run_json([lepton(), "bench", "machine", "--threads", THREADS, "--json"])["ceilings"][-1]["gflops"]
     rows, versions, figures, failed = [], {}, {}, {}
-    for row, steps in ROWS.items():
+    for row, steps in chosen_rows.items():
         steps = 2 if quick else steps
         results = {"Lepton": [], **{way: [] for way in WAYS}}
         for number in range(1, rounds + 1):

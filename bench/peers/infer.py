@@ -1,7 +1,9 @@
-"""Times runs of an ONNX file in Python's onnxruntime or OpenVINO and prints one JSON object."""
+"""Times an ONNX file in Python's onnxruntime or OpenVINO, in turns: reads numbers of runs, one a line, and answers each with
+one JSON object."""
 
 import argparse
 import json
+import sys
 import time
 
 import numpy
@@ -9,7 +11,7 @@ import numpy
 parser = argparse.ArgumentParser()
 parser.add_argument("engine", choices=("onnxruntime", "openvino"))
 parser.add_argument("onnx")
-for name in ("--batches", "--threads", "--repeats", "--free"):
+for name in ("--batch", "--threads", "--free"):
     parser.add_argument(name, type=int, required=True)
 arguments = parser.parse_args()
 
@@ -17,7 +19,7 @@ arguments = parser.parse_args()
 def zeros(shape, dtype):
     """The same input as on the other side: zeros, one batch size, other free sides as told."""
     sides = [side if isinstance(side, int) and side > 0 else arguments.free for side in shape[1:]]
-    return numpy.zeros([arguments.batches, *sides], dtype=dtype)
+    return numpy.zeros([arguments.batch, *sides], dtype=dtype)
 
 
 if arguments.engine == "onnxruntime":
@@ -49,19 +51,11 @@ else:
         return [value.copy() for value in request.infer(inputs, share_inputs=True, share_outputs=True).values()]
 
 
-for _ in range(max(20, arguments.repeats // 10)):
-    infer()
-times = []
-for _ in range(arguments.repeats):
-    started = time.perf_counter_ns()
-    infer()
-    times.append(time.perf_counter_ns() - started)
-print(
-    json.dumps(
-        {
-            "median_us": float(numpy.median(times)) / 1000,
-            "minimum_us": min(times) / 1000,
-            "versions": {f"Python {arguments.engine}": version},
-        }
-    )
-)
+for line in sys.stdin:
+    times = []
+    for _ in range(int(line)):
+        started = time.perf_counter_ns()
+        infer()
+        times.append(time.perf_counter_ns() - started)
+    middle = float(numpy.median(times))
+    print(json.dumps({"version": version, "median_us": middle / 1000, "min_us": min(times) / 1000}), flush=True)

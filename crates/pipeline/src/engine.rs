@@ -1,12 +1,9 @@
 //! Which inference engines this machine has, which of them runs a model fastest, and getting one more.
 
 use crate::model::open_package;
-use lepton_core::{
-    Cancel, EngineChoice, Error, ErrorCode, Limits, ModelRef, NamedTensors, Progress, Result, Tensor, TensorSpec,
-    nearest,
-};
+use lepton_core::{Cancel, EngineChoice, Error, ErrorCode, Limits, ModelRef, NamedTensors, Progress, Result, nearest};
 use lepton_optimize::{Loaded, OptimizeSettings, fastest_engine};
-use lepton_runtime::{Engine, Engines, SessionOptions};
+use lepton_runtime::{Engine, Engines, SessionOptions, zeros};
 use lepton_store::Store;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -70,7 +67,8 @@ pub(crate) fn pick(
 /// Times a model on every engine of this machine, on zeros; free sides other than the batch are taken as 32.
 ///
 /// # Errors
-/// Those of [`open_package`] and of the engines; [`ErrorCode::Unsupported`] for a model whose batch is not free.
+/// Those of [`open_package`] and of the engines; [`ErrorCode::Unsupported`] for a model whose batch is not free;
+/// [`ErrorCode::TooLarge`] for one whose inputs have more elements than `limits.tensor_elements` at eight rows.
 pub fn measure_engines(
     store: &Store,
     model: &ModelRef,
@@ -83,10 +81,7 @@ pub fn measure_engines(
         let message = "only a model whose inputs have a free first side can be timed at one row and at eight";
         return Err(Error::new(ErrorCode::Unsupported, message));
     }
-    let rows = |count: usize| -> Result<NamedTensors> {
-        let zeros = |spec: &TensorSpec| Tensor::zeros(spec.sides(count, FREE_SIDE), spec.dtype);
-        inputs.iter().map(|spec| Ok((spec.name.clone(), zeros(spec)?))).collect()
-    };
+    let rows = |count: usize| zeros(inputs, count, FREE_SIDE, limits);
     let found: Vec<_> = engines(store, onnxruntime).available().collect();
     let repeats = OptimizeSettings::default().repeats;
     let (one, eight) = (rows(1)?, rows(8)?);

@@ -1,13 +1,13 @@
-//! Times an ONNX file on a named engine, one JSON line per batch size:
-//! `time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--free 32] [--ort LIBRARY]
-//! [--engines FOLDER]` prints
-//! `{"engine","version","model","batch","threads","repeats","median_us","min_us"}`.
+//! Times an ONNX file on a named engine, in turns:
+//! `time_infer MODEL.onnx ENGINE [--threads N] [--batch 1] [--free 32] [--ort LIBRARY] [--engines FOLDER]` reads numbers of
+//! runs, one a line, and answers each with `{"engine","version","batch","threads","runs","median_us","min_us"}`.
 //!
-//! Inputs are zeros of the model's own shapes; free sides other than the batch are what `--free` says.
+//! Whoever compares keeps one such process for each side and asks them in turn, so that a machine whose speed changes
+//! changes for all. Inputs are zeros of the model's own shapes; free sides other than the batch are what `--free` says.
 #![allow(clippy::print_stdout)]
 
-use lepton_core::{Error, ErrorCode, Limits, NamedTensors, Result, Signature, Tensor, TensorSpec};
-use lepton_runtime::{Engines, Model, Package, SessionOptions};
+use lepton_core::{Error, ErrorCode, Limits, Result};
+use lepton_runtime::{Engines, Model, Package, SessionOptions, zeros};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,8 +16,7 @@ struct Arguments {
     model: PathBuf,
     engine: String,
     threads: Option<usize>,
-    batches: Vec<usize>,
-    repeats: usize,
+    batch: usize,
     free: usize,
     library: Option<PathBuf>,
     engines: PathBuf,
@@ -33,34 +32,36 @@ fn main() -> ExitCode {
     }
 }
 
+fn wrong() -> Error {
+    Error::new(ErrorCode::Usage, "wrong arguments")
+        .fix("time_infer MODEL.onnx ENGINE [--threads N] [--batch 1] [--free 32] [--ort LIBRARY] [--engines FOLDER]")
+}
+
+fn number(text: &str) -> Result<usize> {
+    text.trim().parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(wrong)
+}
+
 fn arguments() -> Result<Arguments> {
-    let usage = || {
-        Error::new(ErrorCode::Usage, "wrong arguments")
-            .fix("time_infer MODEL.onnx ENGINE [--threads N] [--batches 1,8] [--repeats 200] [--free 32] [--ort LIBRARY] [--engines FOLDER]")
-    };
     let mut given = std::env::args().skip(1);
-    let (Some(model), Some(engine)) = (given.next(), given.next()) else { return Err(usage()) };
+    let (Some(model), Some(engine)) = (given.next(), given.next()) else { return Err(wrong()) };
     let mut arguments = Arguments {
         model: model.into(),
         engine,
         threads: None,
-        batches: vec![1, 8],
-        repeats: 200,
+        batch: 1,
         free: 32,
         library: None,
         engines: "/nonexistent".into(),
     };
     while let Some(flag) = given.next() {
-        let value = given.next().ok_or_else(usage)?;
-        let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(usage);
+        let value = given.next().ok_or_else(wrong)?;
         match flag.as_str() {
             "--threads" => arguments.threads = Some(number(&value)?),
-            "--batches" => arguments.batches = value.split(',').map(number).collect::<Result<_>>()?,
-            "--repeats" => arguments.repeats = number(&value)?,
+            "--batch" => arguments.batch = number(&value)?,
             "--free" => arguments.free = number(&value)?,
             "--engines" => arguments.engines = value.into(),
             "--ort" => arguments.library = Some(value.into()),
-            _ => return Err(usage()),
+            _ => return Err(wrong()),
         }
     }
     Ok(arguments)
@@ -72,13 +73,11 @@ fn time(arguments: &Arguments) -> Result<()> {
     let engine = engines.get(Some(&arguments.engine))?;
     let options = SessionOptions { threads: arguments.threads, deadline: None };
     let model = Model::load(Package::from_onnx(&arguments.model, &limits)?, &*engine, &options, &limits)?;
-    for &batch in &arguments.batches {
-        let request = zeros(&model.manifest().signature, batch, arguments.free)?;
-        for _ in 0..10 {
-            model.infer(&request)?;
-        }
-        let mut micros = Vec::with_capacity(arguments.repeats);
-        for _ in 0..arguments.repeats {
+    let request = zeros(&model.manifest().signature.inputs, arguments.batch, arguments.free, &limits)?;
+    for line in std::io::stdin().lines() {
+        let runs = number(&line.map_err(|source| Error::io("read", "standard input", source))?)?;
+        let mut micros = Vec::with_capacity(runs);
+        for _ in 0..runs {
             let started = Instant::now();
             model.infer(&request)?;
             micros.push(started.elapsed().as_secs_f64() * 1e6);
@@ -87,19 +86,13 @@ fn time(arguments: &Arguments) -> Result<()> {
         let line = serde_json::json!({
             "engine": engine.name(),
             "version": engine.version(),
-            "model": arguments.model,
-            "batch": batch,
+            "batch": arguments.batch,
             "threads": arguments.threads,
-            "repeats": arguments.repeats,
-            "median_us": micros[micros.len() / 2],
+            "runs": runs,
+            "median_us": micros[runs / 2],
             "min_us": micros[0],
         });
         println!("{line}");
     }
     Ok(())
-}
-
-fn zeros(signature: &Signature, batch: usize, free: usize) -> Result<NamedTensors> {
-    let zeros = |spec: &TensorSpec| Ok((spec.name.clone(), Tensor::zeros(spec.sides(batch, free), spec.dtype)?));
-    signature.inputs.iter().map(zeros).collect()
 }

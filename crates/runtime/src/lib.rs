@@ -13,5 +13,5 @@ mod package;
 
 pub use batcher::{Answer, BatchSettings, Batcher};
 pub use engine::{Engine, EngineInfo, Engines, ONNXRUNTIME_API, RtenEngine, Session, SessionOptions};
-pub use model::Model;
+pub use model::{Model, zeros};
 pub use package::{Package, write_package};

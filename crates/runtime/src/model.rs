@@ -180,8 +180,7 @@ impl Model {
         let limit = self.limits.tensor_elements;
         let elements = tensor.data().len() as u64;
         if elements > limit {
-            let text = format!("{side} \"{name}\" has {elements} elements, past tensor_elements = {limit}");
-            return Err(Error::new(ErrorCode::TooLarge, text).fix("send fewer rows in one request"));
+            return Err(too_many(side, name, elements, limit).fix("send fewer rows in one request"));
         }
         Ok(())
     }
@@ -192,4 +191,26 @@ impl Model {
         let empty = |spec: &TensorSpec| Ok((spec.name.clone(), Tensor::zeros(spec.sides(0, 0), spec.dtype)?));
         self.manifest.signature.outputs.iter().map(empty).collect()
     }
+}
+
+/// Zeros that fit some inputs, with so many rows; free sides other than the first are `free`. For timing.
+///
+/// # Errors
+/// [`ErrorCode::TooLarge`] past `limits.tensor_elements`, before anything of that size is made: what a model file declares
+/// costs its author nothing.
+pub fn zeros(specs: &[TensorSpec], rows: usize, free: usize, limits: &Limits) -> Result<NamedTensors> {
+    let zeros = |spec: &TensorSpec| {
+        let sides = spec.sides(rows, free);
+        let elements = sides.iter().fold(1, |product: u64, &side| product.saturating_mul(side as u64));
+        if elements > limits.tensor_elements {
+            return Err(too_many("input", &spec.name, elements, limits.tensor_elements));
+        }
+        Ok((spec.name.clone(), Tensor::zeros(sides, spec.dtype)?))
+    };
+    specs.iter().map(zeros).collect()
+}
+
+fn too_many(side: &str, name: &str, elements: u64, limit: u64) -> Error {
+    let text = format!("{side} \"{name}\" has {elements} elements, past tensor_elements = {limit}");
+    Error::new(ErrorCode::TooLarge, text)
 }

@@ -5,11 +5,11 @@ use arrow_array::{Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema};
 use lepton_core::{
     Activation, Column, ColumnKind, DType, Decoder, Digest, ErrorCode, Limits, MANIFEST_VERSION, Manifest, Prediction,
-    Schema, TaskKind, Tensor,
+    Schema, TaskKind, Tensor, TensorSpec,
 };
 use lepton_onnx::{GraphProto, ModelProto, NodeProto, OPSET, ValueInfoProto};
 use lepton_recipe::{NumberMissing, NumberNormalize, NumberPlan, Recipe, RecipePlan, StepPlan, TargetPlan};
-use lepton_runtime::{Engines, Model, Package, SessionOptions, write_package};
+use lepton_runtime::{Engines, Model, Package, SessionOptions, write_package, zeros};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -327,6 +327,18 @@ fn limits_hold() {
     model.infer(&request(1)).unwrap();
     let error = model.infer(&request(2)).unwrap_err();
     assert!(error.code() == ErrorCode::TooLarge && error.message().contains("tensor_elements = 3"), "{error}");
+}
+
+#[test]
+fn zeros_of_a_size_that_only_a_file_declares_are_not_made() {
+    let spec = |shape: &[i64]| TensorSpec { name: "input".to_owned(), dtype: DType::Float32, shape: shape.to_vec() };
+    let limits = Limits { tensor_elements: 6, ..Limits::default() };
+    let made = zeros(&[spec(&[-1, 2])], 3, 1, &limits).unwrap();
+    assert_eq!(made[0].1.shape(), [3, 2]);
+    for shape in [&[-1, 2][..], &[-1, 1 << 40], &[-1, 1 << 40, 1 << 40]] {
+        let error = zeros(&[spec(shape)], 8, 1, &limits).unwrap_err();
+        assert!(error.code() == ErrorCode::TooLarge && error.message().contains("tensor_elements = 6"), "{error}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //!
 //! The search order of ONNX Runtime is: the path that was handed in (and then nothing else: what a person names is used or
 //! refused, never replaced), the engines folder of the data folder, the system's library folders. That of OpenVINO is the
-//! same, without a path that is handed in.
+//! same, without a path that is handed in. A library runs code as it is loaded and takes tens of megabytes, so each engine
+//! is looked for when it is asked for, and then once.
 
 use super::onnxruntime::OnnxRuntime;
 use super::openvino::OpenVino;
@@ -11,7 +12,7 @@ use super::{Engine, RtenEngine};
 use lepton_core::{Error, ErrorCode, Result, nearest};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// One line of `lepton engine list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +34,21 @@ pub struct EngineInfo {
 /// The engines of this process.
 #[derive(Clone)]
 pub struct Engines {
-    engines: Vec<(EngineInfo, Option<Arc<dyn Engine>>)>,
+    /// The preferred one first.
+    engines: [Arc<Known>; 3],
+}
+
+/// An engine that this build knows.
+struct Known {
+    name: &'static str,
+    found: LazyLock<Found, Box<dyn FnOnce() -> Found + Send>>,
+}
+
+/// What looking for an engine gave.
+struct Found {
+    engine: Option<Arc<dyn Engine>>,
+    reason: String,
+    library: Option<PathBuf>,
 }
 
 const SYSTEM_FOLDERS: [&str; 8] = [
@@ -48,52 +63,44 @@ const SYSTEM_FOLDERS: [&str; 8] = [
 ];
 
 impl Engines {
-    /// Looks for engines. `engines_dir` is the data folder's `engines`; `ort_dylib` is a path that a person
-    /// named for ONNX Runtime. Never fails: what is wrong stands in [`EngineInfo::reason`].
+    /// Where to look for engines; nothing is loaded yet. `engines_dir` is the data folder's `engines`; `ort_dylib` is a path
+    /// that a person named for ONNX Runtime. Never fails: what is wrong stands in [`EngineInfo::reason`].
     pub fn discover(engines_dir: &Path, ort_dylib: Option<&Path>) -> Engines {
-        let (mut info, engine) = onnxruntime(engines_dir, ort_dylib);
-        let openvino = openvino(engines_dir);
-        let rten = RtenEngine;
-        let rten_info = EngineInfo {
-            name: rten.name().to_owned(),
-            version: Some(rten.version()),
-            available: true,
-            default: !info.available,
+        let (folder, named) = (engines_dir.to_path_buf(), ort_dylib.map(Path::to_path_buf));
+        let ort = Known::new("onnxruntime", move || onnxruntime(&folder, named.as_deref()));
+        let folder = engines_dir.to_path_buf();
+        let openvino = Known::new("openvino", move || openvino(&folder));
+        let rten = Known::new("rten", || Found {
+            engine: Some(Arc::new(RtenEngine)),
             reason: "built in".to_owned(),
             library: None,
-        };
-        info.default = info.available;
-        Engines { engines: vec![(info, engine), openvino, (rten_info, Some(Arc::new(rten)))] }
+        });
+        Engines { engines: [ort, openvino, rten].map(Arc::new) }
     }
 
-    /// Every engine that this build knows, the preferred one first.
+    /// Every engine that this build knows, the preferred one first. Loads each library that is found.
     pub fn list(&self) -> Vec<EngineInfo> {
-        self.engines.iter().map(|(info, _)| info.clone()).collect()
+        let default = self.default().name;
+        self.engines.iter().map(|known| known.info(known.name == default)).collect()
     }
 
     /// The engines that can be used, the preferred one first.
     pub fn available(&self) -> impl Iterator<Item = Arc<dyn Engine>> + '_ {
-        self.engines.iter().filter_map(|(_, engine)| engine.clone())
+        self.engines.iter().filter_map(|known| known.found.engine.clone())
     }
 
-    /// The engine of that name; `None` is `onnxruntime` when it was found, else `rten`.
+    /// The engine of that name; `None` is `onnxruntime` when it was found, else `rten`. Loads no library of another one.
     ///
     /// # Errors
     /// [`ErrorCode::Unsupported`] for a name that no engine has, [`ErrorCode::NotFound`] for a known engine that
     /// is not available, with the reason.
     pub fn get(&self, name: Option<&str>) -> Result<Arc<dyn Engine>> {
-        let wanted = |info: &EngineInfo| name.map_or(info.default, |name| info.name == name);
-        match self.engines.iter().find(|(info, _)| wanted(info)) {
-            Some((_, Some(engine))) => Ok(Arc::clone(engine)),
-            Some((info, None)) => Err(Error::new(
-                ErrorCode::NotFound,
-                format!("the engine {} is not available: {}", info.name, info.reason),
-            )
-            .fix(format!("`lepton engine install {}` fetches it; the engine rten is built in", info.name))),
+        let Some(name) = name else { return self.default().get() };
+        match self.engines.iter().find(|known| known.name == name) {
+            Some(known) => known.get(),
             None => {
-                let name = name.unwrap_or_default();
                 let error = Error::new(ErrorCode::Unsupported, format!("there is no engine \"{name}\""));
-                let names = self.engines.iter().map(|(info, _)| info.name.as_str());
+                let names = self.engines.iter().map(|known| known.name);
                 Err(match nearest(name, names.clone()) {
                     Some(near) => error.fix(format!("did you mean \"{near}\"?")),
                     None => error.fix(format!("the engines are: {}", names.collect::<Vec<_>>().join(", "))),
@@ -101,22 +108,54 @@ impl Engines {
             }
         }
     }
+
+    fn default(&self) -> &Known {
+        let [ort, _, rten] = &self.engines;
+        if ort.found.engine.is_some() { ort } else { rten }
+    }
 }
 
-fn onnxruntime(engines_dir: &Path, named: Option<&Path>) -> (EngineInfo, Option<Arc<dyn Engine>>) {
+impl Known {
+    fn new(name: &'static str, find: impl FnOnce() -> Found + Send + 'static) -> Known {
+        Known { name, found: LazyLock::new(Box::new(find)) }
+    }
+
+    fn get(&self) -> Result<Arc<dyn Engine>> {
+        self.found.engine.clone().ok_or_else(|| {
+            let text = format!("the engine {} is not available: {}", self.name, self.found.reason);
+            let remedy = format!("`lepton engine install {}` fetches it; the engine rten is built in", self.name);
+            Error::new(ErrorCode::NotFound, text).fix(remedy)
+        })
+    }
+
+    fn info(&self, default: bool) -> EngineInfo {
+        let Found { engine, reason, library } = &*self.found;
+        EngineInfo {
+            name: self.name.to_owned(),
+            version: engine.as_ref().map(|engine| engine.version()),
+            available: engine.is_some(),
+            default,
+            reason: reason.clone(),
+            library: library.clone(),
+        }
+    }
+}
+
+fn onnxruntime(engines_dir: &Path, named: Option<&Path>) -> Found {
+    let folder = engines_dir.join("onnxruntime");
     let candidates = match named {
         Some(path) => vec![(path.to_path_buf(), "the path that was given")],
-        None => search(&engines_dir.join("onnxruntime"), is_library),
+        None => search(&folder, is_library),
     };
-    first_that_loads("onnxruntime", engines_dir, candidates, |path| {
+    first_that_loads(&folder, candidates, |path| {
         let engine = OnnxRuntime::open(path)?;
         Ok((engine.library().to_path_buf(), Arc::new(engine)))
     })
 }
 
-fn openvino(engines_dir: &Path) -> (EngineInfo, Option<Arc<dyn Engine>>) {
-    let candidates = search(&engines_dir.join("openvino"), is_openvino_library);
-    first_that_loads("openvino", engines_dir, candidates, |path| {
+fn openvino(engines_dir: &Path) -> Found {
+    let folder = engines_dir.join("openvino");
+    first_that_loads(&folder, search(&folder, is_openvino_library), |path| {
         let engine = OpenVino::open(path)?;
         Ok((engine.library().to_path_buf(), Arc::new(engine)))
     })
@@ -124,36 +163,25 @@ fn openvino(engines_dir: &Path) -> (EngineInfo, Option<Arc<dyn Engine>>) {
 
 /// The first library that `open` takes, with the place that it was loaded from; else why each was refused.
 fn first_that_loads(
-    name: &str,
-    engines_dir: &Path,
+    folder: &Path,
     candidates: Vec<(PathBuf, &'static str)>,
     open: impl Fn(&Path) -> Result<(PathBuf, Arc<dyn Engine>)>,
-) -> (EngineInfo, Option<Arc<dyn Engine>>) {
+) -> Found {
     let mut refusals = Vec::new();
     for (path, origin) in &candidates {
         match open(path) {
             Ok((library, engine)) => {
-                let info = EngineInfo {
-                    name: name.to_owned(),
-                    version: Some(engine.version()),
-                    available: true,
-                    default: false,
-                    reason: format!("found in {origin}"),
-                    library: Some(library),
-                };
-                return (info, Some(engine));
+                return Found { engine: Some(engine), reason: format!("found in {origin}"), library: Some(library) };
             }
             Err(error) => refusals.push(error.headline()),
         }
     }
     let reason = if refusals.is_empty() {
-        format!("no library in {} or the system's library folders", engines_dir.join(name).display())
+        format!("no library in {} or the system's library folders", folder.display())
     } else {
         refusals.join("; ")
     };
-    let library = candidates.into_iter().next().map(|(path, _)| path);
-    let info = EngineInfo { name: name.to_owned(), version: None, available: false, default: false, reason, library };
-    (info, None)
+    Found { engine: None, reason, library: candidates.into_iter().next().map(|(path, _)| path) }
 }
 
 /// Libraries of the engines folder, then of the system; in each folder the newest version first.

@@ -5,7 +5,7 @@
 //! stopped, only told late. A process holds one OpenVINO: asking for another library is an error that names both.
 
 use super::rten::too_slow;
-use super::{Engine, Session, SessionOptions};
+use super::{Engine, Session, SessionOptions, library};
 use lepton_core::{DType, Error, ErrorCode, Limits, NamedTensors, Result, Signature, Tensor, TensorData};
 use lepton_onnx::{ModelProto, NodeProto};
 use openvino::{Core, DeviceType, ElementType, InferRequest, InferenceError, RwPropertyKey, Shape};
@@ -28,7 +28,9 @@ pub(crate) struct OpenVino {
 impl OpenVino {
     /// Loads the library at `path`, its C interface, or gives the one that is loaded already when it is the same file.
     pub(crate) fn open(path: &Path) -> Result<OpenVino> {
+        // What it needs lies beside the file itself, not beside a link to it.
         let library = path.canonicalize().map_err(|source| Error::io("resolve", path, source))?;
+        let version = library::probe_openvino(&library)?;
         let refused = |text: String| Error::new(ErrorCode::Unsupported, text).in_file(path);
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = &*loaded {
@@ -37,16 +39,13 @@ impl OpenVino {
             }
             return Err(refused(format!("this process already uses the OpenVINO at {}", engine.library.display())));
         }
-        openvino_sys::library::load_from(library.clone()).map_err(refused)?;
-        // A function that the library lacks is found out by a panic of the crate; so is a file that is something else.
-        let version = catch_unwind(|| {
-            let version = openvino::version().build_number;
-            Core::new().map(|_| version).map_err(|error| error.to_string())
+        // A probed library should not make the crate panic; if one does, it is still only an engine that is missing.
+        catch_unwind(|| {
+            openvino_sys::library::load_from(library.clone())?;
+            Core::new().map(drop).map_err(|error| error.to_string())
         })
-        .unwrap_or_else(|_| Err("it lacks functions of OpenVINO's C interface".to_owned()))
+        .unwrap_or_else(|_| Err("its initialisation panicked".to_owned()))
         .map_err(refused)?;
-        // `2026.4.1-22982-e213a147257-releases/2026/4`: what stands behind the first dash is the build.
-        let version = version.split('-').next().unwrap_or_default().to_owned();
         let engine = OpenVino { version, library };
         *loaded = Some(engine.clone());
         Ok(engine)
