@@ -4,6 +4,7 @@ CPU, each way in a process of its own, all ways in turn. A peer's figure is that
 from statistics import median
 
 from .environment import BENCH, THREADS, Failure, built, chosen, lepton, peer_python, run_json, say
+from .machine import Ceilings
 
 # Steps that are timed in a process.
 ROWS = {
@@ -50,13 +51,14 @@ def train_zoo(rounds, quick, only):
     chosen_rows = chosen(ROWS, only)
     ours = built("example", "train_zoo")
     pythons = {script: peer_python(name) for script, name in ENVIRONMENT.items()}
-    peak = run_json([lepton(), "bench", "machine", "--threads", THREADS, "--json"])["ceilings"][-1]["gflops"]
+    ceilings = Ceilings(lepton())
     rows, versions, figures, failed = [], {}, {}, {}
     for row, steps in chosen_rows.items():
         steps = 2 if quick else steps
         results = {"Lepton": [], **{way: [] for way in WAYS}}
         for number in range(1, rounds + 1):
             say(f"{row}, round {number} of {rounds}")
+            ceilings.wait()
             network, *precision = row.split()
             results["Lepton"].append(run_json([ours, network, THREADS, steps, *precision]))
             for way, (peer, script, flags, variables) in WAYS.items():
@@ -79,6 +81,7 @@ def train_zoo(rounds, quick, only):
         middle = lambda way, key: median(result[key] for result in results[way])
         # By convention: the way back costs twice the way forward.
         flops = 3 * results["Lepton"][0]["flops"] * results["Lepton"][0]["batch"]
+        peak = ceilings.best["bf16_gflops" if row.endswith("bf16") and "bf16_gflops" in ceilings.best else "gflops"]
         share = flops / middle("Lepton", "median_ms") / 1e6 / peak
         for peer in ("PyTorch", "TensorFlow"):
             ways = [way for way, (own, *_) in WAYS.items() if own == peer and results[way]]
@@ -91,5 +94,6 @@ def train_zoo(rounds, quick, only):
                 name = f"{row}, {what} ({peer}: {best})"
                 rows.append({"name": name, "ours": mine, "peer": theirs, "unit": unit, "ratio": theirs / mine})
     left_out = {f"{row}, {way}": words for (row, way), words in failed.items()}
-    details = {"versions": versions, "threads": THREADS, "peak_gflops": peak, "figures": figures, "failed": left_out}
+    details = {"versions": versions, "threads": THREADS, "figures": figures, "failed": left_out}
+    details |= {"ceilings": ceilings.best, "noisy_rounds": ceilings.noisy_rounds}
     return rows, details
