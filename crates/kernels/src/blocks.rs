@@ -49,9 +49,19 @@ impl Task for From<'_> {
                 }
                 let mut turned: [Lane; LANES] = [[0.0; LANES]; LANES];
                 turn(simd, &square, &mut turned);
-                for (at, lane) in turned.iter().enumerate().take(count) {
-                    let (channel, place) = ((first + at) / self.places, (first + at) % self.places);
-                    to[place * self.channels + channel] = *lane;
+                if self.channels == 1 || self.places == 1 {
+                    for (lane, to) in turned.iter().zip(&mut to[first..first + count]) {
+                        simd.store(simd.load(lane), to);
+                    }
+                    continue;
+                }
+                let (mut channel, mut place) = (first / self.places, first % self.places);
+                for lane in &turned[..count] {
+                    simd.store(simd.load(lane), &mut to[place * self.channels + channel]);
+                    place += 1;
+                    if place == self.places {
+                        (channel, place) = (channel + 1, 0);
+                    }
                 }
             }
         }

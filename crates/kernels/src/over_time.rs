@@ -64,6 +64,16 @@ impl OverTime<'_> {
         });
     }
 
+    /// Whether a place has no weight in any row of a block.
+    #[inline(always)]
+    fn is_left_out(&self, what: What, block: usize, place: usize) -> bool {
+        what == What::Last
+            && match self.lengths {
+                Some(lengths) => lanes(lengths)[block].iter().all(|length| *length != (place + 1) as f32),
+                None => place + 1 != self.time,
+            }
+    }
+
     /// The lengths of a block.
     #[inline(always)]
     fn of<S: Simd>(&self, simd: S, block: usize) -> S::V {
@@ -107,6 +117,9 @@ impl Task for Over<'_> {
             y.fill([0.0; LANES]);
             let x = &lanes(self.x)[block * time * channels..][..time * channels];
             for (place, x) in x.chunks_exact(channels).enumerate() {
+                if self.sizes.is_left_out(self.what, block, place) {
+                    continue;
+                }
                 let weight = self.what.weight(simd, place, lengths);
                 for (x, y) in x.iter().zip(&mut *y) {
                     let (x, sum) = (simd.load(x), simd.load(y));
@@ -169,6 +182,12 @@ impl Task for Spread<'_> {
         let OverTime { time, channels, .. } = self.sizes;
         for (place, dx) in self.places.zip(lanes_mut(self.dx).chunks_exact_mut(channels)) {
             let (block, at) = (place / time, place % time);
+            if self.what.is_some_and(|what| self.sizes.is_left_out(what, block, at)) {
+                if !self.add {
+                    dx.fill([0.0; LANES]);
+                }
+                continue;
+            }
             let weight = match self.what {
                 Some(what) => what.weight(simd, at, self.sizes.of(simd, block)),
                 None => simd.splat(0.0),

@@ -2,7 +2,7 @@
 
 use crate::parts::{parts, share};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{lanes, lanes_mut};
+use crate::tile::{Tile, each, lanes, lanes_mut};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -178,19 +178,27 @@ impl Task for Squares<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // Vectors are added up over a few thousand numbers, and what they give in float64.
-        let (mut whole, mut finite, zero) = (0.0, true, simd.splat(0.0));
+        let (mut whole, mut finite) = (0.0, true);
         for values in self.values.chunks(1 << 12) {
-            let (blocks, rest) = values.as_chunks::<LANES>();
-            let (mut sums, mut zeros) = (zero, zero);
+            let (blocks, rest) = values.as_chunks::<{ 4 * LANES }>();
+            let mut sums: Tile<S, 4> = each(|_| simd.splat(0.0));
             for block in blocks {
-                let value = simd.load(block);
-                sums = simd.fma(value, value, sums);
-                // 0 times a finite number is 0, and NaN stays NaN.
-                zeros = simd.fma(value, zero, zeros);
+                for (sum, value) in sums.iter_mut().zip(lanes(block)) {
+                    let value = simd.load(value);
+                    *sum = simd.fma(value, value, *sum);
+                }
             }
-            whole += f64::from(simd.sum(sums));
-            whole += rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
-            finite &= simd.sum(zeros) == 0.0 && rest.iter().all(|value| value.is_finite());
+            let mut sum = 0.0;
+            for own in sums {
+                sum += f64::from(simd.sum(own));
+            }
+            sum += rest.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
+            if !sum.is_finite() {
+                // Squares of large numbers are not finite either.
+                finite &= values.iter().all(|value| value.is_finite());
+                sum = values.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+            }
+            whole += sum;
         }
         *self.found = (whole, finite);
     }

@@ -6,9 +6,9 @@
 mod plain_loops;
 
 use lepton_kernels::{
-    BatchNorm, Conv, LANES, Level, Linear, MaxPool, Moments, PooledConv, Precision, Workers, blocks, flatten,
-    from_pictures, from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of, to_rows,
-    unflatten,
+    BatchNorm, Conv, CrossEntropy, LANES, Level, Linear, MaxPool, Moments, PooledConv, Precision, Workers, blocks,
+    flatten, from_pictures, from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of,
+    to_rows, unflatten,
 };
 use plain_loops::{coarse, each_precision, each_way, numbers};
 use proptest::prelude::*;
@@ -390,6 +390,42 @@ proptest! {
             let off = all.iter().zip(&dx).map(|(ours, dx)| (f64::from(*ours) - dx).abs()).fold(0.0, f64::max);
             assert!(off < 1e-4 * f64::from(wide), "dx is off by {off} of {wide}");
             assert!(our_dx.iter().enumerate().all(|(at, dx)| live(at) || *dx == 0.0));
+        });
+    }
+
+    #[test]
+    fn cross_entropy_of_classes(
+        rows in 1..40usize, classes in 1..20usize, smoothing in prop_oneof![Just(0.0f32), 0.0..0.5f32],
+        scale in prop_oneof![Just(1.0f32), Just(60.0)], threads in 1..4usize,
+    ) {
+        let x: Vec<f32> = numbers(rows * classes, 1).iter().map(|x| scale * x).collect();
+        let target = |row: usize| (7 * row + 3) % classes;
+        let weight = |row: usize| if row % 5 == 4 { 0.0 } else { 0.25 + row as f32 };
+        let (mut losses, mut slopes) = (Vec::new(), Vec::new());
+        for (row, x) in x.chunks(classes).enumerate() {
+            let sum: f64 = x.iter().map(|x| f64::from(*x).exp()).sum();
+            let share = |class: usize| {
+                f64::from(smoothing) / classes as f64 + if class == target(row) { 1.0 - f64::from(smoothing) } else { 0.0 }
+            };
+            losses.push((0..classes).map(|at| -share(at) * (f64::from(x[at]) - sum.ln())).sum::<f64>());
+            slopes.extend((0..classes).map(|at| f64::from(weight(row)) * (f64::from(x[at]).exp() / sum - share(at))));
+        }
+        each_way(threads, |workers| {
+            let by_row = |of: &dyn Fn(usize) -> f32| -> Vec<f32> {
+                (0..blocks(rows) * LANES).map(|row| if row < rows { of(row) } else { 0.0 }).collect()
+            };
+            let (targets, weights) = (by_row(&|row| target(row) as f32), by_row(&weight));
+            let (mut parts, mut ours) = (vec![f32::NAN; 2 * targets.len()], vec![f32::NAN; targets.len() * classes]);
+            let x = blocked(&x, rows, classes, 1);
+            CrossEntropy { classes, smoothing }.evaluate(workers, &x, &targets, &weights, &mut parts, &mut ours);
+            let of_row = |row: usize| {
+                let part = &parts[row / LANES * 2 * LANES..][..2 * LANES];
+                (f64::from(part[row % LANES]).ln() + f64::from(part[LANES + row % LANES])) as f32
+            };
+            close(&(0..rows).map(of_row).collect::<Vec<f32>>(), &losses, "loss");
+            close(&plain(&ours, rows, classes, 1), &slopes, "dx");
+            let behind = ours.chunks(LANES).flat_map(|lane| &lane[(rows - 1) % LANES + 1..]);
+            assert!(ours.len() > classes * LANES || behind.copied().all(|slope| slope == 0.0));
         });
     }
 

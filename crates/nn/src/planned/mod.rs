@@ -3,6 +3,7 @@
 //! another length have a list of their own, over the same buffers.
 
 mod compile;
+mod loss;
 mod pass;
 mod recurrent;
 mod sequence;
@@ -156,12 +157,12 @@ impl Planned {
         self.choose(network, rows.input)?;
         self.forward(rows.input, network.seed, step)?;
         let outputs = self.outputs(count)?;
-        let evaluated = loss.evaluate(&outputs, rows.target, rows.weights)?;
+        let loss = self.evaluate(loss, rows, &outputs)?;
         let (_, finite) = lepton_kernels::squares(&self.workers, outputs.as_float32()?);
-        if !evaluated.loss.is_finite() || !finite {
-            return Err(diverged(format!("the loss became {}", evaluated.loss), step));
+        if !loss.is_finite() || !finite {
+            return Err(diverged(format!("the loss became {loss}"), step));
         }
-        self.backward(&evaluated.gradient, count)?;
+        self.backward(count)?;
         let (squares, finite) = lepton_kernels::squares(&self.workers, &self.gradients);
         if !finite {
             let bad = |range: &Range<usize>| !self.gradients[range.clone()].iter().all(|value| value.is_finite());
@@ -180,7 +181,7 @@ impl Planned {
             })?;
         }
         self.apply(rules, squares, step + 1, rate);
-        Ok(StepOutcome { loss: evaluated.loss, outputs, hidden_loss: 0.0 })
+        Ok(StepOutcome { loss, outputs, hidden_loss: 0.0 })
     }
 
     /// The outputs of a batch, `[rows, width]`, of a network that only answers.

@@ -13,9 +13,9 @@ use std::ops::Range;
 pub(super) struct Buffers {
     pub(super) values: Vec<Vec<f32>>,
     /// Gradients of values, while they are needed.
-    slopes: Vec<Vec<f32>>,
+    pub(super) slopes: Vec<Vec<f32>>,
     /// Memory of gradients, and of values that only the way forward needs, while they are not needed.
-    free: Vec<Vec<f32>>,
+    pub(super) free: Vec<Vec<f32>>,
     /// The weight of the convolution at work, in the order of tiles.
     packed: Vec<f32>,
     scratch: Vec<f32>,
@@ -278,19 +278,15 @@ impl Planned {
         Ok(())
     }
 
-    /// Fills all gradients from that of the outputs, `[rows, width]`.
-    pub(super) fn backward(&mut self, gradient: &[f32], rows: usize) -> Result<()> {
+    /// Fills all gradients from that of the outputs.
+    pub(super) fn backward(&mut self, rows: usize) -> Result<()> {
         let Planned { workers, programs, time, ranges, arena, gradients, buffers, .. } = self;
         let program = programs.get(time).ok_or_else(|| Error::internal("no program for this batch"))?;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
         let Buffers { values, slopes, free, packed, scratch, moments, recurrent, codes, lengths } = buffers;
         // Nothing is drawn on the way back.
         let batch = Batch { rows, codes, lengths, seed: Seed(0), step: 0 };
-        let output = program.output;
-        let width = program.values[output].size();
         let count = |value: usize| blocks(rows) * program.values[value].size() * LANES;
-        slopes[output] = claim(free, count(output));
-        kernels::from_rows(workers, gradient, width, &mut slopes[output]);
         for op in program.ops.iter().rev() {
             for (input, back) in op.inputs() {
                 if back == Back::Put {
@@ -418,7 +414,7 @@ impl Planned {
 }
 
 /// Memory for `count` numbers, whatever they are: what another value or gradient left, best one of the same length.
-fn claim(free: &mut Vec<Vec<f32>>, count: usize) -> Vec<f32> {
+pub(super) fn claim(free: &mut Vec<Vec<f32>>, count: usize) -> Vec<f32> {
     let best = free.iter().enumerate().min_by_key(|(_, buffer)| buffer.capacity().abs_diff(count));
     let mut buffer = best.map(|(at, _)| at).map_or_else(Vec::new, |at| free.swap_remove(at));
     buffer.resize(count, 0.0);
