@@ -151,23 +151,16 @@ impl Recurrent {
             backward::run::<C>(self, workers, weights[1], &ends, memory, y, dy);
             let [input, state, input_bias, state_bias] = gradients;
             let RecurrentMemory { kept, packed, scratch, .. } = memory;
-            let inputs = weights::Places { values: x, width: self.features, first: 0, count: self.features, before: None };
-            let states = weights::Places {
+            let places = weights::Places { values: x, width: self.features, first: 0, count: self.features, before: None };
+            weights::run::<C, false>(self, workers, kept, &places, scratch, input, input_bias);
+            let places = weights::Places {
                 values: y,
                 width: self.outputs,
                 first: self.first,
                 count: self.units,
                 before: Some((self.time, self.reverse)),
             };
-            if C::INPUT == C::STATE {
-                // The gates' gradients are read once for both.
-                let sides = vec![(inputs, input), (states, state)];
-                weights::run::<C, false>(self, workers, kept, sides, scratch, input_bias);
-                state_bias.copy_from_slice(input_bias);
-            } else {
-                weights::run::<C, false>(self, workers, kept, vec![(inputs, input)], scratch, input_bias);
-                weights::run::<C, true>(self, workers, kept, vec![(states, state)], scratch, state_bias);
-            }
+            weights::run::<C, true>(self, workers, kept, &places, scratch, state, state_bias);
             if let Some((dx, add)) = dx {
                 backward::input::<C>(self, workers, weights[0], kept, packed, add, dx);
             }

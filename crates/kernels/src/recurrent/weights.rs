@@ -17,7 +17,6 @@ use std::ops::Range;
 const CHUNK: usize = 16;
 
 /// The other side of the products.
-#[derive(Clone, Copy)]
 pub(super) struct Places<'a> {
     /// `[places, width, 16]`
     pub(super) values: &'a [f32],
@@ -31,11 +30,6 @@ pub(super) struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Blocks of 16 numbers.
-    fn panels(&self) -> usize {
-        self.count.div_ceil(LANES)
-    }
-
     /// What meets the gradients of a place.
     fn at(&self, place: usize) -> Option<&[Lane]> {
         let place = match self.before {
@@ -49,51 +43,38 @@ impl Places<'_> {
     }
 }
 
-/// For each of `sides`, which meet the same gates, `dw` `[gates · units, count]`; and `db` `[gates · units]`.
+/// `dw` `[gates · units, count]` and `db` `[gates · units]`.
 pub(super) fn run<C: Rule, const STATE: bool>(
     sizes: &Recurrent,
     workers: &Workers,
     kept: &[f32],
-    sides: Vec<(Places<'_>, &mut [f32])>,
+    places: &Places<'_>,
     scratch: &mut Vec<f32>,
+    dw: &mut [f32],
     db: &mut [f32],
 ) {
     let units = sizes.units;
     let ranges = parts(units, workers.threads());
-    let panels: usize = sides.iter().map(|(places, _)| places.panels()).sum();
+    let panels = places.count.div_ceil(LANES);
     let most = ranges.iter().map(Range::len).max().unwrap_or(0) * C::GATES;
     let turned = panels * CHUNK * LANES;
     let own = (turned + most + most * panels) * LANES;
     scratch.resize(scratch.len().max(ranges.len() * own), 0.0);
-    let mut dealt: Vec<Vec<Side<'_>>> = ranges.iter().map(|_| Vec::with_capacity(sides.len())).collect();
-    for (places, dw) in sides {
-        for (own, dw) in dealt.iter_mut().zip(cut_blocks(dw, C::GATES, places.count, &ranges)) {
-            own.push(Side { places, dw });
-        }
-    }
-    let pieces = dealt.into_iter().zip(cut_blocks(db, C::GATES, 1, &ranges));
-    let pieces = pieces.zip(scratch.chunks_exact_mut(own)).zip(ranges);
-    let of = |(((sides, db), scratch), range)| {
+    let pieces = cut_blocks(dw, C::GATES, places.count, &ranges).into_iter();
+    let pieces = pieces.zip(cut_blocks(db, C::GATES, 1, &ranges)).zip(scratch.chunks_exact_mut(own)).zip(ranges);
+    let of = |(((dw, db), scratch), range)| {
         let (turned, rest) = lanes_mut(scratch).split_at_mut(turned);
         let (sums, so_far) = rest.split_at_mut(most);
         let kept = lanes(kept);
-        Products::<C, STATE> { units, kept, sides, panels, range, turned, sums, so_far, db, rule: PhantomData }
+        Products::<C, STATE> { units, kept, places, range, turned, sums, so_far, dw, db, rule: PhantomData }
     };
     workers.multiply(pieces.map(of).collect());
-}
-
-/// One side of the products, and for each gate what becomes its gradients.
-struct Side<'a> {
-    places: Places<'a>,
-    dw: Vec<&'a mut [f32]>,
 }
 
 struct Products<'a, C, const STATE: bool> {
     units: usize,
     kept: &'a [Lane],
-    sides: Vec<Side<'a>>,
-    /// Of all sides.
-    panels: usize,
+    places: &'a Places<'a>,
     range: Range<usize>,
     /// `[panels of 16 numbers, places of a chunk, 16 rows]`
     turned: &'a mut [Lane],
@@ -102,6 +83,7 @@ struct Products<'a, C, const STATE: bool> {
     /// What becomes the gradients of weights, in the order of tiles: `[panels, rows of the tile]` for each.
     so_far: &'a mut [Lane],
     /// By gate.
+    dw: Vec<&'a mut [f32]>,
     db: Vec<&'a mut [f32]>,
     rule: PhantomData<C>,
 }
@@ -111,18 +93,34 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
     fn run<S: Simd>(mut self, simd: S) {
         let size = self.units * C::GROUPS;
         let most = S::ROWS / C::GATES;
+        let columns = self.places.count;
+        let panels = columns.div_ceil(LANES);
         self.sums.fill([0.0; LANES]);
         self.so_far.fill([0.0; LANES]);
         let count = self.kept.len() / size;
         for first in (0..count).step_by(CHUNK) {
+            let is_last = first + CHUNK >= count;
             let kept = &self.kept[first * size..];
             let kept = &kept[..kept.len().min(CHUNK * size)];
             let terms = terms_of::<S>(kept.len() / size);
-            let mut turned = self.turned.chunks_exact_mut(CHUNK * LANES);
-            for side in &self.sides {
-                for panel in 0..side.places.panels() {
-                    let Some(to) = turned.next() else { break };
-                    turn_places(simd, &side.places, panel, first..(first + CHUNK).min(count), to);
+            for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
+                let at = |place: usize| if place < count { self.places.at(place) } else { None };
+                let square = |place: usize, to: &mut [Lane]| match at(place) {
+                    Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
+                    None => to.fill([0.0; LANES]),
+                };
+                for (at, to) in to.chunks_exact_mut(LANES).take(terms).enumerate() {
+                    if const { S::PAIRED } {
+                        let mut both = [[[0.0; LANES]; LANES]; 2];
+                        square(first + 2 * at, &mut both[0]);
+                        square(first + 2 * at + 1, &mut both[1]);
+                        for (to, (low, high)) in to.iter_mut().zip(both[0].iter().zip(&both[1])) {
+                            let (low, high) = (simd.load(low), simd.load(high));
+                            simd.store(simd.pair(low, high), to);
+                        }
+                    } else {
+                        square(first + at, to);
+                    }
                 }
             }
             for tile in 0..tile_count(self.range.len(), most) {
@@ -149,9 +147,10 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                         simd.store(*sum, &mut self.sums[start * C::GATES + row]);
                     }
                     let left = &left[..terms];
-                    let so_far = &mut self.so_far[start * C::GATES * self.panels..][..M * self.panels];
+                    let so_far = &mut self.so_far[start * C::GATES * panels..][..M * panels];
                     let so_far = so_far.as_chunks_mut::<M>().0.iter_mut();
-                    for (right, so_far) in self.turned.chunks_exact(CHUNK * LANES).zip(so_far) {
+                    let panels = self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate();
+                    for (panel, (right, so_far)) in panels {
                         let mut sums: Tile<S, M> = each(|row| simd.load(&so_far[row]));
                         for (left, right) in left.iter().zip(right.chunks_exact(LANES)) {
                             multiply(simd, &mut sums, &Consecutive(left), right);
@@ -159,58 +158,22 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                         for (sum, to) in sums.iter().zip(so_far.iter_mut()) {
                             simd.store(*sum, to);
                         }
+                        if is_last {
+                            for (row, sum) in so_far.iter().enumerate() {
+                                let to = (start + row / C::GATES) * columns;
+                                let to = &mut self.dw[row % C::GATES][to + panel * LANES..to + columns];
+                                let count = to.len().min(LANES);
+                                to[..count].copy_from_slice(&sum[..count]);
+                            }
+                        }
                     }
                 });
             }
         }
-        self.unpack(most);
         for (gate, db) in self.db.iter_mut().enumerate() {
             for (sums, db) in self.sums.chunks_exact(C::GATES).zip(db.iter_mut()) {
                 *db = simd.sum(simd.load(&sums[gate]));
             }
-        }
-    }
-}
-
-impl<C: Rule, const STATE: bool> Products<'_, C, STATE> {
-    /// Puts the sums of the tiles, of at most so many units, where they belong.
-    fn unpack(&mut self, most: usize) {
-        for tile in 0..tile_count(self.range.len(), most) {
-            let (start, count) = tile_at(self.range.len(), tile, most);
-            let rows = count * C::GATES;
-            let mut sums = self.so_far[start * C::GATES * self.panels..][..rows * self.panels].chunks_exact(rows);
-            for Side { places, dw } in &mut self.sides {
-                for (panel, sums) in sums.by_ref().take(places.panels()).enumerate() {
-                    for (row, sum) in sums.iter().enumerate() {
-                        let to = (start + row / C::GATES) * places.count;
-                        let to = &mut dw[row % C::GATES][to + panel * LANES..to + places.count];
-                        let count = to.len().min(LANES);
-                        to[..count].copy_from_slice(&sum[..count]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What some places give to a panel, with rows and numbers changed, or each two of the places in pairs.
-#[inline(always)]
-fn turn_places<S: Simd>(simd: S, places: &Places<'_>, panel: usize, range: Range<usize>, to: &mut [Lane]) {
-    let square = |place: usize, to: &mut [Lane]| match if range.contains(&place) { places.at(place) } else { None } {
-        Some(from) => turn(simd, &from[panel * LANES..places.count.min((panel + 1) * LANES)], to),
-        None => to.fill([0.0; LANES]),
-    };
-    for (at, to) in to.chunks_exact_mut(LANES).take(terms_of::<S>(range.len())).enumerate() {
-        if const { S::PAIRED } {
-            let mut both = [[[0.0; LANES]; LANES]; 2];
-            square(range.start + 2 * at, &mut both[0]);
-            square(range.start + 2 * at + 1, &mut both[1]);
-            for (to, (low, high)) in to.iter_mut().zip(both[0].iter().zip(&both[1])) {
-                let (low, high) = (simd.load(low), simd.load(high));
-                simd.store(simd.pair(low, high), to);
-            }
-        } else {
-            square(range.start + at, to);
         }
     }
 }
