@@ -4,6 +4,7 @@
 
 mod compile;
 mod pass;
+mod picture;
 mod recurrent;
 mod sequence;
 
