@@ -2,8 +2,8 @@
 //! `cargo run --release -p lepton-kernels --example rates [THREADS] [FILTER] [LEVEL]`.
 
 use lepton_kernels::{
-    Activation, Attention, Ceiling, Cell, Conv, Embedding, LANES, LayerNorm, Level, Linear, MaxPool, OverTime,
-    PooledConv, Precision, Recurrent, RecurrentMemory, Rule, Workers, blocks,
+    Activation, Attention, Ceiling, Cell, Conv, Depthwise, Embedding, LANES, LayerNorm, Level, Linear, MaxPool,
+    OverTime, PooledConv, Precision, Recurrent, RecurrentMemory, Rule, Workers, blocks,
 };
 use std::time::Instant;
 
@@ -43,6 +43,9 @@ fn main() {
         bench.conv("stack conv 2", 64, 32, 64, 3, 1, 32, false);
         bench.conv("stack conv 4", 128, 16, 128, 3, 1, 32, false);
         bench.conv("resnet conv 4x4", 512, 4, 512, 3, 1, 32, false);
+        bench.depthwise("depthwise 192x32", 192, 32, 1, 32);
+        bench.depthwise("depthwise 192x32 half", 192, 32, 2, 32);
+        bench.depthwise("depthwise 960x4", 960, 4, 1, 32);
         bench.recurrent("lstm", Cell::Lstm, 32);
         bench.recurrent("gru", Cell::Gru, 32);
         bench.recurrent("rnn", Cell::Tanh, 32);
@@ -104,6 +107,7 @@ impl Bench<'_> {
             out_channels: out,
             kernel: [k; 2],
             stride: [1; 2],
+            dilation: [1; 2],
             before: [pad; 2],
             out_sides: [out_side; 2],
         };
@@ -155,6 +159,30 @@ impl Bench<'_> {
             conv.pack_backward(workers, &w, &mut packed);
             self.time(&format!("{name} dx"), flops, || conv.backward_input(workers, &dy, &packed, false, &mut dx));
         }
+    }
+
+    /// With a window of 3x3.
+    fn depthwise(&mut self, name: &str, channels: usize, side: usize, stride: usize, rows: usize) {
+        let out_side = side.div_ceil(stride);
+        let conv = Depthwise {
+            channels,
+            multiplier: 1,
+            sides: [side; 2],
+            kernel: [3; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            before: [1; 2],
+            out_sides: [out_side; 2],
+        };
+        let flops = 18.0 * (rows * out_side * out_side * channels) as f64;
+        let count = |side: usize| blocks(rows) * side * side * channels * LANES;
+        let (x, w) = (zeros(count(side)), zeros(conv.weights()));
+        let (mut packed, mut dw, mut dx, mut y) = (w.clone(), w.clone(), x.clone(), zeros(count(out_side)));
+        let workers = self.workers;
+        conv.pack(workers, &w, &mut packed);
+        self.time(name, flops, || conv.forward(workers, &x, &packed, None, false, &mut y));
+        self.time(&format!("{name} dw"), flops, || conv.backward_weights(workers, &x, &y, &mut dw, None));
+        self.time(&format!("{name} dx"), flops, || conv.backward_input(workers, &y, &packed, false, &mut dx));
     }
 
     fn linear(&mut self, name: &str, features: usize, units: usize, rows: usize) {
@@ -235,6 +263,7 @@ impl Bench<'_> {
             out_channels: out,
             kernel: [1, k],
             stride: [1; 2],
+            dilation: [1; 2],
             before: [0, 1],
             out_sides: [1, time],
         };

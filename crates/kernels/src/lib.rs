@@ -39,7 +39,7 @@ pub use attention::Attention;
 pub use batch_norm::{BatchNorm, Moments};
 pub use blocks::{from_pictures, from_rows, to_rows};
 pub use ceiling::Ceiling;
-pub use conv::{Conv, PooledConv};
+pub use conv::{Conv, Depthwise, PooledConv};
 pub use cross_entropy::CrossEntropy;
 pub use embedding::Embedding;
 pub use feature_tokens::FeatureTokens;

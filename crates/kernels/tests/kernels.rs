@@ -10,27 +10,8 @@ use lepton_kernels::{
     flatten, from_pictures, from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of,
     to_rows, unflatten,
 };
-use plain_loops::{coarse, each_precision, each_way, numbers};
+use plain_loops::{blocked_pictures as blocked, coarse, each_precision, each_way, numbers, plain_pictures as plain};
 use proptest::prelude::*;
-
-/// `[rows, channels, places]` in blocks, by plain loops.
-fn blocked(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
-    let mut to = vec![0.0; blocks(rows) * places * channels * LANES];
-    for (at, value) in from.iter().enumerate() {
-        let (row, channel, place) = (at / (channels * places), at / places % channels, at % places);
-        to[((row / LANES * places + place) * channels + channel) * LANES + row % LANES] = *value;
-    }
-    to
-}
-
-/// The way back.
-fn plain(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
-    let at = |row: usize, channel: usize, place: usize| {
-        from[((row / LANES * places + place) * channels + channel) * LANES + row % LANES]
-    };
-    let all = (0..rows).flat_map(|row| (0..channels).map(move |channel| (row, channel)));
-    all.flat_map(|(row, channel)| (0..places).map(move |place| at(row, channel, place)).collect::<Vec<_>>()).collect()
-}
 
 fn close(ours: &[f32], reference: &[f64], what: &str) {
     assert_eq!(ours.len(), reference.len(), "{what}");
@@ -44,19 +25,26 @@ fn close(ours: &[f32], reference: &[f64], what: &str) {
 fn conv_sizes() -> impl Strategy<Value = (Conv, usize, usize)> {
     let sides = (1..4usize, 1..4usize, 1..3usize, 1..3usize, 0..3usize, 0..3usize, 0..3usize, 0..3usize);
     let channels = prop_oneof![1..9usize, 14..36usize];
-    (sides, channels.clone(), channels, 0..6usize, 0..6usize, 1..36usize, 1..4usize).prop_map(
-        |((kh, kw, sh, sw, top, left, bottom, right), channels, out_channels, more, wide, rows, threads)| {
-            let sides = [kh + more, kw + wide];
-            let out_sides = [(sides[0] + top + bottom - kh) / sh + 1, (sides[1] + left + right - kw) / sw + 1];
+    let dilation = prop_oneof![Just([1, 1]), [1..4usize, 1..4usize]];
+    (sides, dilation, channels.clone(), channels, 0..6usize, 0..6usize, 1..36usize, 1..4usize).prop_map(
+        |((kh, kw, sh, sw, top, left, bottom, right), dilation, channels, out_channels, more, wide, rows, threads)| {
+            let spans = [(kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1];
+            // Small pictures may lie between the window's points, where there are zeros enough.
+            let sides = [
+                (spans[0] + more).saturating_sub(top + bottom).max(kh),
+                (spans[1] + wide).saturating_sub(left + right).max(kw),
+            ];
+            let out_sides =
+                [(sides[0] + top + bottom - spans[0]) / sh + 1, (sides[1] + left + right - spans[1]) / sw + 1];
             let (kernel, stride, before) = ([kh, kw], [sh, sw], [top, left]);
-            (Conv { channels, sides, out_channels, kernel, stride, before, out_sides }, rows, threads)
+            (Conv { channels, sides, out_channels, kernel, stride, dilation, before, out_sides }, rows, threads)
         },
     )
 }
 
 /// Calls `of` with all (input, weight, output) that meet in a convolution.
 fn each_product(sizes: &Conv, rows: usize, mut of: impl FnMut(usize, usize, usize)) {
-    let Conv { channels, sides, out_channels, kernel, stride, before, out_sides } = *sizes;
+    let Conv { channels, sides, out_channels, kernel, stride, dilation, before, out_sides } = *sizes;
     for row in 0..rows {
         for out in 0..out_channels {
             for y in 0..out_sides[0] {
@@ -64,7 +52,7 @@ fn each_product(sizes: &Conv, rows: usize, mut of: impl FnMut(usize, usize, usiz
                     for channel in 0..channels {
                         for down in 0..kernel[0] {
                             for across in 0..kernel[1] {
-                                let from = [(y * stride[0] + down), (x * stride[1] + across)];
+                                let from = [y * stride[0] + down * dilation[0], x * stride[1] + across * dilation[1]];
                                 let inside =
                                     (0..2).all(|at| from[at] >= before[at] && from[at] - before[at] < sides[at]);
                                 if inside {
@@ -248,9 +236,9 @@ proptest! {
     #[test]
     fn max_pools((sizes, rows, threads) in conv_sizes()) {
         // A window has a place inside where there are fewer zeros than it is long.
-        let Conv { channels, sides, kernel, stride, before, out_sides, .. } = sizes;
+        let Conv { channels, sides, kernel, stride, dilation, before, out_sides, .. } = sizes;
         prop_assume!((0..2).all(|at| {
-            before[at] < kernel[at] && (out_sides[at] - 1) * stride[at] < sides[at] + before[at]
+            dilation[at] == 1 && before[at] < kernel[at] && (out_sides[at] - 1) * stride[at] < sides[at] + before[at]
         }));
         let sizes = MaxPool { channels, sides, kernel, stride, before, out_sides };
         let (places, out_places) = (sides[0] * sides[1], out_sides[0] * out_sides[1]);
@@ -431,7 +419,7 @@ proptest! {
 
     #[test]
     fn results_repeat_to_the_bit(rows in 1..40usize, threads in 1..4usize) {
-        let sizes = Conv { channels: 5, sides: [7, 6], out_channels: 9, kernel: [3, 3], stride: [1, 1], before: [1, 1], out_sides: [7, 6] };
+        let sizes = Conv { channels: 5, sides: [7, 6], out_channels: 9, kernel: [3, 3], stride: [1, 1], dilation: [1, 1], before: [1, 1], out_sides: [7, 6] };
         let workers = |precision| Workers::new(threads, Level::detect()).unwrap().with_precision(precision);
         let workers = [workers(Precision::Float32), workers(Precision::Bf16)];
         let x = blocked(&numbers(rows * 5 * 42, 1), rows, 5, 42);

@@ -110,7 +110,7 @@ impl Input<'_> {
     /// One row of inputs, `[width, channels]`.
     #[inline(always)]
     fn row<S: Simd>(&self, simd: S, dy: &[Lane], top: usize, dx: &mut [Lane]) {
-        let Conv { channels, out_channels, kernel, stride, before, out_sides, .. } = self.sizes;
+        let Conv { channels, out_channels, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
         let terms = out_channels * kernel[0] * kernel[1];
         for tile in 0..tile_count(channels, S::ROWS) {
             let (start, size) = tile_at(channels, tile, S::ROWS);
@@ -124,8 +124,9 @@ impl Input<'_> {
                         false => splat(simd, |_| 0.0),
                     };
                     for down in 0..kernel[0] {
-                        let Some(row) = output(top + before[0], down, stride[0], out_sides[0]) else { continue };
-                        if stride[1] == 1 {
+                        let row = output(top + before[0], down * dilation[0], stride[0], out_sides[0]);
+                        let Some(row) = row else { continue };
+                        if stride[1] == 1 && dilation[1] == 1 {
                             // The places of the window from the last to the first see outputs from left to right.
                             let last = left + before[1];
                             let first = (last + 1).saturating_sub(kernel[1]);
@@ -140,7 +141,7 @@ impl Input<'_> {
                             continue;
                         }
                         for across in 0..kernel[1] {
-                            let at = output(left + before[1], across, stride[1], out_sides[1]);
+                            let at = output(left + before[1], across * dilation[1], stride[1], out_sides[1]);
                             let Some(column) = at else { continue };
                             let term = (down * kernel[1] + kernel[1] - 1 - across) * out_channels;
                             let from = (row * out_sides[1] + column) * out_channels;
@@ -157,7 +158,7 @@ impl Input<'_> {
     }
 }
 
-/// The output that sees place `at`, counted with the zeros before, at place `tap` of its window.
+/// The output that sees place `at`, counted with the zeros before, `tap` places from the first of its window.
 #[inline(always)]
 fn output(at: usize, tap: usize, stride: usize, outputs: usize) -> Option<usize> {
     let start = at.checked_sub(tap)?;
@@ -297,9 +298,10 @@ impl<const R: usize> Products<'_, R> {
         term: usize,
         sums: &mut Tile<S, M>,
     ) {
-        let Conv { channels, sides, kernel, stride, before, out_sides, .. } = self.sizes;
+        let Conv { channels, sides, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
         let (tap, channel) = (term / channels, term % channels);
-        let (down, across) = (tap / kernel[1], tap % kernel[1]);
+        // From the window's first place.
+        let (down, across) = (tap / kernel[1] * dilation[0], tap % kernel[1] * dilation[1]);
         let (first, end) = seen(across, before[1], stride[1], sides[1], out_sides[1]);
         let (top, bottom) = seen(down, before[0], stride[0], sides[0], out_sides[0]);
         for row in rows.start.max(top)..rows.end.min(bottom) {
@@ -335,7 +337,7 @@ impl<const R: usize> Products<'_, R> {
     }
 }
 
-/// The outputs, from and to, for which place `tap` of the window lies inside the picture.
+/// The outputs, from and to, for which what is `tap` places from the window's first lies inside the picture.
 #[inline(always)]
 fn seen(tap: usize, before: usize, stride: usize, side: usize, outputs: usize) -> (usize, usize) {
     let first = before.saturating_sub(tap).div_ceil(stride);

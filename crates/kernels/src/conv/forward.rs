@@ -57,7 +57,7 @@ impl Forward<'_> {
     /// One row of outputs, `[width', out_channels]`, tile by tile: a tile of weights stays in the cache.
     #[inline(always)]
     fn row_of_many<S: Simd>(&self, simd: S, x: &[Lane], top: usize, y: &mut [Lane]) {
-        let Conv { channels, sides: [_, width], out_channels, kernel, stride, before, .. } = self.sizes;
+        let Conv { channels, sides: [_, width], out_channels, kernel, stride, dilation, before, .. } = self.sizes;
         let terms = self.sizes.terms();
         let (above, below) = self.sizes.inside(0, top);
         for tile in 0..tile_count(out_channels, S::ROWS) {
@@ -68,12 +68,16 @@ impl Forward<'_> {
                 for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
                     let mut sums = self.first::<S, M>(simd, start);
                     let (first, end) = self.sizes.inside(1, left);
-                    let column = (left * stride[1] + first).wrapping_sub(before[1]);
+                    let column = (left * stride[1] + first * dilation[1]).wrapping_sub(before[1]);
+                    let (pieces, places) = self.sizes.pieces(first, end);
+                    let count = places * channels;
                     for down in above..if first < end { below } else { above } {
-                        let from = ((top * stride[0] + down - before[0]) * width + column) * channels;
-                        let term = (down * kernel[1] + first) * channels;
-                        let count = (end - first) * channels;
-                        multiply(simd, &mut sums, &Columns(&packed[term..term + count]), &x[from..from + count]);
+                        for piece in 0..pieces {
+                            let row = (top * stride[0] + down * dilation[0] - before[0]) * width;
+                            let from = (row + column + piece * dilation[1]) * channels;
+                            let term = (down * kernel[1] + first + piece) * channels;
+                            multiply(simd, &mut sums, &Columns(&packed[term..term + count]), &x[from..from + count]);
+                        }
                     }
                     self.put(simd, sums, &mut y[start..start + M]);
                 }

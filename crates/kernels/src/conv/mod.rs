@@ -3,10 +3,12 @@
 //! are `[out_channels, channels, height, width]` outside, are put in the order of the tiles once a step.
 
 mod backward;
+mod depthwise;
 mod forward;
 mod pack;
 mod pooled;
 
+pub use depthwise::Depthwise;
 pub use pooled::PooledConv;
 
 use crate::LANES;
@@ -19,7 +21,7 @@ const FEW: usize = 160;
 /// Terms in a row of a window that are long enough for a loop of their own.
 const LONG: usize = 32;
 
-/// The sizes of a convolution. Dilation is 1, and there is one group.
+/// The sizes of a convolution. There is one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
     /// Channels in.
@@ -32,6 +34,8 @@ pub struct Conv {
     pub kernel: [usize; 2],
     /// Steps of the window.
     pub stride: [usize; 2],
+    /// Distance between the window's points.
+    pub dilation: [usize; 2],
     /// Zeros above and to the left.
     pub before: [usize; 2],
     /// Height and width out; with `before` it says how many zeros are below and to the right.
@@ -73,9 +77,19 @@ impl Conv {
     #[inline(always)]
     fn inside(&self, side: usize, at: usize) -> (usize, usize) {
         let start = at * self.stride[side];
-        let first = self.before[side].saturating_sub(start);
-        let end = (self.sides[side] + self.before[side]).saturating_sub(start).min(self.kernel[side]);
+        let mut first = self.before[side].saturating_sub(start);
+        let mut end = (self.sides[side] + self.before[side]).saturating_sub(start);
+        if self.dilation[side] > 1 {
+            (first, end) = (first.div_ceil(self.dilation[side]), end.div_ceil(self.dilation[side]));
+        }
+        end = end.min(self.kernel[side]);
         (first.min(end), end)
+    }
+
+    /// How many pieces the places `first` to `end` of a row of the window lie in, and how many places are in each.
+    #[inline(always)]
+    fn pieces(&self, first: usize, end: usize) -> (usize, usize) {
+        if self.dilation[1] == 1 { (1, end - first) } else { (end - first, 1) }
     }
 
     /// Whether windows are copied before the products.
@@ -93,22 +107,26 @@ impl Conv {
     /// Copies the window of output `top`, `left`; what lies outside of the picture is 0.
     #[inline(always)]
     fn gather<S: Simd>(&self, simd: S, x: &[Lane], top: usize, left: usize, window: &mut [Lane]) {
-        let Conv { channels, sides: [_, width], kernel, stride, before, .. } = *self;
+        let Conv { channels, sides: [_, width], kernel, stride, dilation, before, .. } = *self;
         let ((above, below), (first, end)) = (self.inside(0, top), self.inside(1, left));
-        let count = (end - first) * channels;
+        let (pieces, places) = self.pieces(first, end);
+        let count = places * channels;
         if (below - above, end - first) != (kernel[0], kernel[1]) {
             window.fill([0.0; LANES]);
         }
-        if count == 0 {
+        if first == end {
             return;
         }
-        let column = left * stride[1] + first - before[1];
+        let column = left * stride[1] + first * dilation[1] - before[1];
         for down in above..below {
-            let from = ((top * stride[0] + down - before[0]) * width + column) * channels;
-            let term = (down * kernel[1] + first) * channels;
-            // By vectors: short rows are not worth a call.
-            for (to, from) in window[term..term + count].iter_mut().zip(&x[from..from + count]) {
-                simd.store(simd.load(from), to);
+            for piece in 0..pieces {
+                let row = (top * stride[0] + down * dilation[0] - before[0]) * width;
+                let from = (row + column + piece * dilation[1]) * channels;
+                let term = (down * kernel[1] + first + piece) * channels;
+                // By vectors: short rows are not worth a call.
+                for (to, from) in window[term..term + count].iter_mut().zip(&x[from..from + count]) {
+                    simd.store(simd.load(from), to);
+                }
             }
         }
     }
@@ -124,8 +142,8 @@ impl Conv {
     #[inline(always)]
     fn seen_at<'a, T>(&self, x: &'a [T], at: [usize; 2], [down, across, channel]: [usize; 3]) -> Option<&'a T> {
         // Below 0 it becomes very large.
-        let y = (at[0] * self.stride[0] + down).wrapping_sub(self.before[0]);
-        let column = (at[1] * self.stride[1] + across).wrapping_sub(self.before[1]);
+        let y = (at[0] * self.stride[0] + down * self.dilation[0]).wrapping_sub(self.before[0]);
+        let column = (at[1] * self.stride[1] + across * self.dilation[1]).wrapping_sub(self.before[1]);
         let inside = y < self.sides[0] && column < self.sides[1];
         if inside { x.get((y * self.sides[1] + column) * self.channels + channel) } else { None }
     }

@@ -19,13 +19,14 @@ pub struct PooledConv {
 }
 
 impl PooledConv {
-    /// Both together, where this pays: few terms, and windows of the pool that have four places, do not overlap and lie
+    /// Both together, where this pays: few terms, no dilation, and windows of the pool that have four places, do not overlap and lie
     /// inside.
     pub fn new(conv: Conv, pool: MaxPool) -> Option<PooledConv> {
         let inside = (0..2).all(|side| pool.out_sides[side] * pool.kernel[side] <= conv.out_sides[side]);
         let apart = pool.stride == pool.kernel && pool.before == [0, 0] && pool.kernel[0] * pool.kernel[1] == PLACES;
         let fits = pool.sides == conv.out_sides && pool.channels == conv.out_channels;
-        (conv.has_few_terms() && inside && apart && fits).then_some(PooledConv { conv, pool })
+        (conv.has_few_terms() && conv.dilation == [1, 1] && inside && apart && fits)
+            .then_some(PooledConv { conv, pool })
     }
 
     /// The convolution.

@@ -37,6 +37,25 @@ pub(crate) fn plain(from: &[f32], rows: usize, size: usize) -> Vec<f32> {
     all.map(|(row, at)| from[(row / LANES * size + at) * LANES + row % LANES]).collect()
 }
 
+/// `[rows, channels, places]` in blocks.
+pub(crate) fn blocked_pictures(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
+    let mut to = vec![0.0; blocks(rows) * places * channels * LANES];
+    for (at, value) in from.iter().enumerate() {
+        let (row, channel, place) = (at / (channels * places), at / places % channels, at % places);
+        to[((row / LANES * places + place) * channels + channel) * LANES + row % LANES] = *value;
+    }
+    to
+}
+
+/// The way back.
+pub(crate) fn plain_pictures(from: &[f32], rows: usize, channels: usize, places: usize) -> Vec<f32> {
+    let at = |row: usize, channel: usize, place: usize| {
+        from[((row / LANES * places + place) * channels + channel) * LANES + row % LANES]
+    };
+    let all = (0..rows).flat_map(|row| (0..channels).map(move |channel| (row, channel)));
+    all.flat_map(|(row, channel)| (0..places).map(move |place| at(row, channel, place)).collect::<Vec<_>>()).collect()
+}
+
 pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|value| f64::from(*value)).collect()
 }

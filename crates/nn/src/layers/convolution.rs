@@ -122,7 +122,8 @@ impl Settings for DepthwiseConv2d {
 }
 
 impl DepthwiseConv2d {
-    fn over(&self, channels: usize) -> Result<Conv2d> {
+    /// The same as a convolution in as many groups as channels.
+    pub(crate) fn over(&self, channels: usize) -> Result<Conv2d> {
         let DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias } = *self;
         let out_channels = multiply(&[channels, multiplier])?;
         Ok(Conv2d { out_channels, kernel, stride, padding, dilation, groups: channels, bias })

@@ -1,9 +1,10 @@
 //! From a plan to a list of fused operations over values with fixed places in memory, or the first layer that has no kernel.
 
+use super::picture::{self, Does, PictureOp};
 use super::recurrent::Recurrent;
 use super::sequence::{self, SequenceOp, Table};
 use crate::plan::{Plan, PlannedNode, Source};
-use crate::{BatchNorm, Conv2d, Layer, Linear, MaxPool2d};
+use crate::{BatchNorm, Layer, Linear};
 use lepton_core::{DType, Error, ErrorCode, Result};
 use lepton_kernels as kernels;
 
@@ -129,6 +130,7 @@ pub(super) enum Op {
         mask: usize,
         back: Back,
     },
+    Picture(PictureOp),
     Sequence(SequenceOp),
     /// One layer of a recurrent stack.
     Recurrent(Recurrent),
@@ -148,6 +150,7 @@ impl Op {
             | Op::Relu { y, .. }
             | Op::Sum { y, .. }
             | Op::Dropout { y, .. } => *y,
+            Op::Picture(op) => op.y,
             Op::Sequence(op) => op.output(),
             Op::Recurrent(layer) => layer.y,
         }
@@ -179,6 +182,7 @@ impl Op {
             Op::Relu { .. } => [false, true],
             Op::Sum { relu, .. } => [false, *relu],
             Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Dropout { .. } => [false, false],
+            Op::Picture(op) => op.reads_back(),
             Op::Sequence(op) => [op.reads_back(), false],
         }
     }
@@ -196,6 +200,7 @@ impl Op {
             | Op::Relu { x, back, .. }
             | Op::Dropout { x, back, .. } => vec![(*x, *back)],
             Op::Sum { a, b, backs, .. } => vec![(*a, backs[0]), (*b, backs[1])],
+            Op::Picture(op) => op.inputs.clone(),
             Op::Sequence(op) => op.inputs(),
             Op::Recurrent(layer) => vec![(layer.x, layer.back)],
         }
@@ -278,14 +283,14 @@ impl Compiler<'_> {
         let x = inputs[0];
         let (relu, back) = (false, Back::None);
         Ok(match &node.layer {
-            Layer::Conv2d(settings) if settings.groups == 1 && settings.dilation == [1, 1] => {
-                let sizes = conv(node, settings)?;
+            Layer::Conv2d(settings) if settings.groups == 1 => {
+                let sizes = picture::conv(node, settings)?;
                 let y = self.add(sizes.out_channels, sizes.out_sides[0] * sizes.out_sides[1]);
                 let bias = settings.bias.then_some(parameter + 1);
                 self.program.ops.push(Op::Conv { sizes, x, y, weight: parameter, bias, relu, back });
                 y
             }
-            Layer::Conv1d(settings) => {
+            Layer::Conv1d(settings) if settings.groups == 1 => {
                 let sizes = sequence::conv(node, settings)?;
                 let y = self.add_sequence(sizes.out_sides[1], sizes.out_channels);
                 let bias = settings.bias.then_some(parameter + 1);
@@ -322,7 +327,7 @@ impl Compiler<'_> {
                 y
             }
             Layer::MaxPool2d(settings) => {
-                let sizes = max_pool(node, settings)?;
+                let sizes = picture::max_pool(node, settings)?;
                 let y = self.add(sizes.channels, sizes.out_sides[0] * sizes.out_sides[1]);
                 let winners = self.like(y);
                 let op = self.fuse_pool(node.inputs[0], x, sizes, y, winners);
@@ -373,7 +378,7 @@ impl Compiler<'_> {
                     }
                     y
                 }
-                None => return Err(refused(&format!("{} with these settings has no kernel", layer.kind()))),
+                None => self.picture_node(node, &inputs, parameter)?,
             },
         })
     }
@@ -513,7 +518,8 @@ impl Compiler<'_> {
                 Op::Conv { y, relu, .. }
                 | Op::Linear { y, relu, function: None, .. }
                 | Op::Norm { y, relu, .. }
-                | Op::Sum { y, relu, .. },
+                | Op::Sum { y, relu, .. }
+                | Op::Picture(PictureOp { y, does: Does::Depthwise { relu, .. }, .. }),
             ) if *y == x && !*relu => {
                 *relu = true;
                 true
@@ -581,31 +587,12 @@ impl Program {
                 | Op::Relu { x, back: own, .. }
                 | Op::Dropout { x, back: own, .. } => *own = back(*x),
                 Op::Sum { a, b, backs, .. } => *backs = [back(*a), back(*b)],
+                Op::Picture(op) => op.inputs.iter_mut().for_each(|(x, own)| *own = back(*x)),
                 Op::Sequence(op) => op.set_backs(&mut back),
                 Op::Recurrent(layer) => layer.back = back(layer.x),
             }
         }
     }
-}
-
-fn conv(node: &PlannedNode, settings: &Conv2d) -> Result<kernels::Conv> {
-    let Conv2d { out_channels, kernel, stride, padding, dilation, .. } = *settings;
-    let ([channels, sides @ ..], [_, out_sides @ ..]) = pictures(node)?;
-    let [top, left, ..] = padding.edges(sides, kernel, stride, dilation);
-    Ok(kernels::Conv { channels, sides, out_channels, kernel, stride, before: [top, left], out_sides })
-}
-
-fn max_pool(node: &PlannedNode, settings: &MaxPool2d) -> Result<kernels::MaxPool> {
-    let (kernel, stride) = (settings.kernel, settings.stride.unwrap_or(settings.kernel));
-    let ([channels, sides @ ..], [_, out_sides @ ..]) = pictures(node)?;
-    let [top, left, ..] = settings.padding.edges(sides, kernel, stride, [1, 1]);
-    Ok(kernels::MaxPool { channels, sides, kernel, stride, before: [top, left], out_sides })
-}
-
-/// What goes in and what comes out.
-fn pictures(node: &PlannedNode) -> Result<([usize; 3], [usize; 3])> {
-    let picture = |shape: &[usize]| shape.try_into().map_err(|_| Error::internal("no picture in front of a window"));
-    Ok((picture(&node.input_shape)?, picture(&node.shape)?))
 }
 
 pub(super) fn refused(what: &str) -> Error {

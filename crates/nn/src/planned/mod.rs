@@ -5,6 +5,7 @@
 mod compile;
 mod loss;
 mod pass;
+mod picture;
 mod recurrent;
 mod sequence;
 

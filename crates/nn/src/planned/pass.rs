@@ -122,6 +122,7 @@ impl Buffers {
         let scratch = program.ops.iter().map(|op| match op {
             Op::Conv { sizes, .. } => sizes.scratch(blocks),
             Op::PooledConv { sizes, .. } => sizes.scratch(threads),
+            Op::Picture(op) => op.scratch(),
             Op::Sequence(op) => op.scratch(blocks, threads),
             _ => 0,
         });
@@ -264,10 +265,15 @@ impl Planned {
                     let mut forward = Forward { workers, own, values, scratch, batch, shapes };
                     layer.forward(&mut forward, recurrent);
                 }
-                Op::Sequence(op) => {
+                Op::Picture(_) | Op::Sequence(_) => {
                     let own = Own { arena, ranges };
                     let (scratch, shapes) = (&mut scratch[..], &program.values[..]);
-                    op.forward(&mut Forward { workers, own, values, scratch, batch, shapes });
+                    let mut forward = Forward { workers, own, values, scratch, batch, shapes };
+                    match op {
+                        Op::Picture(op) => op.forward(&mut forward),
+                        Op::Sequence(op) => op.forward(&mut forward),
+                        _ => {}
+                    }
                 }
             }
             for value in &program.done[at] {
@@ -394,11 +400,12 @@ impl Planned {
                     let (dy, dx) = two(slopes, *y, *x)?;
                     kernels::product_of(workers, dy, &values[*mask], *back == Back::Add, dx);
                 }
-                Op::Sequence(_) | Op::Recurrent(_) => {
+                Op::Picture(_) | Op::Sequence(_) | Op::Recurrent(_) => {
                     let (own, shapes) = (Own { arena, ranges }, &program.values[..]);
                     let mut backward =
                         Backward { workers, own, values, slopes, gradients, ranges, scratch, batch, shapes };
                     match op {
+                        Op::Picture(op) => op.backward(&mut backward)?,
                         Op::Sequence(op) => op.backward(&mut backward)?,
                         Op::Recurrent(layer) => layer.backward(&mut backward, recurrent)?,
                         _ => {}

@@ -1,7 +1,7 @@
 //! Operations of the planned step over sequences and codes, and functions of single values: from layers to operations, and
 //! what each does on the way forward and back.
 
-use super::compile::{Back, Compiler, Value, refused};
+use super::compile::{Back, Compiler, Value};
 use super::pass::{Backward, Batch, Forward, pair, put, two};
 use crate::layers::PositionKind;
 use crate::plan::PlannedNode;
@@ -404,15 +404,12 @@ impl Compiler<'_> {
     }
 }
 
-/// The convolution over time as one over pictures of one row.
+/// The convolution over time as one over pictures of one row, of one group.
 pub(super) fn conv(node: &PlannedNode, settings: &Conv1d) -> Result<kernels::Conv> {
-    let Conv1d { out_channels, kernel, stride, padding, dilation, groups, .. } = *settings;
+    let Conv1d { out_channels, kernel, stride, padding, dilation, .. } = *settings;
     let ([time, channels], [windows, _]) = (&node.input_shape[..], &node.shape[..]) else {
         return Err(Error::internal("no sequence in front of a window"));
     };
-    if groups != 1 || dilation != 1 {
-        return Err(refused("conv1d with these settings has no kernel"));
-    }
     let [before, _] = padding.edges(*time, kernel, stride, dilation);
     Ok(kernels::Conv {
         channels: *channels,
@@ -420,6 +417,7 @@ pub(super) fn conv(node: &PlannedNode, settings: &Conv1d) -> Result<kernels::Con
         out_channels,
         kernel: [1, kernel],
         stride: [1, stride],
+        dilation: [1, dilation],
         before: [0, before],
         out_sides: [1, *windows],
     })
