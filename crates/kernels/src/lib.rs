@@ -7,6 +7,8 @@
 //! values need no remainder. Rows behind the last one of the batch are filled up: forward passes may leave anything finite
 //! there, and gradients are 0.
 //!
+//! Products may be of bfloat16 numbers, see [`Precision`]; sums and all that kernels take and give are float32.
+//!
 //! [`Workers`] are the threads. Each kernel cuts its work into the same parts for the same threads, so that with a fixed
 //! number of threads results repeat to the bit. Nothing here knows a network; lepton-nn does.
 

@@ -1,7 +1,8 @@
 //! The forward and the backward pass of a planned step.
 
 use super::Planned;
-use super::compile::{Back, Op, Program, Value};
+use super::compile::{Back, Op, Value};
+use super::program::Program;
 use crate::initialize::unit;
 use crate::trim;
 use lepton_core::{DType, Error, Result, Seed, Tensor};
