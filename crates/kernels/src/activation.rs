@@ -1,7 +1,7 @@
 //! Activations with their derivatives: both are computed on the way forward, where all that they share is at hand, so that
 //! the way back is one product.
 
-use crate::math::{erf, exp, sigmoid, tanh};
+use crate::math::{erf, exp, ln_1p, sigmoid, tanh};
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
 use crate::tile::{lanes, lanes_mut};
@@ -24,6 +24,10 @@ pub enum Activation {
     HardSwish,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x · tanh(ln(1 + e^x))`.
+    Mish,
+    /// `ln(1 + e^x)`.
+    Softplus,
     /// `max(x, 0) + slope · min(x, 0)`.
     LeakyRelu {
         /// The slope below 0.
@@ -70,6 +74,20 @@ impl Activation {
             Activation::Tanh => {
                 let y = tanh(simd, x);
                 (y, simd.sub(one, simd.mul(y, y)))
+            }
+            Activation::Mish => {
+                // With n = e^x (e^x + 2) the tangent is n / (n + 2); behind 20 it is 1 to rounding.
+                let power = exp(simd, simd.min(simd.splat(20.0), x));
+                let above = simd.mul(power, simd.add(power, simd.splat(2.0)));
+                let gate = simd.div(above, simd.add(above, simd.splat(2.0)));
+                let share = simd.div(power, simd.add(one, power));
+                let slope = simd.mul(share, simd.sub(one, simd.mul(gate, gate)));
+                (simd.mul(x, gate), simd.fma(x, slope, gate))
+            }
+            Activation::Softplus => {
+                let size = simd.select_above(x, zero, x, simd.sub(zero, x));
+                let rest = ln_1p(simd, exp(simd, simd.sub(zero, size)));
+                (simd.add(simd.relu(x), rest), sigmoid(simd, x))
             }
             Activation::Relu6 => {
                 let six = simd.splat(6.0);

@@ -17,6 +17,8 @@ pub struct BatchNorm {
     pub rows: usize,
     /// Added to the variance.
     pub epsilon: f32,
+    /// What is behind the norm, where something is: `min(max(·, 0), most)`, of which infinity makes `max(·, 0)`.
+    pub most: Option<f32>,
 }
 
 /// Mean and biased variance of each channel.
@@ -37,15 +39,14 @@ impl BatchNorm {
     /// The moments of the batch.
     pub fn moments(&self, workers: &Workers, x: &[f32]) -> Moments {
         let zeros = vec![0.0; self.channels];
-        let mean = self.sums(workers, x, None, &zeros, &zeros, Sum::Values).0;
+        let mean = self.sums(workers, x, None, &zeros, &zeros, &[], Sum::Values).0;
         let mean: Vec<f32> = mean.iter().map(|sum| (sum / self.count() as f64) as f32).collect();
-        let squares = self.sums(workers, x, None, &mean, &zeros, Sum::Squares).0;
+        let squares = self.sums(workers, x, None, &mean, &zeros, &[], Sum::Squares).0;
         let variance = squares.iter().map(|sum| (sum / self.count() as f64) as f32).collect();
         Moments { mean, variance }
     }
 
-    /// `y = (x - mean) / sqrt(variance + epsilon) · weight + bias`, or its `max(·, 0)`.
-    #[allow(clippy::too_many_arguments)]
+    /// `y = (x - mean) / sqrt(variance + epsilon) · weight + bias`, between 0 and `most` where that is given.
     pub fn forward(
         &self,
         workers: &Workers,
@@ -53,24 +54,14 @@ impl BatchNorm {
         moments: &Moments,
         weight: &[f32],
         bias: &[f32],
-        relu: bool,
         y: &mut [f32],
     ) {
-        let scale: Vec<f32> = self.deviations(moments).zip(weight).map(|(inverse, weight)| inverse * weight).collect();
-        let (mean, scale) = (&moments.mean[..], &scale[..]);
-        share(workers, y, self.channels * LANES, |range, y| Normalize {
-            sizes: *self,
-            x,
-            mean,
-            scale,
-            bias,
-            relu,
-            range,
-            y,
-        });
+        let line = &self.line(moments, weight, bias)[..];
+        share(workers, y, self.channels * LANES, |range, y| Normalize { sizes: *self, x, line, range, y });
     }
 
-    /// The gradients of weight and bias, and `dx`, or added to `dx`; `dy` is the gradient behind the norm.
+    /// The gradients of weight and bias, and `dx`, or added to `dx`; `dy` is the gradient behind all of it. Where `most` is
+    /// given, what passes it is found again from `x`.
     #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
@@ -78,6 +69,7 @@ impl BatchNorm {
         x: &[f32],
         moments: &Moments,
         weight: &[f32],
+        bias: &[f32],
         dy: &[f32],
         dw: &mut [f32],
         db: &mut [f32],
@@ -85,7 +77,8 @@ impl BatchNorm {
         dx: &mut [f32],
     ) {
         let inverse: Vec<f32> = self.deviations(moments).collect();
-        let (products, sums) = self.sums(workers, x, Some(dy), &moments.mean, &inverse, Sum::Gradients);
+        let line = &self.line(moments, weight, bias)[..];
+        let (products, sums) = self.sums(workers, x, Some(dy), &moments.mean, &inverse, line, Sum::Gradients);
         dw.iter_mut().zip(&products).for_each(|(to, sum)| *to = *sum as f32);
         db.iter_mut().zip(&sums).for_each(|(to, sum)| *to = *sum as f32);
         // dx = w / σ · (dy - mean(dy) - x̂ · mean(dy x̂)) as a · dy + b · x + c.
@@ -100,7 +93,14 @@ impl BatchNorm {
             .collect();
         let factors = &factors[..];
         let size = self.channels * LANES;
-        share(workers, dx, size, |range, dx| Back { sizes: *self, x, dy, factors, add, range, dx });
+        share(workers, dx, size, |range, dx| Back { sizes: *self, x, dy, line, factors, add, range, dx });
+    }
+
+    /// Of each channel what is taken off, what it is multiplied by and what is added.
+    fn line(&self, moments: &Moments, weight: &[f32], bias: &[f32]) -> Vec<[f32; 3]> {
+        let scales = self.deviations(moments).zip(weight).zip(bias);
+        let of = |(mean, ((inverse, weight), bias)): (&f32, ((f32, &f32), &f32))| [*mean, inverse * weight, *bias];
+        moments.mean.iter().zip(scales).map(of).collect()
     }
 
     fn deviations<'a>(&'a self, moments: &'a Moments) -> impl Iterator<Item = f32> + 'a {
@@ -114,6 +114,7 @@ impl BatchNorm {
     }
 
     /// Sums over the batch by channel.
+    #[allow(clippy::too_many_arguments)]
     fn sums(
         &self,
         workers: &Workers,
@@ -121,6 +122,7 @@ impl BatchNorm {
         dy: Option<&[f32]>,
         mean: &[f32],
         inverse: &[f32],
+        line: &[[f32; 3]],
         what: Sum,
     ) -> (Vec<f64>, Vec<f64>) {
         let size = self.channels * LANES;
@@ -128,8 +130,8 @@ impl BatchNorm {
         let mut sums = vec![0.0; 2 * size * ranges.len()];
         let pieces = sums.chunks_exact_mut(2 * size).zip(ranges);
         let dy = dy.unwrap_or_default();
-        workers
-            .run(pieces.map(|(sums, range)| Sums { sizes: *self, x, dy, mean, inverse, what, range, sums }).collect());
+        let task = |(sums, range)| Sums { sizes: *self, x, dy, mean, inverse, line, what, range, sums };
+        workers.run(pieces.map(task).collect());
         let total = |first: usize| {
             let of = |channel: usize| {
                 let parts = sums.chunks_exact(2 * size);
@@ -161,6 +163,7 @@ struct Sums<'a> {
     dy: &'a [f32],
     mean: &'a [f32],
     inverse: &'a [f32],
+    line: &'a [[f32; 3]],
     what: Sum,
     range: Range<usize>,
     /// Two sums for each channel and place of a block.
@@ -183,6 +186,7 @@ impl Task for Sums<'_> {
                     Sum::Squares => simd.mul(centred, centred),
                     Sum::Gradients => {
                         let dy = simd.load(&lanes(self.dy)[at * channels + channel]);
+                        let dy = passed(simd, self.sizes.most, self.line, channel, x, dy);
                         let second = simd.load(&seconds[channel]);
                         simd.store(simd.add(second, dy), &mut seconds[channel]);
                         let inverse = simd.splat(self.inverse[channel]);
@@ -209,10 +213,7 @@ fn mask<S: Simd>(simd: S, live: usize) -> Option<S::V> {
 struct Normalize<'a> {
     sizes: BatchNorm,
     x: &'a [f32],
-    mean: &'a [f32],
-    scale: &'a [f32],
-    bias: &'a [f32],
-    relu: bool,
+    line: &'a [[f32; 3]],
     range: Range<usize>,
     y: &'a mut [f32],
 }
@@ -223,20 +224,35 @@ impl Task for Normalize<'_> {
         let channels = self.sizes.channels;
         let x = lanes(&self.x[self.range.start * channels * LANES..]);
         for (x, y) in x.chunks_exact(channels).zip(lanes_mut(self.y).chunks_exact_mut(channels)) {
-            for (channel, (x, y)) in x.iter().zip(y).enumerate() {
-                let (mean, scale) = (simd.splat(self.mean[channel]), simd.splat(self.scale[channel]));
-                let bias = simd.splat(self.bias[channel]);
-                let value = simd.fma(simd.sub(simd.load(x), mean), scale, bias);
-                simd.store(if self.relu { simd.relu(value) } else { value }, y);
+            for ((x, y), line) in x.iter().zip(y).zip(self.line) {
+                let mut value = normal(simd, line, simd.load(x));
+                if let Some(most) = self.sizes.most {
+                    value = simd.min(simd.splat(most), simd.relu(value));
+                }
+                simd.store(value, y);
             }
         }
     }
+}
+
+#[inline(always)]
+fn normal<S: Simd>(simd: S, line: &[f32; 3], x: S::V) -> S::V {
+    simd.fma(simd.sub(x, simd.splat(line[0])), simd.splat(line[1]), simd.splat(line[2]))
+}
+
+/// What of a gradient comes to the norm: where its value is between 0 and `most`.
+#[inline(always)]
+fn passed<S: Simd>(simd: S, most: Option<f32>, line: &[[f32; 3]], channel: usize, x: S::V, dy: S::V) -> S::V {
+    let Some(most) = most else { return dy };
+    let (value, zero) = (normal(simd, &line[channel], x), simd.splat(0.0));
+    simd.select_above(value, zero, simd.select_above(simd.splat(most), value, dy, zero), zero)
 }
 
 struct Back<'a> {
     sizes: BatchNorm,
     x: &'a [f32],
     dy: &'a [f32],
+    line: &'a [[f32; 3]],
     /// For each channel the factors of `dy`, `x` and 1.
     factors: &'a [[f32; 3]],
     add: bool,
@@ -252,9 +268,10 @@ impl Task for Back<'_> {
             let live = mask(simd, self.sizes.live(at / places));
             let x = &lanes(self.x)[at * channels..][..channels];
             let dy = &lanes(self.dy)[at * channels..][..channels];
-            for (((x, dy), dx), factors) in x.iter().zip(dy).zip(dx).zip(self.factors) {
+            for (channel, (((x, dy), dx), factors)) in x.iter().zip(dy).zip(dx).zip(self.factors).enumerate() {
                 let [a, b, c] = factors.map(|factor| simd.splat(factor));
                 let (x, dy) = (simd.load(x), simd.load(dy));
+                let dy = passed(simd, self.sizes.most, self.line, channel, x, dy);
                 let mut value: S::V = simd.fma(a, dy, simd.fma(b, x, c));
                 if let Some(live) = live {
                     value = simd.mul(value, live);

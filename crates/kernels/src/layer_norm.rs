@@ -108,7 +108,7 @@ impl Task for Forward<'_> {
 
 /// The sum of `x - mean`, or of its squares: four sums side by side, because an addition takes longer than a load.
 #[inline(always)]
-fn sum<S: Simd, const SQUARED: bool>(simd: S, x: &[crate::raw::Lane], mean: S::V) -> S::V {
+pub(crate) fn sum<S: Simd, const SQUARED: bool>(simd: S, x: &[crate::raw::Lane], mean: S::V) -> S::V {
     let mut sums = [simd.splat(0.0); 4];
     let (fours, rest) = x.as_chunks::<4>();
     for four in fours {

@@ -45,6 +45,15 @@ pub(crate) fn tanh<S: Simd>(simd: S, x: S::V) -> S::V {
     simd.min(simd.splat(1.0), simd.max(simd.splat(-1.0), value))
 }
 
+/// `ln(1 + x)` for `x` from 0 to 1, by the series of the inverse hyperbolic tangent of `x / (2 + x)`, which is at most 1/3.
+#[inline(always)]
+pub(crate) fn ln_1p<S: Simd>(simd: S, x: S::V) -> S::V {
+    let ratio = simd.div(x, simd.add(x, simd.splat(2.0)));
+    let square = simd.mul(ratio, ratio);
+    let odd = [2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0];
+    simd.mul(ratio, polynomial(simd, square, odd))
+}
+
 /// The error function: an odd polynomial over an even one, each of degree 5 in `x²`, for `|x| <= 3.8`, and behind that what
 /// comes out there, which is ±1 to rounding. The coefficients are a least-squares fit of the relative error over 4,000 points
 /// with weights that were raised where the error was largest, until it was nearly the same at all of its peaks (1.2e-8).

@@ -398,7 +398,7 @@ fn activations_and_their_slopes() {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let hard = |x: f64| (x / 6.0 + 0.5).clamp(0.0, 1.0);
     let (slope, alpha, scale) = (0.2_f32, 1.3_f32, 1.05_f32);
-    let functions: [(Activation, Function); 9] = [
+    let functions: [(Activation, Function); 11] = [
         (Activation::Relu6, Box::new(|x| x.clamp(0.0, 6.0))),
         (Activation::Gelu, Box::new(|x| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)))),
         (Activation::Silu, Box::new(move |x| x * sigmoid(x))),
@@ -406,6 +406,8 @@ fn activations_and_their_slopes() {
         (Activation::HardSigmoid, Box::new(hard)),
         (Activation::HardSwish, Box::new(move |x| x * hard(x))),
         (Activation::Tanh, Box::new(f64::tanh)),
+        (Activation::Mish, Box::new(|x| x * x.exp().ln_1p().tanh())),
+        (Activation::Softplus, Box::new(|x| x.exp().ln_1p())),
         (Activation::LeakyRelu { slope }, Box::new(move |x| if x > 0.0 { x } else { f64::from(slope) * x })),
         (
             Activation::Elu { alpha, scale },

@@ -3,8 +3,9 @@
 
 use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
 use lepton_nn::{
-    Architecture, Conv1d, Conv2d, Embedding, FeedForwardActivation, Gru, InputSpec, Layer, Loss, Lstm, MaxPool2d,
-    Network, Node, OptimizerSettings, Padding, Precision, ResidualBlock, StepKind, Trainer, TransformerEncoder,
+    Architecture, Conv1d, Conv2d, Embedding, FeedForwardActivation, Gru, InputSpec, InvertedResidualBlock, Layer, Loss,
+    Lstm, MaxPool2d, Network, Node, OptimizerSettings, Padding, Precision, ResidualBlock, StepKind, Trainer,
+    TransformerEncoder,
 };
 use std::time::Instant;
 
@@ -89,6 +90,7 @@ fn network(row: &str) -> Option<(Vec<usize>, usize, Vec<Node>)> {
             (vec![3, 32, 32], 32, numbered(layers))
         }
         "resnet18-32" => (vec![3, 32, 32], 32, resnet18()),
+        "mobilenet-v2-32" => (vec![3, 32, 32], 32, mobilenet_v2()),
         "lstm-32" => (vec![100, 64], 32, numbered([Lstm::new(256).into(), Layer::LastStep, Layer::linear(10)])),
         "gru-32" => (vec![100, 64], 32, numbered([Gru::new(256).into(), Layer::LastStep, Layer::linear(10)])),
         "transformer-16" => (vec![128, 64], 16, transformer()),
@@ -149,6 +151,27 @@ fn resnet18() -> Vec<Node> {
         layers.push(ResidualBlock { out_channels, stride: [1; 2] }.into());
     }
     layers.extend([Layer::GlobalAvgPool, Layer::linear(10)]);
+    numbered(layers)
+}
+
+/// With the sizes of the zoo for small pictures, which are halved twice.
+fn mobilenet_v2() -> Vec<Node> {
+    let convolution = |out_channels: usize, kernel: usize| {
+        let conv = Conv2d { padding: Padding::Same, bias: false, ..Conv2d::new(out_channels, kernel) };
+        [conv.into(), Layer::batch_norm(), Layer::Relu6]
+    };
+    let mut layers = convolution(32, 3).to_vec();
+    let stages =
+        [(1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 1), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+    for (expansion, out_channels, blocks, stride) in stages {
+        let of = |block: usize| {
+            let stride = if block == 0 { stride } else { 1 };
+            InvertedResidualBlock { out_channels, expansion, stride: [stride; 2] }.into()
+        };
+        layers.extend((0..blocks).map(of));
+    }
+    layers.extend(convolution(1280, 1));
+    layers.extend([Layer::GlobalAvgPool, Layer::dropout(0.2), Layer::linear(10)]);
     numbered(layers)
 }
 

@@ -7,8 +7,10 @@ mod both_ways;
 use both_ways::{node, same_answers};
 use lepton_core::{ErrorCode, Seed, Tensor};
 use lepton_nn::{
-    Architecture, Conv2d, Gru, InputSpec, InvertedResidualBlock, Layer, Loss, Lstm, MaxPool2d, Network, Node,
-    OptimizerKind, OptimizerSettings, Padding, Precision, Rnn, StepKind, StepRows, Trainer, UpdateSettings,
+    AdaptiveAvgPool2d, Architecture, AvgPool1d, AvgPool2d, Centre, Conv1d, Conv2d, ConvTranspose2d, DenseBlock,
+    GroupNorm, Gru, InputSpec, InvertedResidualBlock, Layer, Loss, Lstm, MaxPool1d, MaxPool2d, Network, Node,
+    OptimizerKind, OptimizerSettings, Padding, Precision, Reshape, ReversibleNorm, Rnn, SqueezeExcite, StepKind,
+    StepRows, TimePadding, Trainer, UpdateSettings, Upsample, UpsampleMode,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -171,6 +173,132 @@ fn mobile() -> Vec<Node> {
     ]
 }
 
+/// A transposed convolution that makes pictures larger by a half and cuts off an edge.
+fn larger(out_channels: usize) -> ConvTranspose2d {
+    ConvTranspose2d {
+        out_channels,
+        kernel: [3, 4],
+        stride: [2, 1],
+        padding: [1, 0],
+        output_padding: [1, 0],
+        dilation: [1, 2],
+        groups: 1,
+        bias: true,
+    }
+}
+
+/// Layers one behind the other.
+fn chain(layers: Vec<Layer>) -> Vec<Node> {
+    layers.into_iter().enumerate().map(|(at, layer)| node(&format!("layer{at}"), layer)).collect()
+}
+
+#[test]
+fn pools_norms_and_larger_pictures_learn_the_same_both_ways() {
+    let case = |layers: Vec<Node>, input: &[usize]| {
+        let (input, rows) = (input.to_vec(), vec![19, 19, 5]);
+        Case { layers, input, optimizer: sgd(), rows, threads: 2, ..Case::default() }.check();
+    };
+    let conv = |out: usize| Layer::from(Conv2d { padding: Padding::Same, ..Conv2d::new(out, 3) });
+    let end = || [Layer::Flatten, Layer::linear(3)];
+    let of = |layers: Vec<Layer>| chain(layers.into_iter().chain(end()).collect());
+    let pool = |padding: Padding| AvgPool2d { kernel: [3, 2], stride: Some([2, 1]), padding };
+    case(of(vec![conv(4), Layer::Mish, pool(Padding::Same).into(), conv(3), Layer::Softplus]), &[2, 9, 8]);
+    case(
+        of(vec![pool(Padding::Valid).into(), conv(6), GroupNorm { groups: 3, epsilon: 1e-5 }.into(), Layer::Relu]),
+        &[2, 9, 8],
+    );
+    case(
+        of(vec![GroupNorm { groups: 1, epsilon: 1e-5 }.into(), conv(4), AdaptiveAvgPool2d { size: [3, 2] }.into()]),
+        &[2, 7, 8],
+    );
+    let upsample = |mode: UpsampleMode| Layer::from(Upsample { scale: 2, mode });
+    case(
+        of(vec![conv(3), upsample(UpsampleMode::Bilinear), conv(2), upsample(UpsampleMode::Nearest), conv(2)]),
+        &[2, 4, 3],
+    );
+    case(of(vec![conv(5), Layer::Relu, larger(4).into(), Layer::Relu, larger(3).into()]), &[2, 5, 4]);
+    case(of(vec![larger(4).into(), SqueezeExcite { reduction: 2 }.into(), conv(3)]), &[2, 5, 4]);
+    let dense = DenseBlock { layers: 2, growth: 3 };
+    case(of(vec![conv(4), dense.into(), Reshape { shape: vec![10, 21] }.into(), Layer::linear(4)]), &[2, 7, 3]);
+    case(
+        of(vec![conv(4), Reshape { shape: vec![2, 7, 6] }.into(), conv(3), Reshape { shape: vec![126] }.into()]),
+        &[2, 7, 3],
+    );
+    // A number for each channel, and two paths that are multiplied and added.
+    let layers = vec![
+        node("stem", conv(4)),
+        Node::with_inputs("a", conv(4), ["stem"]),
+        node("a_tanh", Layer::Tanh),
+        Node::with_inputs("b", conv(4), ["stem"]),
+        node("b_mish", Layer::Mish),
+        Node::with_inputs("product", Layer::Mul, ["a_tanh", "b_mish"]),
+        Node::with_inputs("sum", Layer::Add, ["product", "a_tanh", "stem", "b_mish"]),
+        node("relu", Layer::Relu),
+        Node::with_inputs("places", Layer::ToSequence, ["relu"]),
+        node("dense", Layer::linear(3)),
+        node("mean", Layer::GlobalAvgPool),
+    ];
+    case(layers, &[2, 6, 5]);
+    // Patches of a picture as a sequence, as vision transformers have them.
+    let patches = Conv2d { stride: [2; 2], ..Conv2d::new(6, 2) };
+    let vision = vec![patches.into(), Layer::ToSequence, Layer::linear(8), Layer::Gelu, Layer::linear(4)];
+    case(of(vision), &[2, 6, 4]);
+}
+
+#[test]
+fn series_and_forecasts_learn_the_same_both_ways() {
+    let case = |layers: Vec<Node>, input: &[usize]| {
+        let (input, rows, loss) = (input.to_vec(), vec![19, 19, 5], Loss::Squared);
+        Case { layers, input, optimizer: sgd(), rows, threads: 2, loss, ..Case::default() }.check();
+    };
+    let same = |channels: usize, kernel: usize| Layer::from(Conv1d { bias: false, ..Conv1d::same(channels, kernel) });
+    let layers = vec![
+        node("conv", same(8, 4)),
+        Node::with_inputs(
+            "pool",
+            MaxPool1d { kernel: 3, stride: Some(1), padding: TimePadding::Same }.into(),
+            ["input"],
+        ),
+        node("pool_conv", same(4, 1)),
+        Node::with_inputs("joined", Layer::concat(1), ["conv", "pool_conv"]),
+        node("norm", Layer::batch_norm()),
+        node("relu", Layer::Relu),
+        node("depthwise", Conv1d { groups: 12, ..Conv1d::same(12, 3) }),
+        node("means", AvgPool1d { kernel: 3, stride: Some(2), padding: TimePadding::Same }),
+        node("grouped", Conv1d { groups: 3, dilation: 2, ..Conv1d::same(6, 3) }),
+        node("halved", MaxPool1d { kernel: 2, stride: None, padding: TimePadding::Valid }),
+        node("flatten", Layer::Flatten),
+        node("scores", Layer::linear(3)),
+    ];
+    case(layers, &[12, 3]);
+    let forecast = |norm: ReversibleNorm, inside: Vec<Node>| {
+        let back = norm.reverse();
+        let mut layers = vec![node("norm", norm)];
+        layers.extend(inside);
+        layers.push(Node::with_inputs("back", back.into(), ["forecast", "input"]));
+        layers
+    };
+    let dense = || vec![node("window", Layer::Flatten), node("forecast", Layer::linear(3))];
+    case(forecast(ReversibleNorm::new(Centre::Last, false), dense()), &[11, 1]);
+    case(forecast(ReversibleNorm::new(Centre::Mean, true), dense()), &[11, 1]);
+    let causal = |dilation| Conv1d { dilation, padding: TimePadding::Causal, ..Conv1d::same(8, 3) };
+    let inside = vec![
+        node("first", causal(1)),
+        node("first_relu", Layer::Relu),
+        node("second", causal(2)),
+        node("second_dropout", Layer::dropout(0.1)),
+        Node::with_inputs("shortcut", Conv1d::same(8, 1).into(), ["norm"]),
+        Node::with_inputs("sum", Layer::Add, ["second_dropout", "shortcut"]),
+        node("relu", Layer::Relu),
+        node("last", Layer::LastStep),
+        node("one", Layer::linear(3)),
+        Node::with_inputs("two", Layer::linear(3), ["last"]),
+        Node::with_inputs("three", Layer::linear(3), ["last"]),
+        Node::with_inputs("forecast", Layer::Add, ["one", "two", "three"]),
+    ];
+    case(forecast(ReversibleNorm::new(Centre::Mean, true), inside), &[13, 1]);
+}
+
 #[test]
 fn networks_of_the_zoo_learn_the_same_both_ways() {
     let rows = vec![19, 19, 19, 5, 19];
@@ -262,18 +390,17 @@ fn every_loss_optimiser_and_update_is_the_same_both_ways() {
 
 #[test]
 fn what_has_no_kernel_is_named_and_auto_goes_to_burn() {
-    for (layer, name) in [(Layer::Softplus, "softplus"), (Layer::Mish, "mish")] {
-        let layers = vec![node("odd", layer), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
-        let architecture = Architecture::new("net", InputSpec::float32([2, 8, 8]), layers);
-        let trainer = || {
-            let network = Network::new(&architecture, Seed(1)).unwrap();
-            Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap()
-        };
-        let error = trainer().with_step(StepKind::Planned).err().unwrap();
-        assert_eq!((error.code(), error.place().node.as_deref()), (ErrorCode::Unsupported, Some("odd")));
-        assert!(error.to_string().contains(name), "{error}");
-        assert!(trainer().with_step(StepKind::Auto).unwrap().backend().starts_with("burn"));
-    }
+    let (layer, name) = (Layer::from(ConvTranspose2d { groups: 2, ..larger(4) }), "conv_transpose2d");
+    let layers = vec![node("odd", layer), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
+    let architecture = Architecture::new("net", InputSpec::float32([2, 8, 8]), layers);
+    let trainer = || {
+        let network = Network::new(&architecture, Seed(1)).unwrap();
+        Trainer::new(network, Loss::default(), OptimizerSettings::default()).unwrap()
+    };
+    let error = trainer().with_step(StepKind::Planned).err().unwrap();
+    assert_eq!((error.code(), error.place().node.as_deref()), (ErrorCode::Unsupported, Some("odd")));
+    assert!(error.to_string().contains(name), "{error}");
+    assert!(trainer().with_step(StepKind::Auto).unwrap().backend().starts_with("burn"));
 }
 
 #[test]
@@ -302,7 +429,7 @@ fn products_of_bfloat16_numbers_are_near_and_belong_to_planned_steps() {
         let burn = case.trainer_in(StepKind::Burn, Precision::Bf16).err().unwrap();
         assert_eq!((burn.code(), burn.place().key.as_deref()), (ErrorCode::Config, Some("train.precision")));
     }
-    let odd = Conv2d { groups: 2, ..Conv2d::new(4, 3) };
+    let odd = ConvTranspose2d { groups: 2, ..larger(4) };
     let layers = vec![node("odd", odd.into()), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
     let case = Case { layers, input: vec![2, 8, 8], rows: vec![4], ..Case::default() };
     let error = case.trainer_in(StepKind::Auto, Precision::Bf16).err().unwrap();
@@ -377,6 +504,44 @@ fn stacks() -> impl Strategy<Value = Case> {
     )
 }
 
+/// Convolutions in groups, depthwise and dilated ones, one behind the other.
+fn grouped() -> impl Strategy<Value = Case> {
+    // Groups, channels of each in and out, window, stride, dilation, padding, bias and activation.
+    let sizes = (1..5usize, 1..6usize, 1..6usize, 1..4usize, 1..3usize, 1..4usize);
+    let layer = (sizes, any::<bool>(), any::<bool>(), any::<bool>());
+    let sides = (8..13usize, 8..13usize);
+    (prop::collection::vec(layer, 1..4), sides, 1..4usize, 2..40usize, 1..4usize).prop_map(
+        |(all, (height, width), channels, rows, threads)| {
+            let mut layers = Vec::new();
+            let mut channels_in = channels;
+            for (at, ((groups, own, out, kernel, stride, dilation), same, bias, active)) in all.into_iter().enumerate()
+            {
+                // As many channels as the groups need.
+                let wide = groups * own;
+                layers.push(node(&format!("wide{at}"), Conv2d::new(wide, 1)));
+                let padding = if same || at > 0 { Padding::Same } else { Padding::Valid };
+                let conv = Conv2d {
+                    groups,
+                    bias,
+                    padding,
+                    stride: [1, stride],
+                    dilation: [dilation, if stride == 1 { dilation } else { 1 }],
+                    ..Conv2d::new(groups * out, kernel)
+                };
+                layers.push(node(&format!("conv{at}"), conv));
+                if active {
+                    layers.push(node(&format!("relu{at}"), Layer::Relu));
+                }
+                channels_in = groups * out;
+            }
+            let end = if channels_in % 2 == 0 { Layer::GlobalAvgPool } else { Layer::Flatten };
+            layers.extend([node("end", end), node("scores", Layer::linear(3))]);
+            let (input, rows) = (vec![channels, height, width], vec![rows, rows / 2 + 1]);
+            Case { layers, input, optimizer: sgd(), rows, threads, ..Case::default() }
+        },
+    )
+}
+
 proptest! {
     // Always the same cases: where an activation is 0 to rounding, or two of a pool's window are equal to it, both ways are
     // right and differ.
@@ -384,6 +549,11 @@ proptest! {
 
     #[test]
     fn random_networks_learn_the_same_both_ways(case in stacks()) {
+        case.check();
+    }
+
+    #[test]
+    fn random_groups_learn_the_same_both_ways(case in grouped()) {
         case.check();
     }
 }

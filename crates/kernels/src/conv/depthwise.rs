@@ -1,6 +1,7 @@
 //! Convolutions of each channel by itself, with their gradients: a tap is one multiply-add for 16 rows of the batch. A few
 //! places and channels at a time, so that weights and what windows share are loaded once for several sums.
 
+use crate::channels::channel_sums;
 use crate::parts::share;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Tile, each, lanes, lanes_mut};
@@ -92,9 +93,9 @@ impl Depthwise {
     /// The gradients of weight and bias.
     pub fn backward_weights(&self, workers: &Workers, x: &[f32], dy: &[f32], dw: &mut [f32], db: Option<&mut [f32]>) {
         let sizes = *self;
-        share(workers, dw, self.taps(), |channels, to| Gradients { sizes, x: Some(x), dy, channels, to });
+        share(workers, dw, self.taps(), |channels, to| Gradients { sizes, x, dy, channels, to });
         if let Some(db) = db {
-            share(workers, db, 1, |channels, to| Gradients { sizes, x: None, dy, channels, to });
+            channel_sums(workers, dy, db);
         }
     }
 }
@@ -321,10 +322,10 @@ impl Sums<'_> {
     }
 }
 
-/// The gradients of the weights of some channels out, or, without inputs, of their biases.
+/// The gradients of the weights of some channels out.
 struct Gradients<'a> {
     sizes: Depthwise,
-    x: Option<&'a [f32]>,
+    x: &'a [f32],
     dy: &'a [f32],
     channels: Range<usize>,
     to: &'a mut [f32],
@@ -334,7 +335,6 @@ impl Task for Gradients<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let to = std::mem::take(&mut self.to);
-        let Some(x) = self.x else { return self.biases(simd, to) };
         let taps = self.sizes.taps();
         let mut sums = vec![[0.0; LANES]; taps * CHANNELS];
         let most = if const { S::ROWS > 6 } && self.sizes.multiplier == 1 { CHANNELS } else { 1 };
@@ -344,8 +344,8 @@ impl Task for Gradients<'_> {
             let sums = &mut sums[..taps * count];
             sums.fill([0.0; LANES]);
             match count {
-                CHANNELS if const { S::ROWS > 6 } => self.tile::<S, CHANNELS>(simd, x, channel, sums),
-                _ => self.tile::<S, 1>(simd, x, channel, sums),
+                CHANNELS if const { S::ROWS > 6 } => self.tile::<S, CHANNELS>(simd, channel, sums),
+                _ => self.tile::<S, 1>(simd, channel, sums),
             }
             let (own, rest) = to.split_at_mut(taps * count);
             for (at, value) in own.iter_mut().enumerate() {
@@ -359,13 +359,13 @@ impl Task for Gradients<'_> {
 impl Gradients<'_> {
     /// Adds the products of all places to `sums`, `[taps, M, 16]`.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize>(&self, simd: S, x: &[f32], channel: usize, sums: &mut [Lane]) {
+    fn tile<S: Simd, const M: usize>(&self, simd: S, channel: usize, sums: &mut [Lane]) {
         let Depthwise { channels, multiplier, sides, kernel, stride, dilation, before, out_sides } = self.sizes;
         let (size, out_channels) = (sides[0] * sides[1] * channels, channels * multiplier);
         let row_size = out_sides[1] * out_channels;
         for (row, dy) in lanes(self.dy).chunks_exact(row_size).enumerate() {
             let (block, top) = (row / out_sides[0], row % out_sides[0]);
-            let x = &lanes(x)[block * size..][..size];
+            let x = &lanes(self.x)[block * size..][..size];
             for (down, sums) in sums.chunks_exact_mut(kernel[1] * M).enumerate() {
                 let seen = (top * stride[0] + down * dilation[0]).wrapping_sub(before[0]);
                 if seen >= sides[0] {
@@ -417,17 +417,5 @@ impl Gradients<'_> {
                 simd.store(sum, to);
             }
         }
-    }
-
-    #[inline(always)]
-    fn biases<S: Simd>(&self, simd: S, to: &mut [f32]) {
-        let mut sums = vec![[0.0; LANES]; to.len()];
-        for dy in lanes(self.dy).chunks_exact(self.sizes.out_channels()) {
-            for (dy, sum) in dy[self.channels.clone()].iter().zip(&mut sums) {
-                let value = simd.add(simd.load(dy), simd.load(sum));
-                simd.store(value, sum);
-            }
-        }
-        to.iter_mut().zip(&sums).for_each(|(to, sum)| *to = simd.sum(simd.load(sum)));
     }
 }

@@ -5,10 +5,12 @@
 mod backward;
 mod depthwise;
 mod forward;
+mod grouped;
 mod pack;
 mod pooled;
 
 pub use depthwise::Depthwise;
+pub use grouped::GroupedConv;
 pub use pooled::PooledConv;
 
 use crate::LANES;

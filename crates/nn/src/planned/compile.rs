@@ -90,7 +90,8 @@ pub(super) enum Op {
         x: usize,
         y: usize,
         weight: usize,
-        relu: bool,
+        /// What is behind the norm, as in [`kernels::BatchNorm`].
+        most: Option<f32>,
         back: Back,
     },
     MaxPool {
@@ -176,9 +177,10 @@ impl Op {
     }
 
     /// Whether it reads its inputs, and its output, on the way back.
-    fn reads_back(&self) -> [bool; 2] {
+    pub(super) fn reads_back(&self) -> [bool; 2] {
         match self {
-            Op::Conv { relu, .. } | Op::Linear { relu, .. } | Op::Norm { relu, .. } => [true, *relu],
+            Op::Conv { relu, .. } | Op::Linear { relu, .. } => [true, *relu],
+            Op::Norm { .. } => [true, false],
             Op::PooledConv { .. } | Op::Recurrent(_) => [true, true],
             Op::Relu { .. } => [false, true],
             Op::Sum { relu, .. } => [false, *relu],
@@ -297,16 +299,9 @@ impl Compiler<'_> {
                     ref shape => Value { channels: shape[0], places: shape[1..].iter().product(), by_place: false },
                 };
                 let (node, weight, fixed) = (index, parameter, frozen);
-                let op = Op::Norm { node, norm, settings, fixed, value, x, y, weight, relu, back };
+                let (most, back) = (None, back);
+                let op = Op::Norm { node, norm, settings, fixed, value, x, y, weight, most, back };
                 self.program.ops.push(op);
-                y
-            }
-            Layer::MaxPool2d(settings) => {
-                let sizes = picture::max_pool(node, settings)?;
-                let y = self.add(sizes.channels, sizes.out_sides[0] * sizes.out_sides[1]);
-                let winners = self.like(y);
-                let op = self.fuse_pool(node.inputs[0], x, sizes, y, winners);
-                self.program.ops.push(op.unwrap_or(Op::MaxPool { sizes, x, y, winners, back }));
                 y
             }
             Layer::GlobalAvgPool if node.input_shape.len() == 3 => {
@@ -422,6 +417,11 @@ impl Compiler<'_> {
         self.put(Value { channels: features, places: time, by_place: true })
     }
 
+    /// Takes a picture's places as a sequence: they lie in memory as such a sequence does.
+    pub(super) fn as_sequence(&mut self, value: usize) {
+        self.program.values[value].by_place = true;
+    }
+
     pub(super) fn like(&mut self, other: usize) -> usize {
         self.put(self.program.values[other])
     }
@@ -444,7 +444,7 @@ impl Compiler<'_> {
     }
 
     /// Takes the convolution and activation that give `pooled` into one operation with the pool, where nobody else sees it.
-    fn fuse_pool(
+    pub(super) fn fuse_pool(
         &mut self,
         source: Source,
         pooled: usize,
@@ -464,18 +464,24 @@ impl Compiler<'_> {
     }
 
     /// Whether nobody else sees `x`, which `source` gives.
-    fn is_alone(&self, source: Source, x: usize) -> bool {
+    pub(super) fn is_alone(&self, source: Source, x: usize) -> bool {
         // Another node may stand for the same value, as a flatten of one row of numbers does.
         self.is_used_once(source) && self.given.iter().filter(|value| **value == x).count() == 1
     }
 
-    /// Puts an activation into the dense layer that gives `x`, where nobody else sees what is in front of it.
+    /// Puts an activation into the dense layer or norm that gives `x`, where nobody else sees what is in front of it.
     pub(super) fn fuse_function(&mut self, source: Source, x: usize, activation: kernels::Activation) -> bool {
         let slopes = self.program.values.len();
         let is_alone = self.is_alone(source, x);
         match self.program.ops.last_mut() {
             Some(Op::Linear { y, relu: false, function: function @ None, .. }) if *y == x && is_alone => {
                 *function = Some((activation, slopes));
+            }
+            Some(Op::Norm { y, most: most @ None, .. })
+                if *y == x && is_alone && activation == kernels::Activation::Relu6 =>
+            {
+                *most = Some(6.0);
+                return true;
             }
             _ => return false,
         }
@@ -492,11 +498,14 @@ impl Compiler<'_> {
             Some(
                 Op::Conv { y, relu, .. }
                 | Op::Linear { y, relu, function: None, .. }
-                | Op::Norm { y, relu, .. }
                 | Op::Sum { y, relu, .. }
                 | Op::Picture(PictureOp { y, does: Does::Depthwise { relu, .. }, .. }),
             ) if *y == x && !*relu => {
                 *relu = true;
+                true
+            }
+            Some(Op::Norm { y, most: most @ None, .. }) if *y == x => {
+                *most = Some(f32::INFINITY);
                 true
             }
             _ => false,

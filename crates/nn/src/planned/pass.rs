@@ -123,7 +123,7 @@ impl Buffers {
         let scratch = program.ops.iter().map(|op| match op {
             Op::Conv { sizes, .. } => sizes.scratch(blocks),
             Op::PooledConv { sizes, .. } => sizes.scratch(threads),
-            Op::Picture(op) => op.scratch(),
+            Op::Picture(op) => op.scratch(blocks),
             Op::Sequence(op) => op.scratch(blocks, threads),
             _ => 0,
         });
@@ -162,8 +162,9 @@ impl Program {
 }
 
 /// The batch norm of an operation for that batch.
-fn norm(value: Value, settings: &crate::BatchNorm, rows: usize) -> kernels::BatchNorm {
-    kernels::BatchNorm { channels: value.channels, places: value.places, rows, epsilon: settings.epsilon as f32 }
+fn norm(value: Value, settings: &crate::BatchNorm, most: Option<f32>, rows: usize) -> kernels::BatchNorm {
+    let Value { channels, places, .. } = value;
+    kernels::BatchNorm { channels, places, rows, epsilon: settings.epsilon as f32, most }
 }
 
 impl Planned {
@@ -215,14 +216,14 @@ impl Planned {
                     }
                     values[*y] = to;
                 }
-                Op::Norm { norm: index, settings, fixed, value, x, y, weight, relu, .. } => {
+                Op::Norm { norm: index, settings, fixed, value, x, y, weight, most, .. } => {
                     let mut to = take(&mut values[*y]);
-                    let sizes = norm(*value, settings, rows);
+                    let sizes = norm(*value, settings, *most, rows);
                     let moments = match fixed {
                         true => Moments { mean: own(*weight + 2).to_vec(), variance: own(*weight + 3).to_vec() },
                         false => sizes.moments(workers, &values[*x]),
                     };
-                    sizes.forward(workers, &values[*x], &moments, own(*weight), own(*weight + 1), *relu, &mut to);
+                    sizes.forward(workers, &values[*x], &moments, own(*weight), own(*weight + 1), &mut to);
                     seen[*index] = moments;
                     values[*y] = to;
                 }
@@ -346,18 +347,16 @@ impl Planned {
                     }
                     slopes[*y] = dy;
                 }
-                Op::Norm { norm: index, settings, value, x, y, weight, relu, back, .. } => {
-                    let mut dy = take(&mut slopes[*y]);
-                    if *relu {
-                        kernels::mask_relu(workers, &values[*y], &mut dy);
-                    }
-                    let sizes = norm(*value, settings, rows);
+                Op::Norm { norm: index, settings, value, x, y, weight, most, back, .. } => {
+                    let dy = take(&mut slopes[*y]);
+                    let sizes = norm(*value, settings, *most, rows);
                     let (dw, db) = pair(gradients, ranges, *weight, Some(*weight + 1));
                     let db = db.unwrap_or_default();
                     let mut dx = take(&mut slopes[*x]);
                     let add = *back == Back::Add;
                     // Of the network's input there is no gradient: an empty one is not written.
-                    sizes.backward(workers, &values[*x], &moments[*index], own(*weight), &dy, dw, db, add, &mut dx);
+                    let (weight, bias) = (own(*weight), own(*weight + 1));
+                    sizes.backward(workers, &values[*x], &moments[*index], weight, bias, &dy, dw, db, add, &mut dx);
                     (slopes[*x], slopes[*y]) = (dx, dy);
                 }
                 Op::MaxPool { sizes, x, y, winners, back } if *back != Back::None => {

@@ -433,6 +433,8 @@ fn function(layer: &Layer) -> Option<Activation> {
         Layer::HardSigmoid => Activation::HardSigmoid,
         Layer::HardSwish => Activation::HardSwish,
         Layer::Tanh => Activation::Tanh,
+        Layer::Mish => Activation::Mish,
+        Layer::Softplus => Activation::Softplus,
         Layer::LeakyRelu(LeakyRelu { slope }) => Activation::LeakyRelu { slope: *slope as f32 },
         Layer::Elu(Elu { alpha }) => Activation::Elu { alpha: *alpha as f32, scale: 1.0 },
         Layer::Selu => Activation::Elu { alpha: 1.673_263_2, scale: 1.050_701 },
