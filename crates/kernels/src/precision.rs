@@ -90,27 +90,24 @@ pub(crate) fn turn_terms<S: Simd, const R: usize>(simd: S, from: &[Lane], to: &m
     pair_rows(simd, &turned, to);
 }
 
-/// Each two rows of a square as one of pairs.
+/// Each two rows as one of pairs, the last of which may be half empty.
 #[inline(always)]
-pub(crate) fn pair_rows<S: Simd>(simd: S, from: &[Lane; LANES], to: &mut [Lane]) {
-    for ([low, high], to) in from.as_chunks().0.iter().zip(to) {
-        let (low, high) = (simd.load(low), simd.load(high));
+pub(crate) fn pair_rows<S: Simd>(simd: S, from: &[Lane], to: &mut [Lane]) {
+    for (rows, to) in from.chunks(2).zip(to) {
+        let low = simd.load(&rows[0]);
+        let high = rows.get(1).map_or(simd.splat(0.0), |row| simd.load(row));
         simd.store(simd.pair(low, high), to);
     }
 }
 
-/// Rows as the terms of products: as they are, or each two of them in `pairs`, the last of which may be half empty.
+/// Rows as the terms of products: as they are, or each two of them in `pairs`.
 #[inline(always)]
 pub(crate) fn terms<'a, S: Simd>(simd: S, rows: &'a [Lane], pairs: &'a mut [Lane]) -> &'a [Lane] {
     if !S::PAIRED {
         return rows;
     }
-    for (rows, pair) in rows.chunks(2).zip(&mut *pairs) {
-        let low = simd.load(&rows[0]);
-        let high = rows.get(1).map_or(simd.splat(0.0), |row| simd.load(row));
-        simd.store(simd.pair(low, high), pair);
-    }
-    &pairs[..rows.len().div_ceil(2)]
+    pair_rows(simd, rows, pairs);
+    &pairs[..terms_of::<S>(rows.len())]
 }
 
 /// How many terms of products so many numbers are.
