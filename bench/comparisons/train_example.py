@@ -117,8 +117,9 @@ def by_step(machine, seed, step):
 
 def to_accuracy(machine, seed, side):
     """The wall time of the process that trains just long enough. A peer tests after each epoch, and the seconds of every test
-    but the last are taken off; where it never gets there, the epochs after its best one are taken off too. Lepton, whose runs test once, is tried with epochs from 1 on, each try from nothing; its time
-    ends when the network is trained, and a second process exports and tests that network."""
+    but the last are taken off; where it never gets there, the epochs after its best one are taken off too. Lepton, whose
+    runs test once, is tried with epochs from 1 on, each try from nothing; its time ends when the network is trained, and a
+    second process exports and tests that network."""
     if side == "Lepton":
         return ours_to_accuracy(machine, seed)
     seconds, result = machine.peer(side, MOST_EPOCHS, seed, ["--until", machine.wanted])
