@@ -405,8 +405,7 @@ fn what_has_no_kernel_is_named_and_auto_goes_to_burn() {
 
 #[test]
 fn products_of_bfloat16_numbers_are_near_and_belong_to_planned_steps() {
-    let lstm =
-        || vec![node("lstm", Lstm::new(20).into()), node("last", Layer::LastStep), node("scores", Layer::linear(3))];
+    let lstm = || vec![node("lstm", Lstm::new(20)), node("last", Layer::LastStep), node("scores", Layer::linear(3))];
     for (layers, input) in [(worked_example(1), vec![2, 9, 11]), (residual(), vec![3, 9, 8]), (lstm(), vec![7, 5])] {
         let case = Case { layers, input, optimizer: sgd(), rows: vec![33, 9], threads: 2, ..Case::default() };
         let coarse = || case.trainer_in(StepKind::Auto, Precision::Bf16).unwrap();
@@ -430,7 +429,7 @@ fn products_of_bfloat16_numbers_are_near_and_belong_to_planned_steps() {
         assert_eq!((burn.code(), burn.place().key.as_deref()), (ErrorCode::Config, Some("train.precision")));
     }
     let odd = ConvTranspose2d { groups: 2, ..larger(4) };
-    let layers = vec![node("odd", odd.into()), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
+    let layers = vec![node("odd", odd), node("flatten", Layer::Flatten), node("scores", Layer::linear(3))];
     let case = Case { layers, input: vec![2, 8, 8], rows: vec![4], ..Case::default() };
     let error = case.trainer_in(StepKind::Auto, Precision::Bf16).err().unwrap();
     assert_eq!((error.code(), error.place().node.as_deref()), (ErrorCode::Unsupported, Some("odd")));
