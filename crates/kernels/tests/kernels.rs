@@ -218,10 +218,9 @@ proptest! {
                 before: [0, 0],
                 out_sides: sizes.out_sides.map(|side| side / 2),
             };
-            if let Some(both) = PooledConv::new(sizes, pooled).filter(|_| is_relu && !pooled.out_sides.contains(&0)) {
-                if workers.precision() == Precision::Float32 {
-                    check_pooled(workers, &both, &x, &w, &b, rows);
-                }
+            let is_pooled = is_relu && !pooled.out_sides.contains(&0) && workers.precision() == Precision::Float32;
+            if let Some(both) = PooledConv::new(sizes, pooled).filter(|_| is_pooled) {
+                check_pooled(workers, &both, &x, &w, &b, rows);
             }
             sizes.pack_backward(workers, &w, &mut packed);
             let mut ours = vec![f32::NAN; x.len()];
