@@ -14,6 +14,7 @@ ROWS = {
     "mlp-256": 200,
     "conv-stack-32": 8,
     "resnet18-32": 3,
+    "mobilenet-v2-32": 4,
     "lstm-32": 20,
     "gru-32": 20,
     "transformer-16": 8,

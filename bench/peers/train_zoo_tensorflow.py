@@ -75,6 +75,27 @@ def resnet18(x):
     return kl.GlobalAveragePooling2D()(x)
 
 
+def mobilenet_v2(x):
+    def conv(x, layer):
+        return kl.BatchNormalization()(layer(x))
+
+    def block(x, channels, expansion, stride):
+        y, wide = x, x.shape[-1] * expansion
+        if expansion > 1:
+            y = kl.ReLU(6)(conv(y, kl.Conv2D(wide, 1, use_bias=False)))
+        y = kl.ReLU(6)(conv(y, kl.DepthwiseConv2D(3, stride, padding="same", use_bias=False)))
+        y = conv(y, kl.Conv2D(channels, 1, use_bias=False))
+        return kl.Add()([x, y]) if stride == 1 and x.shape[-1] == channels else y
+
+    x = kl.ReLU(6)(conv(x, kl.Conv2D(32, 3, padding="same", use_bias=False)))
+    stages = [(1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 1), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    for expansion, channels, blocks, stride in stages:
+        for number in range(blocks):
+            x = block(x, channels, expansion, stride if number == 0 else 1)
+    x = kl.ReLU(6)(conv(x, kl.Conv2D(1280, 1, use_bias=False)))
+    return kl.Dropout(0.2)(kl.GlobalAveragePooling2D()(x))
+
+
 def transformer(x):
     x = kl.Dense(256)(x)
     for _ in range(4):
@@ -99,6 +120,7 @@ ROWS = {
     "mlp-256": ((64,), 256, mlp),
     "conv-stack-32": ((32, 32, 3), 32, conv_stack),
     "resnet18-32": ((32, 32, 3), 32, resnet18),
+    "mobilenet-v2-32": ((32, 32, 3), 32, mobilenet_v2),
     "lstm-32": ((100, 64), 32, kl.LSTM(256)),
     "gru-32": ((100, 64), 32, kl.GRU(256)),
     "transformer-16": ((128, 64), 16, transformer),

@@ -79,6 +79,38 @@ def resnet18():
     return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
 
 
+class InvertedResidual(nn.Module):
+    """The block of MobileNetV2."""
+
+    def __init__(self, channels, out_channels, expansion, stride):
+        super().__init__()
+        wide = channels * expansion
+        layers = convolution(channels, wide, 1) if expansion > 1 else []
+        layers += convolution(wide, wide, 3, stride, wide)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(wide, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+        self.adds = channels == out_channels and stride == 1
+
+    def forward(self, x):
+        y = self.layers(x)
+        return x + y if self.adds else y
+
+
+def convolution(channels, out_channels, kernel, stride=1, groups=1):
+    conv = nn.Conv2d(channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(out_channels), nn.ReLU6()]
+
+
+def mobilenet_v2():
+    layers, channels = convolution(3, 32, 3), 32
+    stages = [(1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 1), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    for expansion, out_channels, blocks, stride in stages:
+        for block in range(blocks):
+            layers.append(InvertedResidual(channels, out_channels, expansion, stride if block == 0 else 1))
+            channels = out_channels
+    head = [*convolution(320, 1280, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return [*layers, *head, nn.Dropout(0.2), nn.Linear(1280, 10)]
+
+
 class Last(nn.Module):
     """The state of a recurrent layer at the last place."""
 
@@ -137,6 +169,7 @@ ROWS = {
     "mlp-256": ((64,), 256, mlp),
     "conv-stack-32": ((3, 32, 32), 32, conv_stack),
     "resnet18-32": ((3, 32, 32), 32, resnet18),
+    "mobilenet-v2-32": ((3, 32, 32), 32, mobilenet_v2),
     "lstm-32": ((100, 64), 32, lstm),
     "gru-32": ((100, 64), 32, gru),
     "transformer-16": ((128, 64), 16, transformer),
