@@ -472,7 +472,7 @@ pub(crate) enum MonitorCommand {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// The most float32 operations and bytes of memory that the processor does in a second, by one thread and by all
+    /// The most float32 and bfloat16 operations and bytes of memory a second, by one thread and by all
     Machine {
         /// Threads [default: all cores]
         #[arg(long, value_name = "N")]

@@ -12,7 +12,7 @@ pub fn fill_channels(workers: &Workers, numbers: &[f32], y: &mut [f32]) {
     share(workers, y, numbers.len() * LANES, |_, y| Fill { numbers, y });
 }
 
-/// The sums over places and rows of each channel.
+/// The sums over places and rows of each channel, which is also the gradient of numbers that were added to all of them.
 pub fn channel_sums(workers: &Workers, x: &[f32], sums: &mut [f32]) {
     let all = sums.len();
     share(workers, sums, 1, |channels, sums| Sums { x, all, channels, sums });

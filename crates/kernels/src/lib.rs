@@ -54,7 +54,7 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use optimizer::Rule;
-pub use over_time::{OverTime, add_table, copy_part, table_gradient};
+pub use over_time::{OverTime, add_table, copy_part};
 pub use pooling::{MaxPool, global_mean, global_mean_backward};
 pub use precision::Precision;
 pub use raw::{Level, Workers};

@@ -209,15 +209,10 @@ impl Task for Spread<'_> {
     }
 }
 
-/// `y = x + table`, the same for all rows: `x` and `y` `[blocks, size, 16]`, `table` `[size]`.
+/// `y = x + table`, the same for all rows: `x` and `y` `[blocks, size, 16]`, `table` `[size]`, whose gradient is that of
+/// [`crate::channel_sums`].
 pub fn add_table(workers: &Workers, x: &[f32], table: &[f32], y: &mut [f32]) {
     share(workers, y, LANES, |range, y| Table { x, table, range, y });
-}
-
-/// The gradient of the table of [`add_table`]: sums over all rows, `dy` `[blocks, size, 16]`.
-pub fn table_gradient(workers: &Workers, dy: &[f32], dt: &mut [f32]) {
-    let size = dt.len();
-    share(workers, dt, 1, |range, dt| TableSums { dy, size, range, dt });
 }
 
 struct Table<'a> {
@@ -234,26 +229,6 @@ impl Task for Table<'_> {
         let x = &lanes(self.x)[self.range];
         for ((x, y), number) in x.iter().zip(lanes_mut(self.y)).zip(numbers) {
             simd.store(simd.add(simd.load(x), simd.splat(*number)), y);
-        }
-    }
-}
-
-struct TableSums<'a> {
-    dy: &'a [f32],
-    size: usize,
-    range: Range<usize>,
-    dt: &'a mut [f32],
-}
-
-impl Task for TableSums<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        for (at, dt) in self.range.zip(self.dt) {
-            let mut sum = simd.splat(0.0);
-            for dy in lanes(self.dy)[at..].iter().step_by(self.size) {
-                sum = simd.add(sum, simd.load(dy));
-            }
-            *dt = simd.sum(sum);
         }
     }
 }

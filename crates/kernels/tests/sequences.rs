@@ -7,7 +7,7 @@ mod plain_loops;
 
 use lepton_kernels::{
     Activation, Attention, Embedding, FeatureTokens, LANES, LayerNorm, Level, Linear, OverTime, Workers, add_table,
-    blocks, copy_part, scale_by, table_gradient,
+    blocks, channel_sums, copy_part, scale_by,
 };
 use plain_loops::{blocked, each_way, near, numbers, plain, wide};
 use proptest::prelude::*;
@@ -364,7 +364,7 @@ proptest! {
             let (mut ours, mut our_dt) = (vec![f32::NAN; input.len()], vec![f32::NAN; size]);
             add_table(workers, &input, &table, &mut ours);
             close(&plain(&ours, rows, size), &y, "y");
-            table_gradient(workers, &input, &mut our_dt);
+            channel_sums(workers, &input, &mut our_dt);
             close(&our_dt, &dt, "dt");
             let mut part = vec![f32::NAN; blocks(rows) * time * count * LANES];
             copy_part(workers, &input, [channels, count], [first, 0], count, false, &mut part);

@@ -4,14 +4,14 @@
 use super::Planned;
 use super::pass::claim;
 use crate::{Loss, StepRows};
-use lepton_core::{DType, Error, Result, Tensor};
+use lepton_core::{Result, Tensor};
 use lepton_kernels::{self as kernels, CrossEntropy, LANES, blocks};
 
 impl Planned {
     /// The loss of the batch, whose outputs are `outputs` too; leaves their gradient for the way back.
     pub(super) fn evaluate(&mut self, loss: &Loss, rows: &StepRows<'_>, outputs: &Tensor) -> Result<f64> {
         if let Loss::CrossEntropy { label_smoothing, class_weights } = loss
-            && let Some(classes) = Classes::new(class_weights, rows, outputs)?
+            && let Some(classes) = Classes::new(class_weights, rows, outputs)
         {
             return self.cross_entropy(*label_smoothing, &classes, outputs.row_len());
         }
@@ -56,32 +56,24 @@ struct Classes {
 
 impl Classes {
     /// Nothing for shares of classes, and for what is to be refused with words.
-    fn new(class_weights: &[f64], rows: &StepRows<'_>, outputs: &Tensor) -> Result<Option<Classes>> {
+    fn new(class_weights: &[f64], rows: &StepRows<'_>, outputs: &Tensor) -> Option<Classes> {
         let (count, classes) = (outputs.rows(), outputs.row_len());
         let has_weights = rows.weights.is_none_or(|weights| {
             weights.len() == count && weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0)
         });
-        let fits = rows.target.dtype() == DType::Int64 && rows.target.shape() == [count] && has_weights;
+        let fits = rows.target.shape() == [count] && has_weights;
         if !fits || !(class_weights.is_empty() || class_weights.len() == classes) {
-            return Ok(None);
+            return None;
         }
         let (mut targets, mut weights) = (vec![0.0; blocks(count) * LANES], vec![0.0; blocks(count) * LANES]);
-        let mut whole = 0.0;
-        let of_rows = |row: usize| rows.weights.map_or(1.0, |weights| f64::from(weights[row]));
-        let weight_of = |row: usize, class: usize| of_rows(row) * class_weights.get(class).copied().unwrap_or(1.0);
-        let given = rows.target.as_int64()?;
-        for (row, class) in given.iter().enumerate() {
-            let Some(class) = usize::try_from(*class).ok().filter(|class| *class < classes) else { return Ok(None) };
+        for (row, class) in rows.target.as_int64().ok()?.iter().enumerate() {
+            let class = usize::try_from(*class).ok().filter(|class| *class < classes)?;
             targets[row] = class as f32;
-            whole += weight_of(row, class);
+            let of_row = rows.weights.map_or(1.0, |weights| f64::from(weights[row]));
+            weights[row] = of_row * class_weights.get(class).copied().unwrap_or(1.0);
         }
-        if whole <= 0.0 {
-            return Ok(None);
-        }
-        for (row, class) in given.iter().enumerate() {
-            let class = usize::try_from(*class).map_err(|_| Error::internal("a class below 0"))?;
-            weights[row] = (weight_of(row, class) / whole) as f32;
-        }
-        Ok(Some(Classes { count, targets, weights }))
+        let whole: f64 = weights.iter().sum();
+        let weights = weights.iter().map(|weight| (weight / whole) as f32).collect();
+        (whole > 0.0).then_some(Classes { count, targets, weights })
     }
 }

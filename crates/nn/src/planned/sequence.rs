@@ -236,7 +236,7 @@ impl SequenceOp {
             SequenceOp::Positions { table, x, y, back } => {
                 if let Table::Learned(parameter, used) = table {
                     let (used, rest) = gradients[ranges[*parameter].clone()].split_at_mut(*used);
-                    kernels::table_gradient(workers, &slopes[*y], used);
+                    kernels::channel_sums(workers, &slopes[*y], used);
                     rest.fill(0.0);
                 }
                 if *back != Back::None {
