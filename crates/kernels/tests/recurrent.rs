@@ -201,7 +201,9 @@ fn layer(sizes: Recurrent, rows: usize, counts: Option<Vec<usize>>) -> Layer {
     let gates = cell.gates() * units;
     let weights = [coarse(gates * features, 1), coarse(gates * units, 2), coarse(gates, 3), coarse(gates, 4)];
     let (x, slope) = (coarse(rows * time * features, 5), coarse(rows * time * units, 6));
-    let large = if units < 41 { 0.5 } else { 0.05 };
+    // A power of two near one over the root of the terms: bfloat16 has all weights, and a state's rounding to it fades with
+    // time. With larger ones the states are chaotic, and no bound would hold for every size.
+    let large = (features.max(units) as f32).sqrt().log2().ceil().exp2().recip();
     let weights = weights.map(|own| own.iter().map(|value| large * value).collect());
     Layer { sizes, rows, x, weights, counts, slope }
 }
