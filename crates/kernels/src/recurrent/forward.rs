@@ -1,7 +1,8 @@
 //! The way in: products with the inputs, then place by place.
 
+use super::product::{self, Finish};
 use super::rule::Rule;
-use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts, product};
+use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts};
 use crate::precision::{operand, share_products, terms, terms_of};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};
@@ -90,18 +91,44 @@ impl<C: Rule> Task for Inputs<'_, C> {
     fn run<S: Simd>(self, simd: S) {
         let size = self.bias.len();
         let inputs = self.x.chunks(PLACES * self.features);
-        for (x, to) in inputs.zip(lanes_mut(self.to).chunks_mut(PLACES * size)) {
-            for to in to.chunks_exact_mut(size) {
-                for (bias, to) in self.bias.iter().zip(to) {
-                    simd.store(simd.splat(*bias), to);
-                }
-            }
+        let mut rest = lanes_mut(self.to);
+        for x in inputs {
+            let count = (PLACES * size).min(rest.len());
+            let (to, behind) = std::mem::take(&mut rest).split_at_mut(count);
             for (range, packed) in self.shares {
                 let part = range.start * C::GROUPS..range.end * C::GROUPS;
+                let bias = &self.bias[part.clone()];
                 let own = to.chunks_exact_mut(size).map(|to| &mut to[part.clone()]);
                 let mut rows: Vec<(&[Lane], &mut [Lane])> = x.chunks_exact(self.features).zip(own).collect();
-                product::forward::<S, C, false>(simd, packed, range.len(), self.features, &mut rows);
+                let next = Next::<C> { bias, next: behind, size, first: part.start, rule: PhantomData };
+                product::forward::<S, C, false>(simd, packed, range.len(), self.features, &mut rows, Some(bias), next);
             }
+            rest = behind;
+        }
+    }
+}
+
+/// Gives a vector that no input adds to its bias, and asks for the memory that the next places are written to.
+struct Next<'a, C> {
+    bias: &'a [f32],
+    /// `[places, size]`
+    next: &'a [Lane],
+    size: usize,
+    first: usize,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Finish for Next<'_, C> {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, simd: S, row: usize, start: usize, to: &mut [Lane]) {
+        let start = start * C::GROUPS;
+        if C::GROUPS > C::GATES {
+            for (bias, to) in self.bias[start..].iter().zip(&mut *to).skip(C::GATES).step_by(C::GROUPS) {
+                simd.store(simd.splat(*bias), to);
+            }
+        }
+        for lane in self.next.iter().skip(row * self.size + self.first + start).take(to.len()) {
+            simd.prefetch(&lane[0]);
         }
     }
 }
@@ -142,11 +169,13 @@ impl<'a> Block<'a> {
     fn at<C: Rule>(&mut self, sizes: &Recurrent, step: usize) -> Place<'_> {
         let Recurrent { units, outputs, first, .. } = *sizes;
         let (place, before) = sizes.places(step);
-        let kept = &mut self.kept[place * units * C::GROUPS..][..units * C::GROUPS];
+        let size = units * C::GROUPS;
+        let after = (step + 1 < sizes.time).then(|| sizes.places(step + 1).0 * size);
+        let (after, kept) = two(self.kept, after, place * size, size);
         let (state, y) = two(self.y, before.map(|before| before * outputs + first), place * outputs + first, units);
         let memory = if C::MEMORY { units } else { 0 };
         let (cell, next) = two(self.cells, before.map(|before| before * memory), place * memory, memory);
-        Place { kept, state, y, from: 0, cell, next, end: self.end }
+        Place { kept, after, state, y, from: 0, cell, next, end: self.end, place }
     }
 }
 
@@ -170,6 +199,8 @@ pub(super) fn two(values: &mut [Lane], before: Option<usize>, now: usize, count:
 struct Place<'a> {
     /// `[units, groups]`
     kept: &'a mut [Lane],
+    /// The same at the next step; nothing at the last.
+    after: &'a [Lane],
     /// The states before, of all units; nothing at the first step.
     state: &'a [Lane],
     /// The new ones.
@@ -181,42 +212,66 @@ struct Place<'a> {
     /// The new ones.
     next: &'a mut [Lane],
     end: Lane,
+    place: usize,
 }
 
 impl<'a> Place<'a> {
     /// Cut by units.
     fn split<C: Rule>(self, shares: &Shares<'_>) -> Vec<Place<'a>> {
-        let Place { mut kept, state, mut y, cell, mut next, end, .. } = self;
+        let Place { mut kept, after, state, mut y, cell, mut next, end, place, .. } = self;
         let cut = |range: &Range<usize>| {
             let count = range.len();
             Place {
                 kept: kept.split_off_mut(..count * C::GROUPS).unwrap_or_default(),
+                after: after.get(range.start * C::GROUPS..range.end * C::GROUPS).unwrap_or_default(),
                 state,
                 y: y.split_off_mut(..count).unwrap_or_default(),
                 from: range.start,
                 cell: if cell.is_empty() { cell } else { &cell[range.clone()] },
                 next: next.split_off_mut(..count).unwrap_or_default(),
                 end,
+                place,
             }
         };
         shares.iter().map(|(range, _)| range).map(cut).collect()
     }
 
-    /// The units after the products.
+    /// Units after the products, from the first one on as many as `kept` has.
     #[inline(always)]
-    fn finish<S: Simd, C: Rule>(self, simd: S, inside: S::V) {
-        let zero = simd.splat(0.0);
-        let state = if self.state.is_empty() { self.state } else { &self.state[self.from..] };
-        for (unit, (kept, y)) in self.kept.chunks_exact_mut(C::GROUPS).zip(self.y).enumerate() {
+    fn finish<S: Simd, C: Rule>(&mut self, simd: S, first: usize, kept: &mut [Lane]) {
+        let (zero, inside) = (simd.splat(0.0), inside(simd, &self.end, self.place));
+        let state = if self.state.is_empty() { self.state } else { &self.state[self.from + first..] };
+        let cell = if self.cell.is_empty() { self.cell } else { &self.cell[first..] };
+        let next = if C::MEMORY { &mut self.next[first..] } else { &mut [] };
+        for (unit, (kept, y)) in kept.chunks_exact_mut(C::GROUPS).zip(&mut self.y[first..]).enumerate() {
             let load = |values: &[Lane]| match values.get(unit) {
                 Some(value) => simd.load(value),
                 None => zero,
             };
-            let [value, next] = C::forward(simd, kept, [load(state), load(self.cell)]);
+            let [value, second] = C::forward(simd, kept, [load(state), load(cell)]);
             simd.store(simd.mul(value, inside), y);
-            if C::MEMORY {
-                simd.store(simd.mul(next, inside), &mut self.next[unit]);
+            if let Some(next) = next.get_mut(unit) {
+                simd.store(simd.mul(second, inside), next);
             }
+        }
+    }
+}
+
+/// Finishes units of several blocks at one place, and asks for what the next place begins with.
+struct Units<'a, 'b, C> {
+    places: &'b mut [Place<'a>],
+    /// The first of the units whose products are computed.
+    first: usize,
+    rule: PhantomData<C>,
+}
+
+impl<C: Rule> Finish for Units<'_, '_, C> {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, simd: S, row: usize, start: usize, kept: &mut [Lane]) {
+        let place = &mut self.places[row];
+        place.finish::<S, C>(simd, self.first + start, kept);
+        for lane in place.after.iter().skip((self.first + start) * C::GROUPS).take(kept.len()) {
+            simd.prefetch(&lane[0]);
         }
     }
 }
@@ -256,20 +311,21 @@ impl<C: Rule> Task for Walk<'_, C> {
         let terms_of = terms_of::<S>(self.sizes.units);
         let mut pairs = vec![[0.0; LANES]; if S::PAIRED { blocks.len() * terms_of } else { 0 }];
         for step in 0..self.sizes.time {
-            let place = self.sizes.places(step).0;
             let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
-            if step > 0 {
-                let states = states(simd, &places, &mut pairs);
-                for (range, packed) in self.shares {
-                    let part = range.start * C::GROUPS..range.end * C::GROUPS;
-                    let own = places.iter_mut().map(|place| &mut place.kept[part.clone()]);
-                    let mut rows: Vec<(&[Lane], &mut [Lane])> = states.iter().copied().zip(own).collect();
-                    product::forward::<S, C, true>(simd, packed, range.len(), terms_of, &mut rows);
+            let mut kept: Vec<&mut [Lane]> = places.iter_mut().map(|at| std::mem::take(&mut at.kept)).collect();
+            if step == 0 {
+                for (at, kept) in places.iter_mut().zip(kept) {
+                    at.finish::<S, C>(simd, 0, kept);
                 }
+                continue;
             }
-            for at in places {
-                let inside = inside(simd, &at.end, place);
-                at.finish::<S, C>(simd, inside);
+            let states = states(simd, &places, &mut pairs);
+            for (range, packed) in self.shares {
+                let part = range.start * C::GROUPS..range.end * C::GROUPS;
+                let own = kept.iter_mut().map(|kept| &mut kept[part.clone()]);
+                let mut rows: Vec<(&[Lane], &mut [Lane])> = states.iter().copied().zip(own).collect();
+                let units = Units::<C> { places: &mut places, first: range.start, rule: PhantomData };
+                product::forward::<S, C, true>(simd, packed, range.len(), terms_of, &mut rows, None, units);
             }
         }
     }
@@ -289,18 +345,18 @@ impl<C: Rule> Task for Step<'_, C> {
     fn run<S: Simd>(self, simd: S) {
         let mut places = self.places;
         let count = places.first().map_or(0, |place| place.y.len());
-        if self.step > 0 {
-            let terms_of = terms_of::<S>(self.sizes.units);
-            let mut pairs = vec![[0.0; LANES]; if S::PAIRED { places.len() * terms_of } else { 0 }];
-            let states = states(simd, &places, &mut pairs);
-            let own = places.iter_mut().map(|place| &mut *place.kept);
-            let mut rows: Vec<(&[Lane], &mut [Lane])> = states.into_iter().zip(own).collect();
-            product::forward::<S, C, true>(simd, self.packed, count, terms_of, &mut rows);
+        let kept: Vec<&mut [Lane]> = places.iter_mut().map(|at| std::mem::take(&mut at.kept)).collect();
+        if self.step == 0 {
+            for (at, kept) in places.iter_mut().zip(kept) {
+                at.finish::<S, C>(simd, 0, kept);
+            }
+            return;
         }
-        let place = self.sizes.places(self.step).0;
-        for at in places {
-            let inside = inside(simd, &at.end, place);
-            at.finish::<S, C>(simd, inside);
-        }
+        let terms_of = terms_of::<S>(self.sizes.units);
+        let mut pairs = vec![[0.0; LANES]; if S::PAIRED { places.len() * terms_of } else { 0 }];
+        let states = states(simd, &places, &mut pairs);
+        let mut rows: Vec<(&[Lane], &mut [Lane])> = states.into_iter().zip(kept).collect();
+        let units = Units::<C> { places: &mut places, first: 0, rule: PhantomData };
+        product::forward::<S, C, true>(simd, self.packed, count, terms_of, &mut rows, None, units);
     }
 }

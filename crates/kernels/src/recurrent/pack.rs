@@ -79,26 +79,34 @@ impl<C: Rule> Task for Backward<'_, C> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (some, mut rest) = (TERMS / C::GROUPS, self.to);
+        let (count, tiles) = (self.range.len(), tile_count(self.range.len(), S::ROWS));
         for first in (0..self.units).step_by(some) {
-            let count = some.min(self.units - first);
-            for tile in 0..tile_count(self.range.len(), S::ROWS) {
-                let (start, rows) = tile_at(self.range.len(), tile, S::ROWS);
-                let column = self.range.start + start;
-                let gates = C::GATES * count;
-                let (to, behind) = std::mem::take(&mut rest).split_at_mut(rows * terms_of::<S>(gates));
-                rest = behind;
+            let gates = C::GATES * some.min(self.units - first);
+            let terms = terms_of::<S>(gates);
+            let (to, behind) = std::mem::take(&mut rest).split_at_mut(count * terms);
+            rest = behind;
+            // Row by row, as they lie in memory, for all tiles of the same size.
+            let larger = count % tiles;
+            for tiles in [0..larger, larger..tiles].into_iter().filter(|tiles| !tiles.is_empty()) {
+                let (start, rows) = tile_at(count, tiles.start, S::ROWS);
+                let to = &mut to[start * terms..][..tiles.len() * rows * terms];
                 for_rows!(S, rows, M => {
-                    let row = |gate: usize| -> [f32; M] {
+                    let (to, _) = to.as_chunks_mut::<M>();
+                    let row = |gate: usize| -> &[[f32; M]] {
                         let row = gate % C::GATES * self.units + first + gate / C::GATES;
-                        let from = if gate < gates { &self.weights[row * self.columns + column..] } else { &[] };
-                        from.first_chunk().copied().unwrap_or([0.0; M])
+                        let from = if gate < gates { &self.weights[row * self.columns + self.range.start + start..] } else { &[] };
+                        from.as_chunks().0
                     };
-                    for (at, to) in to.as_chunks_mut::<M>().0.iter_mut().enumerate() {
+                    for at in 0..terms {
+                        let to = to.iter_mut().skip(at).step_by(terms);
                         if const { S::PAIRED } {
                             let (low, high) = (row(2 * at), row(2 * at + 1));
-                            *to = each(|row| pair(low[row], high[row]));
+                            for (tile, to) in to.enumerate() {
+                                let (low, high) = (low[tile], high.get(tile).unwrap_or(&[0.0; M]));
+                                *to = each(|row| pair(low[row], high[row]));
+                            }
                         } else {
-                            *to = row(at);
+                            to.zip(row(at)).for_each(|(to, from)| *to = *from);
                         }
                     }
                 });

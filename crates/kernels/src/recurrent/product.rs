@@ -5,10 +5,22 @@ use super::pack::TERMS;
 use super::rule::Rule;
 use crate::precision::terms_of;
 use crate::raw::{Lane, Simd};
-use crate::tile::{Columns, Tile, each, for_rows, multiply, tile_at, tile_count};
+use crate::tile::{Columns, Tile, each, for_rows, multiply, splat, tile_at, tile_count};
+
+/// What becomes of a tile whose products are complete, while its sums are near.
+pub(super) trait Finish {
+    /// `row` is which of the pairs of rows, `start` the first unit of the tile, `to` what is kept of its units.
+    fn tile<S: Simd>(&mut self, simd: S, row: usize, start: usize, to: &mut [Lane]);
+}
+
+/// Nothing.
+impl Finish for () {
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, _: S, _: usize, _: usize, _: &mut [Lane]) {}
+}
 
 /// Adds `W right` to the vectors that are kept of `count` units, for pairs of `right`, `[terms]`, and what is kept. `STATE`
-/// tells which of the two matrices it is.
+/// tells which of the two matrices it is. With a `bias`, as long as what is kept, the sums begin with that.
 #[inline(always)]
 pub(super) fn forward<S: Simd, C: Rule, const STATE: bool>(
     simd: S,
@@ -16,6 +28,8 @@ pub(super) fn forward<S: Simd, C: Rule, const STATE: bool>(
     count: usize,
     terms: usize,
     rows: &mut [(&[Lane], &mut [Lane])],
+    bias: Option<&[f32]>,
+    mut finish: impl Finish,
 ) {
     let most = S::ROWS / C::GATES;
     let mut rest = packed;
@@ -26,13 +40,19 @@ pub(super) fn forward<S: Simd, C: Rule, const STATE: bool>(
             let (left, behind) = rest.split_at(size * C::GATES * now);
             rest = behind;
             for_units!(S, C, size, M => {
-                let left = Columns::<M>(left.as_chunks().0);
-                for (right, kept) in rows.iter_mut() {
+                let left = left.as_chunks::<M>().0;
+                for (at, (right, kept)) in rows.iter_mut().enumerate() {
                     let kept = &mut kept[start * C::GROUPS..][..M / C::GATES * C::GROUPS];
-                    let mut sums: Tile<S, M> = each(|row| simd.load(&kept[place::<C, STATE>(row)]));
-                    multiply(simd, &mut sums, &left, &right[first..first + now]);
+                    let mut sums: Tile<S, M> = match bias.filter(|_| first == 0) {
+                        Some(bias) => splat(simd, |row| bias[start * C::GROUPS + place::<C, STATE>(row)]),
+                        None => each(|row| simd.load(&kept[place::<C, STATE>(row)])),
+                    };
+                    multiply(simd, &mut sums, &Columns(left), &right[first..first + now]);
                     for (row, sum) in sums.into_iter().enumerate() {
                         simd.store(sum, &mut kept[place::<C, STATE>(row)]);
+                    }
+                    if first + now == terms {
+                        finish.tile(simd, at, start, kept);
                     }
                 }
             });

@@ -103,23 +103,27 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
             let kept = &self.kept[first * size..];
             let kept = &kept[..kept.len().min(CHUNK * size)];
             let terms = terms_of::<S>(kept.len() / size);
-            for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
-                let at = |place: usize| if place < count { self.places.at(place) } else { None };
-                let square = |place: usize, to: &mut [Lane]| match at(place) {
-                    Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
-                    None => to.fill([0.0; LANES]),
-                };
-                for (at, to) in to.chunks_exact_mut(LANES).take(terms).enumerate() {
+            // Place by place, as they lie in memory.
+            for at in 0..terms {
+                let from = |place: usize| if place < count { self.places.at(place) } else { None };
+                let from =
+                    if S::PAIRED { [from(first + 2 * at), from(first + 2 * at + 1)] } else { [from(first + at), None] };
+                for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
+                    let square = |from: Option<&[Lane]>, to: &mut [Lane]| match from {
+                        Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
+                        None => to.fill([0.0; LANES]),
+                    };
+                    let to = &mut to[at * LANES..][..LANES];
                     if const { S::PAIRED } {
                         let mut both = [[[0.0; LANES]; LANES]; 2];
-                        square(first + 2 * at, &mut both[0]);
-                        square(first + 2 * at + 1, &mut both[1]);
+                        square(from[0], &mut both[0]);
+                        square(from[1], &mut both[1]);
                         for (to, (low, high)) in to.iter_mut().zip(both[0].iter().zip(&both[1])) {
                             let (low, high) = (simd.load(low), simd.load(high));
                             simd.store(simd.pair(low, high), to);
                         }
                     } else {
-                        square(first + at, to);
+                        square(from[0], to);
                     }
                 }
             }
@@ -149,10 +153,16 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                     let left = &left[..terms];
                     let so_far = &mut self.so_far[start * C::GATES * panels..][..M * panels];
                     let so_far = so_far.as_chunks_mut::<M>().0.iter_mut();
-                    let panels = self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate();
-                    for (panel, (right, so_far)) in panels {
+                    let (next, vectors) = (from + M / C::GATES * C::GROUPS, M / C::GATES * C::GROUPS);
+                    for (panel, (right, so_far)) in self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate() {
+                        let part = next + panel * vectors / panels..next + (panel + 1) * vectors / panels;
                         let mut sums: Tile<S, M> = each(|row| simd.load(&so_far[row]));
-                        for (left, right) in left.iter().zip(right.chunks_exact(LANES)) {
+                        let places = kept.chunks(if S::PAIRED { 2 * size } else { size });
+                        for ((left, right), place) in left.iter().zip(right.chunks_exact(LANES)).zip(places) {
+                            // The next tile's numbers of a place lie far from those of another: asked for in time.
+                            for own in place.chunks(size) {
+                                own.get(part.clone()).unwrap_or_default().iter().for_each(|lane| simd.prefetch(&lane[0]));
+                            }
                             multiply(simd, &mut sums, &Consecutive(left), right);
                         }
                         for (sum, to) in sums.iter().zip(so_far.iter_mut()) {
