@@ -171,7 +171,10 @@ impl Trainer {
         }
         let may_be_burn = kind == StepKind::Auto && precision == Precision::Float32;
         match Planned::new(&self.network, &self.frozen, &self.settings, &self.update, precision) {
-            Ok(planned) => self.planned = Some(Box::new(planned)),
+            Ok(planned) => {
+                self.planned = Some(Box::new(planned));
+                (self.moments, self.pending, self.averages) = (Vec::new(), Vec::new(), Vec::new());
+            }
             Err(error) if may_be_burn && error.code() == ErrorCode::Unsupported => {}
             Err(error) if precision != Precision::Float32 => return Err(error.fix("set train.precision = \"f32\"")),
             Err(error) => return Err(error),

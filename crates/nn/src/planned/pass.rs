@@ -8,15 +8,18 @@ use crate::trim;
 use lepton_core::{DType, Error, Result, Seed, Tensor};
 use lepton_kernels::{self as kernels, LANES, Moments, RecurrentMemory, Workers, blocks};
 use std::mem::take;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 /// Memory that stays from step to step, for batches of up to so many blocks.
 pub(super) struct Buffers {
-    pub(super) values: Vec<Vec<f32>>,
+    /// Values from where they are made to where the way back has read them, or the way forward where that does not.
+    pub(super) values: Vec<Buffer>,
     /// Gradients of values, while they are needed.
-    pub(super) slopes: Vec<Vec<f32>>,
-    /// Memory of gradients, and of values that only the way forward needs, while they are not needed.
-    pub(super) free: Vec<Vec<f32>>,
+    pub(super) slopes: Vec<Buffer>,
+    /// Memory of both while it is not needed.
+    pub(super) free: Vec<Buffer>,
+    /// Numbers of all values of the largest batch so far.
+    largest: usize,
     /// The weight of the convolution at work, in the order of tiles.
     packed: Vec<f32>,
     scratch: Vec<f32>,
@@ -78,7 +81,7 @@ impl<'a> Batch<'a> {
 pub(super) struct Forward<'a> {
     pub(super) workers: &'a Workers,
     pub(super) own: Own<'a>,
-    pub(super) values: &'a mut [Vec<f32>],
+    pub(super) values: &'a mut [Buffer],
     pub(super) scratch: &'a mut [f32],
     pub(super) batch: Batch<'a>,
     /// The shape of each value.
@@ -89,8 +92,8 @@ pub(super) struct Forward<'a> {
 pub(super) struct Backward<'a> {
     pub(super) workers: &'a Workers,
     pub(super) own: Own<'a>,
-    pub(super) values: &'a mut [Vec<f32>],
-    pub(super) slopes: &'a mut [Vec<f32>],
+    pub(super) values: &'a mut [Buffer],
+    pub(super) slopes: &'a mut [Buffer],
     pub(super) gradients: &'a mut [f32],
     pub(super) ranges: &'a [Range<usize>],
     pub(super) scratch: &'a mut [f32],
@@ -106,9 +109,10 @@ impl Buffers {
             _ => 0,
         });
         Buffers {
-            values: vec![Vec::new(); program.values.len()],
-            slopes: vec![Vec::new(); program.values.len()],
+            values: program.values.iter().map(|_| Buffer::default()).collect(),
+            slopes: program.values.iter().map(|_| Buffer::default()).collect(),
             free: Vec::new(),
+            largest: 0,
             packed: vec![0.0; packed.max().unwrap_or(0)],
             scratch: Vec::new(),
             moments: vec![Moments::default(); program.norms],
@@ -131,9 +135,15 @@ impl Buffers {
         if scratch > self.scratch.len() {
             self.scratch = vec![0.0; scratch];
         }
-        for (at, value) in program.values.iter().enumerate() {
-            let is_here = program.kept[at] && !program.hidden.contains(&at);
-            self.values[at].resize(if is_here { blocks * value.size() * LANES } else { 0 }, 0.0);
+        // What was enough for smaller batches would lie idle.
+        let numbers = blocks * program.values.iter().map(|value| value.size()).sum::<usize>();
+        if numbers > self.largest {
+            self.largest = numbers;
+            self.free.clear();
+        }
+        // The input and what operations note beside their outputs stay where they are.
+        for at in (0..program.values.len()).filter(|at| program.stays[*at]) {
+            self.values[at].hold(blocks * program.values[at].size() * LANES);
         }
     }
 
@@ -185,9 +195,9 @@ impl Planned {
         for (at, op) in program.ops.iter().enumerate() {
             let Buffers { values, free, packed, moments: seen, recurrent, scratch, .. } = &mut *buffers;
             let y = op.output();
-            if !program.kept[y] {
-                values[y] = claim(free, blocks(rows) * program.values[y].size() * LANES);
-            }
+            // A network that only answers leaves its last output, and so does a step that ends with an error.
+            release(free, &mut values[y]);
+            values[y] = claim(free, blocks(rows) * program.values[y].size() * LANES);
             // The output is taken out while inputs are read.
             match op {
                 Op::Conv { sizes, x, y, weight, bias, relu, .. } => {
@@ -279,7 +289,7 @@ impl Planned {
                 }
             }
             for value in &program.done[at] {
-                free.push(take(&mut values[*value]));
+                release(free, &mut values[*value]);
             }
         }
         (buffers.codes, buffers.lengths) = (codes, lengths);
@@ -291,7 +301,7 @@ impl Planned {
         let Planned { workers, programs, time, ranges, arena, gradients, buffers, .. } = self;
         let program = programs.get(time).ok_or_else(|| Error::internal("no program for this batch"))?;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
-        let Buffers { values, slopes, free, packed, scratch, moments, recurrent, codes, lengths } = buffers;
+        let Buffers { values, slopes, free, packed, scratch, moments, recurrent, codes, lengths, .. } = buffers;
         // Nothing is drawn on the way back.
         let batch = Batch { rows, codes, lengths, seed: Seed(0), step: 0 };
         let count = |value: usize| blocks(rows) * program.values[value].size() * LANES;
@@ -327,7 +337,7 @@ impl Planned {
                         sizes.conv().pack_backward(workers, own(*weight), packed);
                         let dx = &mut slopes[*x];
                         sizes.conv().backward_input(workers, &spread, packed, *back == Back::Add, dx);
-                        free.push(spread);
+                        release(free, &mut spread);
                     }
                     slopes[*y] = dy;
                 }
@@ -413,19 +423,61 @@ impl Planned {
                 }
                 Op::MaxPool { .. } | Op::Mean { .. } | Op::Flatten { .. } | Op::Relu { .. } | Op::Dropout { .. } => {}
             }
-            // Nobody asks for it any more.
-            free.push(take(&mut slopes[op.output()]));
+            // Nobody asks for them any more.
+            release(free, &mut slopes[op.output()]);
+            release(free, &mut values[op.output()]);
         }
         Ok(())
     }
 }
 
-/// Memory for `count` numbers, whatever they are: what another value or gradient left, best one of the same length.
-pub(super) fn claim(free: &mut Vec<Vec<f32>>, count: usize) -> Vec<f32> {
-    let best = free.iter().enumerate().min_by_key(|(_, buffer)| buffer.capacity().abs_diff(count));
-    let mut buffer = best.map(|(at, _)| at).map_or_else(Vec::new, |at| free.swap_remove(at));
-    buffer.resize(count, 0.0);
+/// Numbers at the front of memory that is used again.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    numbers: Vec<f32>,
+    count: usize,
+}
+
+impl Buffer {
+    /// Makes place for `count` numbers, whatever they are.
+    fn hold(&mut self, count: usize) {
+        if self.numbers.len() < count {
+            self.numbers = vec![0.0; count];
+        }
+        self.count = count;
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.numbers[..self.count]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers[..self.count]
+    }
+}
+
+/// Memory for `count` numbers, whatever they are: the least that is free and has room.
+pub(super) fn claim(free: &mut Vec<Buffer>, count: usize) -> Buffer {
+    let room = |at: &usize| free[*at].numbers.len();
+    let mut buffer = match (0..free.len()).filter(|at| room(at) >= count).min_by_key(room) {
+        Some(at) => free.swap_remove(at),
+        None => Buffer::default(),
+    };
+    buffer.hold(count);
     buffer
+}
+
+/// Gives memory back.
+fn release(free: &mut Vec<Buffer>, buffer: &mut Buffer) {
+    if !buffer.numbers.is_empty() {
+        free.push(take(buffer));
+    }
 }
 
 /// A gradient as it is, put into that of an input or added to it.
@@ -438,10 +490,10 @@ pub(super) fn put(workers: &Workers, dy: &[f32], back: Back, dx: &mut [f32]) {
 }
 
 /// Two of the gradients.
-pub(super) fn two(slopes: &mut [Vec<f32>], y: usize, x: usize) -> Result<(&mut [f32], &mut [f32])> {
+pub(super) fn two(slopes: &mut [Buffer], y: usize, x: usize) -> Result<(&mut [f32], &mut [f32])> {
     let both = slopes.get_disjoint_mut([y, x]);
     let [dy, dx] = both.map_err(|_| Error::internal("an operation gives what it takes"))?;
-    Ok((dy, dx))
+    Ok((&mut dy[..], &mut dx[..]))
 }
 
 /// The places of the gradients of a weight and its bias.

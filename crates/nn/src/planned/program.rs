@@ -11,8 +11,8 @@ pub(super) struct Program {
     pub(super) values: Vec<Value>,
     /// Values that are never made.
     pub(super) hidden: Vec<usize>,
-    /// For each value whether it is needed on the way back, or is the output.
-    pub(super) kept: Vec<bool>,
+    /// For each value whether it has memory of its own: the input, and what operations note beside their outputs.
+    pub(super) stays: Vec<bool>,
     /// For each value whether its gradient comes as what is in front of its own `max(·, 0)`.
     pub(super) masked: Vec<bool>,
     /// Weights of dense layers over pictures that are not flattened, with channels and places: they lie in the order of the
@@ -33,8 +33,11 @@ impl Program {
     /// Finds which values the way back needs, and where the others are used last.
     pub(super) fn lifetimes(&mut self, answers: bool) {
         // What is no operation's output belongs to one: winners, masks, derivatives.
+        self.stays = vec![true; self.values.len()];
+        self.hidden.iter().for_each(|value| self.stays[*value] = false);
         let mut kept = vec![true; self.values.len()];
         for op in &self.ops {
+            self.stays[op.output()] = false;
             kept[op.output()] = !answers && op.reads_back()[1];
         }
         let mut last = vec![None; self.values.len()];
@@ -44,7 +47,6 @@ impl Program {
                 last[input] = Some(at);
             }
         }
-        kept[0] = true;
         kept[self.output] = true;
         self.done = vec![Vec::new(); self.ops.len()];
         for (value, at) in last.into_iter().enumerate().filter(|(value, _)| !kept[*value]) {
@@ -52,7 +54,6 @@ impl Program {
                 self.done[at].push(value);
             }
         }
-        self.kept = kept;
     }
 
     /// Finds which gradients can come through `max(·, 0)` where they are made: a dense layer gives them, and nobody else does.
