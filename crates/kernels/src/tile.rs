@@ -132,6 +132,14 @@ pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, 
     *tile = sums;
 }
 
+/// Asks for the lines of the cache that hold some vectors.
+#[inline(always)]
+pub(crate) fn prefetch<S: Simd>(simd: S, vectors: &[Lane]) {
+    for vector in vectors {
+        simd.prefetch(&vector[0]);
+    }
+}
+
 /// A tile of which each row is one number.
 #[inline(always)]
 pub(crate) fn splat<S: Simd, const M: usize>(simd: S, rows: impl Fn(usize) -> f32) -> Tile<S, M> {

@@ -44,7 +44,7 @@ pub(super) fn run<C: Rule>(
         let mut tasks: Vec<Step<'_, C>> = Vec::with_capacity(shares.len());
         for (_, packed) in &shares {
             let places = Vec::with_capacity(blocks.len());
-            tasks.push(Step { sizes, packed, step, places, rule: PhantomData });
+            tasks.push(Step { sizes, packed, places, rule: PhantomData });
         }
         for block in &mut blocks {
             let place = block.at::<C>(sizes, step);
@@ -160,7 +160,7 @@ impl Block<'_> {
         let before = before.map_or(&[][..], state);
         let dy = &self.dy[place * outputs + first..][..units];
         let (carry, memory) = (&mut *self.carry, &mut *self.memory);
-        Place { kept, gates, carry, memory, before, now: state(place), dy, end: self.end }
+        Place { kept, gates, carry, memory, before, now: state(place), dy, end: self.end, place }
     }
 }
 
@@ -178,12 +178,13 @@ struct Place<'a> {
     now: &'a [Lane],
     dy: &'a [Lane],
     end: Lane,
+    place: usize,
 }
 
 impl<'a> Place<'a> {
     /// Cut by units.
     fn split<C: Rule>(self, shares: &Shares<'_>) -> Vec<Place<'a>> {
-        let Place { mut kept, gates, mut carry, mut memory, before, now, dy, end } = self;
+        let Place { mut kept, gates, mut carry, mut memory, before, now, dy, end, place } = self;
         let cut = |range: &std::ops::Range<usize>| {
             let count = range.len();
             Place {
@@ -195,6 +196,7 @@ impl<'a> Place<'a> {
                 now: &now[range.clone()],
                 dy: &dy[range.clone()],
                 end,
+                place,
             }
         };
         shares.iter().map(|(range, _)| range).map(cut).collect()
@@ -202,8 +204,8 @@ impl<'a> Place<'a> {
 
     /// The units after the products.
     #[inline(always)]
-    fn finish<S: Simd, C: Rule>(self, simd: S, inside: S::V) {
-        let zero = simd.splat(0.0);
+    fn finish<S: Simd, C: Rule>(self, simd: S) {
+        let (zero, inside) = (simd.splat(0.0), inside(simd, &self.end, self.place));
         let states = self.carry.iter_mut().zip(self.memory).zip(self.now).zip(self.dy);
         for (unit, (kept, (((carry, memory), now), dy))) in
             self.kept.chunks_exact_mut(C::GROUPS).zip(states).enumerate()
@@ -223,6 +225,24 @@ impl<'a> Place<'a> {
     }
 }
 
+/// One place of some blocks, for what all shares give of the state's gradient.
+#[inline(always)]
+fn step<S: Simd, C: Rule>(simd: S, mut places: Vec<Place<'_>>, shares: &Shares<'_>, units: usize, pairs: &mut [Lane]) {
+    // Behind the last place there are no gates.
+    if places.first().is_some_and(|at| !at.gates.is_empty()) {
+        let count = product::gate_pairs::<S, C>(units);
+        let gates = gates::<S, C, true>(simd, places.iter().map(|at| at.gates), count, pairs);
+        for (range, packed) in shares {
+            let own = places.iter_mut().map(|at| &mut at.carry[range.clone()]);
+            let mut rows: Vec<(&[Lane], &mut [Lane])> = gates.iter().copied().zip(own).collect();
+            product::backward::<S, C, true>(simd, packed, range.len(), units, &mut rows);
+        }
+    }
+    for at in places {
+        at.finish::<S, C>(simd);
+    }
+}
+
 /// All places of some blocks.
 struct Walk<'a, C> {
     sizes: &'a Recurrent,
@@ -233,27 +253,12 @@ struct Walk<'a, C> {
 
 impl<C: Rule> Task for Walk<'_, C> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Recurrent { units, time, .. } = *self.sizes;
-        let mut blocks = self.blocks;
-        let count = product::gate_pairs::<S, C>(units);
-        let mut pairs = vec![[0.0; LANES]; blocks.len() * count];
-        for step in (0..time).rev() {
-            let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
-            if step + 1 < time {
-                let own = places.iter().map(|place| place.gates);
-                let gates = gates::<S, C, true>(simd, own, count, &mut pairs);
-                for (range, packed) in self.shares {
-                    let own = places.iter_mut().map(|place| &mut place.carry[range.clone()]);
-                    let mut rows: Vec<(&[Lane], &mut [Lane])> = gates.iter().copied().zip(own).collect();
-                    product::backward::<S, C, true>(simd, packed, range.len(), units, &mut rows);
-                }
-            }
-            let place = self.sizes.places(step).0;
-            for at in places {
-                let inside = inside(simd, &at.end, place);
-                at.finish::<S, C>(simd, inside);
-            }
+        let mut pairs = vec![[0.0; LANES]; self.blocks.len() * product::gate_pairs::<S, C>(units)];
+        for at in (0..time).rev() {
+            let places = self.blocks.iter_mut().map(|block| block.at::<C>(self.sizes, at)).collect();
+            step::<S, C>(simd, places, self.shares, units, &mut pairs);
         }
     }
 }
@@ -262,7 +267,6 @@ impl<C: Rule> Task for Walk<'_, C> {
 struct Step<'a, C> {
     sizes: &'a Recurrent,
     packed: &'a [f32],
-    step: usize,
     places: Vec<Place<'a>>,
     rule: PhantomData<C>,
 }
@@ -270,21 +274,9 @@ struct Step<'a, C> {
 impl<C: Rule> Task for Step<'_, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Recurrent { units, time, .. } = *self.sizes;
-        let mut places = self.places;
-        let count = places.first().map_or(0, |place| place.carry.len());
-        if self.step + 1 < time {
-            let pairs_of = product::gate_pairs::<S, C>(units);
-            let mut pairs = vec![[0.0; LANES]; places.len() * pairs_of];
-            let gates = gates::<S, C, true>(simd, places.iter().map(|place| place.gates), pairs_of, &mut pairs);
-            let own = places.iter_mut().map(|place| &mut *place.carry);
-            let mut rows: Vec<(&[Lane], &mut [Lane])> = gates.into_iter().zip(own).collect();
-            product::backward::<S, C, true>(simd, self.packed, count, units, &mut rows);
-        }
-        let place = self.sizes.places(self.step).0;
-        for at in places {
-            let inside = inside(simd, &at.end, place);
-            at.finish::<S, C>(simd, inside);
-        }
+        let units = self.sizes.units;
+        let count = self.places.first().map_or(0, |place| place.carry.len());
+        let mut pairs = vec![[0.0; LANES]; self.places.len() * product::gate_pairs::<S, C>(units)];
+        step::<S, C>(simd, self.places, &[(0..count, self.packed)], units, &mut pairs);
     }
 }

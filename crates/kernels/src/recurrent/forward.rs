@@ -5,7 +5,7 @@ use super::rule::Rule;
 use super::{Recurrent, RecurrentMemory, Shares, deal, pack, packed_parts};
 use crate::precision::{operand, share_products, terms, terms_of};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{lanes, lanes_mut};
+use crate::tile::{lanes, lanes_mut, prefetch};
 use crate::{LANES, Workers};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -52,7 +52,7 @@ pub(super) fn run<C: Rule>(
         let mut tasks: Vec<Step<'_, C>> = Vec::with_capacity(shares.len());
         for (_, packed) in &shares {
             let places = Vec::with_capacity(blocks.len());
-            tasks.push(Step { sizes, packed, step, places, rule: PhantomData });
+            tasks.push(Step { sizes, packed, places, rule: PhantomData });
         }
         for block in &mut blocks {
             let place = block.at::<C>(sizes, step);
@@ -127,9 +127,8 @@ impl<C: Rule> Finish for Next<'_, C> {
                 simd.store(simd.splat(*bias), to);
             }
         }
-        for lane in self.next.iter().skip(row * self.size + self.first + start).take(to.len()) {
-            simd.prefetch(&lane[0]);
-        }
+        let next = row * self.size + self.first + start;
+        prefetch(simd, self.next.get(next..next + to.len()).unwrap_or_default());
     }
 }
 
@@ -270,9 +269,8 @@ impl<C: Rule> Finish for Units<'_, '_, C> {
     fn tile<S: Simd>(&mut self, simd: S, row: usize, start: usize, kept: &mut [Lane]) {
         let place = &mut self.places[row];
         place.finish::<S, C>(simd, self.first + start, kept);
-        for lane in place.after.iter().skip((self.first + start) * C::GROUPS).take(kept.len()) {
-            simd.prefetch(&lane[0]);
-        }
+        let after = (self.first + start) * C::GROUPS;
+        prefetch(simd, place.after.get(after..after + kept.len()).unwrap_or_default());
     }
 }
 
@@ -296,6 +294,34 @@ pub(super) fn inside<S: Simd>(simd: S, end: &Lane, place: usize) -> S::V {
     simd.select_above(simd.load(end), simd.splat(place as f32), simd.splat(1.0), simd.splat(0.0))
 }
 
+/// One place of some blocks, for the units of all shares.
+#[inline(always)]
+fn step<S: Simd, C: Rule>(simd: S, mut places: Vec<Place<'_>>, shares: &Shares<'_>, pairs: &mut [Lane]) {
+    let mut kept: Vec<&mut [Lane]> = places.iter_mut().map(|at| std::mem::take(&mut at.kept)).collect();
+    let terms = terms_of::<S>(places.first().map_or(0, |at| at.state.len()));
+    if terms == 0 {
+        // The first step: there is no state yet.
+        for (at, kept) in places.iter_mut().zip(kept) {
+            at.finish::<S, C>(simd, 0, kept);
+        }
+        return;
+    }
+    let states = states(simd, &places, pairs);
+    for (range, packed) in shares {
+        let part = range.start * C::GROUPS..range.end * C::GROUPS;
+        let own = kept.iter_mut().map(|kept| &mut kept[part.clone()]);
+        let mut rows: Vec<(&[Lane], &mut [Lane])> = states.iter().copied().zip(own).collect();
+        let units = Units::<C> { places: &mut places, first: range.start, rule: PhantomData };
+        product::forward::<S, C, true>(simd, packed, range.len(), terms, &mut rows, None, units);
+    }
+}
+
+/// Memory for [`states`] of some blocks.
+#[inline(always)]
+fn state_pairs<S: Simd>(sizes: &Recurrent, blocks: usize) -> Vec<Lane> {
+    vec![[0.0; LANES]; if S::PAIRED { blocks * terms_of::<S>(sizes.units) } else { 0 }]
+}
+
 /// All places of some blocks.
 struct Walk<'a, C> {
     sizes: &'a Recurrent,
@@ -306,27 +332,11 @@ struct Walk<'a, C> {
 
 impl<C: Rule> Task for Walk<'_, C> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let mut blocks = self.blocks;
-        let terms_of = terms_of::<S>(self.sizes.units);
-        let mut pairs = vec![[0.0; LANES]; if S::PAIRED { blocks.len() * terms_of } else { 0 }];
-        for step in 0..self.sizes.time {
-            let mut places: Vec<Place<'_>> = blocks.iter_mut().map(|block| block.at::<C>(self.sizes, step)).collect();
-            let mut kept: Vec<&mut [Lane]> = places.iter_mut().map(|at| std::mem::take(&mut at.kept)).collect();
-            if step == 0 {
-                for (at, kept) in places.iter_mut().zip(kept) {
-                    at.finish::<S, C>(simd, 0, kept);
-                }
-                continue;
-            }
-            let states = states(simd, &places, &mut pairs);
-            for (range, packed) in self.shares {
-                let part = range.start * C::GROUPS..range.end * C::GROUPS;
-                let own = kept.iter_mut().map(|kept| &mut kept[part.clone()]);
-                let mut rows: Vec<(&[Lane], &mut [Lane])> = states.iter().copied().zip(own).collect();
-                let units = Units::<C> { places: &mut places, first: range.start, rule: PhantomData };
-                product::forward::<S, C, true>(simd, packed, range.len(), terms_of, &mut rows, None, units);
-            }
+    fn run<S: Simd>(mut self, simd: S) {
+        let mut pairs = state_pairs::<S>(self.sizes, self.blocks.len());
+        for at in 0..self.sizes.time {
+            let places = self.blocks.iter_mut().map(|block| block.at::<C>(self.sizes, at)).collect();
+            step::<S, C>(simd, places, self.shares, &mut pairs);
         }
     }
 }
@@ -335,7 +345,6 @@ impl<C: Rule> Task for Walk<'_, C> {
 struct Step<'a, C> {
     sizes: &'a Recurrent,
     packed: &'a [f32],
-    step: usize,
     places: Vec<Place<'a>>,
     rule: PhantomData<C>,
 }
@@ -343,20 +352,8 @@ struct Step<'a, C> {
 impl<C: Rule> Task for Step<'_, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let mut places = self.places;
-        let count = places.first().map_or(0, |place| place.y.len());
-        let kept: Vec<&mut [Lane]> = places.iter_mut().map(|at| std::mem::take(&mut at.kept)).collect();
-        if self.step == 0 {
-            for (at, kept) in places.iter_mut().zip(kept) {
-                at.finish::<S, C>(simd, 0, kept);
-            }
-            return;
-        }
-        let terms_of = terms_of::<S>(self.sizes.units);
-        let mut pairs = vec![[0.0; LANES]; if S::PAIRED { places.len() * terms_of } else { 0 }];
-        let states = states(simd, &places, &mut pairs);
-        let mut rows: Vec<(&[Lane], &mut [Lane])> = states.into_iter().zip(kept).collect();
-        let units = Units::<C> { places: &mut places, first: 0, rule: PhantomData };
-        product::forward::<S, C, true>(simd, self.packed, count, terms_of, &mut rows, None, units);
+        let count = self.places.first().map_or(0, |place| place.y.len());
+        let mut pairs = state_pairs::<S>(self.sizes, self.places.len());
+        step::<S, C>(simd, self.places, &[(0..count, self.packed)], &mut pairs);
     }
 }

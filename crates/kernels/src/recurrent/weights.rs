@@ -8,7 +8,7 @@ use crate::linear::turn;
 use crate::parts::{cut_blocks, parts};
 use crate::precision::terms_of;
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Consecutive, Tile, each, lanes, lanes_mut, multiply, tile_at, tile_count};
+use crate::tile::{Consecutive, Tile, each, lanes, lanes_mut, multiply, prefetch, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -161,7 +161,7 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                         for ((left, right), place) in left.iter().zip(right.chunks_exact(LANES)).zip(places) {
                             // The next tile's numbers of a place lie far from those of another: asked for in time.
                             for own in place.chunks(size) {
-                                own.get(part.clone()).unwrap_or_default().iter().for_each(|lane| simd.prefetch(&lane[0]));
+                                prefetch(simd, own.get(part.clone()).unwrap_or_default());
                             }
                             multiply(simd, &mut sums, &Consecutive(left), right);
                         }
