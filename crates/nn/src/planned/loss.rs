@@ -2,7 +2,7 @@
 //! on the host, row by row.
 
 use super::Planned;
-use super::pass::claim;
+use super::memory::claim;
 use crate::{Loss, StepRows};
 use lepton_core::{Result, Tensor};
 use lepton_kernels::{self as kernels, CrossEntropy, LANES, blocks};

@@ -4,6 +4,7 @@
 
 mod compile;
 mod loss;
+mod memory;
 mod pass;
 mod picture;
 mod program;
@@ -17,7 +18,7 @@ use crate::{Loss, OptimizerSettings, StepOutcome, StepRows, UpdateSettings, trim
 use compile::Op;
 use lepton_core::{DType, Error, ErrorCode, Result, Tensor};
 use lepton_kernels::{Level, Moments, Precision, Workers};
-use pass::Buffers;
+use memory::Buffers;
 use program::Program;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
