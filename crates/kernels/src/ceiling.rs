@@ -2,7 +2,7 @@
 //! written to memory. A kernel's rate beside it says how much is left.
 
 use crate::raw::{Simd, Task};
-use crate::tile::{Tile, each, lanes, lanes_mut};
+use crate::tile::{Tile, each, for_rows, lanes, lanes_mut};
 use crate::{LANES, Precision, Workers};
 use lepton_core::Result;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const ROUNDS: usize = 25;
 const NUMBERS: usize = 1 << 24;
 
 /// Multiply-adds of each sum in a round.
-const STEPS: usize = 1 << 22;
+const STEPS: usize = 1 << 21;
 
 /// The ceilings of some threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +37,7 @@ impl Ceiling {
     pub fn measure(workers: &Workers) -> Result<Ceiling> {
         let threads = workers.threads();
         let mut kept = vec![0.0; threads * LANES];
-        let operations = (threads * STEPS * SUMS * LANES * 2) as f64;
+        let operations = (threads * STEPS * workers.level().rows() * LANES * 2) as f64;
         let mut rate = |precision| {
             operations
                 / best(|| workers.multiply_in(precision, kept.chunks_exact_mut(LANES).map(Multiply).collect()))
@@ -69,9 +69,7 @@ fn best(mut of: impl FnMut()) -> f64 {
     best.as_secs_f64()
 }
 
-/// Sums that do not wait for each other: as many as hide the latency of a multiply-add, and fit the registers.
-const SUMS: usize = 6;
-
+/// As many sums as a tile has rows: they do not wait for each other, hide the latency of a multiply-add, and fit the registers.
 struct Multiply<'a>(&'a mut [f32]);
 
 impl Task for Multiply<'_> {
@@ -79,19 +77,21 @@ impl Task for Multiply<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Some(to) = lanes_mut(self.0).first_mut() else { return };
         let (keep, add) = (simd.splat(0.999), simd.splat(0.001));
-        // Different ones, so that none stands for another.
-        let mut sums: Tile<S, SUMS> = each(|at| simd.add(simd.load(to), simd.splat(at as f32)));
-        for _ in 0..STEPS {
-            for sum in &mut sums {
-                *sum = if const { S::PAIRED } { simd.products(keep, add, *sum) } else { simd.fma(*sum, keep, add) };
+        for_rows!(S, S::ROWS, M => {
+            // Different ones, so that none stands for another.
+            let mut sums: Tile<S, M> = each(|at| simd.add(simd.load(to), simd.splat(at as f32)));
+            for _ in 0..STEPS {
+                for sum in &mut sums {
+                    *sum = if const { S::PAIRED } { simd.products(keep, add, *sum) } else { simd.fma(*sum, keep, add) };
+                }
             }
-        }
-        // Read, so that none of it can be left out.
-        let mut total = simd.splat(0.0);
-        for (at, sum) in sums.into_iter().enumerate() {
-            total = simd.fma(sum, simd.splat(at as f32), total);
-        }
-        simd.store(total, to);
+            // Read, so that none of it can be left out.
+            let mut total = simd.splat(0.0);
+            for (at, sum) in sums.into_iter().enumerate() {
+                total = simd.fma(sum, simd.splat(at as f32), total);
+            }
+            simd.store(total, to);
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use crate::parts::{cut, cut_blocks, parts};
 use crate::precision::{operand, turn_terms};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Consecutive, Rows, Strided, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply_all, splat, tile_at, tile_count, twos};
 use crate::{Activation, LANES, Precision, Workers};
 use std::ops::Range;
 
@@ -15,15 +15,18 @@ const TERMS: usize = 256;
 /// Units of which a line of weights each stays in the first cache: 8 KiB.
 const UNITS: usize = 128;
 
-/// Blocks of rows that are turned at once, so that sums are put away seldom.
+/// Blocks of rows that are turned at once, so that sums are put away seldom; twice as many where tiles come in twos.
 const CHUNK: usize = 8;
 
-/// Squares of 16 rows by 16 features that are turned at once: 64 KiB.
-const TURNED: usize = 64;
+/// Squares of 16 rows by 16 features that are turned for each block of a chunk: 64 KiB, or twice as much.
+const TURNED: usize = 8;
 
 /// Blocks from which on weights whose rows are longer than [`TERMS`] are copied in the order of the tiles: rows lie a power of
 /// two apart often, and the cache would keep only a few of them.
 const BLOCKS: usize = 8;
+
+/// Copied weights that stay in the second cache: 384 KiB.
+const PACKED: usize = 96 * 1024;
 
 /// Weights from which on threads share a layer's units and not the rows of the batch: 256 KiB.
 const MANY: usize = 1 << 16;
@@ -143,8 +146,11 @@ impl Linear {
         // Each thread turns all features for itself: sharing them, or the columns of a row of `dW`, costs more.
         let ranges = parts(self.units, workers.threads());
         let mut biases = db.map_or_else(Vec::new, |db| cut(db, 1, &ranges)).into_iter();
-        let pieces = cut(dw, self.features, &ranges).into_iter().zip(ranges);
-        let mut task = |(dw, range)| Weights::<R> { sizes: *self, x, dy, rows, range, dw, db: biases.next() };
+        let size = 2 * CHUNK * TURNED * R * LANES;
+        let mut turned = workers.memory(ranges.len() * size);
+        let pieces = cut(dw, self.features, &ranges).into_iter().zip(ranges).zip(turned.chunks_exact_mut(size));
+        let mut task =
+            |((dw, range), turned)| Weights::<R> { sizes: *self, x, dy, rows, range, dw, db: biases.next(), turned };
         workers.multiply(pieces.map(&mut task).collect());
     }
 
@@ -188,61 +194,121 @@ impl Task for Forward<'_> {
         let Linear { features, .. } = self.sizes;
         let mut pieces = std::mem::take(&mut self.pieces);
         let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
-        let is_packed = features > TERMS && pieces.len() >= BLOCKS;
-        let mut packed = vec![0.0; if is_packed { own.len() * TERMS } else { 0 }];
-        for first in (0..features).step_by(TERMS) {
-            let count = TERMS.min(features - first);
-            let (begins, ends) = (first == 0, first + count == features);
-            if is_packed {
-                self.pack(&own, first, count, S::ROWS, &mut packed);
-            }
-            for piece in &mut pieces {
-                let from = (piece.block * features + first) * LANES;
-                let right = lanes(&self.x[from..from + count * LANES]);
-                let to = lanes_mut(piece.to);
-                for tile in 0..tile_count(piece.range.len(), S::ROWS) {
-                    let (start, rows) = tile_at(piece.range.len(), tile, S::ROWS);
-                    let unit = piece.range.start + start;
-                    for_rows!(S, rows, M => {
-                        let mut sums: Tile<S, M> = match (begins, self.bias) {
-                            (false, _) => each(|row| simd.load(&to[start + row])),
-                            (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
-                            (true, None) => splat(simd, |_| 0.0),
-                        };
-                        if is_packed {
-                            let left = packed[start * count..(start + M) * count].as_chunks::<M>().0;
-                            multiply(simd, &mut sums, &Columns(left), right);
-                        } else {
-                            let left = Rows::<M>::new(self.weights, unit * features + first, features, count);
-                            multiply(simd, &mut sums, &left, right);
-                        }
-                        for (row, sum) in sums.into_iter().enumerate() {
-                            let value = if ends && self.relu { simd.relu(sum) } else { sum };
-                            simd.store(value, &mut to[start + row]);
-                        }
-                    });
+        let most = at_once(simd, TERMS);
+        if features <= most || pieces.len() < BLOCKS {
+            // One by one: the rows of a tile lie far apart, and there are not registers enough to say where.
+            for first in (0..features).step_by(TERMS) {
+                let terms = first..(first + TERMS).min(features);
+                for one in pieces.as_chunks_mut().0 {
+                    self.blocks::<S, 1>(simd, own.clone(), &[], terms.clone(), one);
                 }
-                if let Some(function) = self.function.filter(|_| ends) {
-                    for (y, slope) in to.iter_mut().zip(lanes_mut(piece.slopes)) {
-                        let (value, derivative) = function.both(simd, simd.load(y));
-                        simd.store(value, y);
-                        simd.store(derivative, slope);
+            }
+            return;
+        }
+        let units = group::<S>(features);
+        let mut packed = vec![0.0; units.min(own.len()) * features];
+        for start in own.clone().step_by(units) {
+            let units = start..(start + units).min(own.end);
+            self.pack(units.clone(), most, S::ROWS, &mut packed);
+            let (twos, ones) = twos(simd, &mut pieces);
+            if const { S::DOUBLE } {
+                for two in twos {
+                    for first in (0..features).step_by(most) {
+                        self.blocks(simd, units.clone(), &packed, first..(first + most).min(features), two);
                     }
+                }
+            }
+            for one in ones {
+                for first in (0..features).step_by(most) {
+                    self.blocks(simd, units.clone(), &packed, first..(first + most).min(features), one);
                 }
             }
         }
     }
 }
 
+/// Of two blocks half as many numbers stay in the first cache.
+#[inline(always)]
+fn at_once<S: Simd>(simd: S, most: usize) -> usize {
+    if simd.is_double() { most / 2 } else { most }
+}
+
+/// Whole tiles of rows of so many terms that are copied at once.
+#[inline(always)]
+fn group<S: Simd>(terms: usize) -> usize {
+    (PACKED / terms / S::ROWS).max(1) * S::ROWS
+}
+
 impl Forward<'_> {
-    /// Copies `count` terms from `first` on of the weights of some units, tile by tile `[terms, units of the tile]`.
-    fn pack(&self, units: &Range<usize>, first: usize, count: usize, most: usize, packed: &mut [f32]) {
-        for tile in 0..tile_count(units.len(), most) {
-            let (start, rows) = tile_at(units.len(), tile, most);
-            let to = &mut packed[start * count..(start + rows) * count];
-            for row in 0..rows {
-                let from = &self.weights[(units.start + start + row) * self.sizes.features + first..][..count];
-                to.iter_mut().skip(row).step_by(rows).zip(from).for_each(|(to, weight)| *to = *weight);
+    /// Adds some terms to the outputs of some units and blocks; `packed` is empty where the weights are read as they are.
+    #[inline(always)]
+    fn blocks<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        units: Range<usize>,
+        packed: &[f32],
+        terms: Range<usize>,
+        pieces: &mut [Piece<'_>; N],
+    ) {
+        let Linear { features, .. } = self.sizes;
+        let (begins, ends, count) = (terms.start == 0, terms.end == features, terms.len());
+        let right: [&[Lane]; N] = each(|at| {
+            let from = (pieces[at].block * features + terms.start) * LANES;
+            lanes(&self.x[from..from + count * LANES])
+        });
+        let first = units.start - pieces[0].range.start;
+        for tile in 0..tile_count(units.len(), S::ROWS) {
+            let (start, rows) = tile_at(units.len(), tile, S::ROWS);
+            let unit = units.start + start;
+            let to = first + start..first + start + rows;
+            for_rows!(S, rows, M => {
+                let mut sums: [Tile<S, M>; N] = each(|at| match (begins, self.bias) {
+                    (false, _) => {
+                        let so_far = &lanes(pieces[at].to)[to.clone()];
+                        each(|row| simd.load(&so_far[row]))
+                    }
+                    (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
+                    (true, None) => splat(simd, |_| 0.0),
+                });
+                if packed.is_empty() {
+                    let left = Rows::<M>::new(self.weights, unit * features + terms.start, features, count);
+                    multiply_all(simd, &mut sums, &left, right);
+                } else {
+                    let left = &packed[units.len() * terms.start + start * count..][..M * count];
+                    multiply_all(simd, &mut sums, &Columns(left.as_chunks::<M>().0), right);
+                }
+                for (sums, piece) in sums.into_iter().zip(&mut *pieces) {
+                    for (sum, to) in sums.into_iter().zip(&mut lanes_mut(piece.to)[to.clone()]) {
+                        simd.store(if ends && self.relu { simd.relu(sum) } else { sum }, to);
+                    }
+                }
+            });
+        }
+        let Some(function) = self.function.filter(|_| ends) else { return };
+        for piece in pieces {
+            let own = first..first + units.len();
+            let (to, slopes) = (&mut lanes_mut(piece.to)[own.clone()], &mut lanes_mut(piece.slopes)[own]);
+            for (y, slope) in to.iter_mut().zip(slopes) {
+                let (value, derivative) = function.both(simd, simd.load(y));
+                simd.store(value, y);
+                simd.store(derivative, slope);
+            }
+        }
+    }
+
+    /// Copies the weights of some units: for each `most` terms tile by tile `[terms, units of the tile]`.
+    fn pack(&self, units: Range<usize>, most: usize, rows: usize, packed: &mut [f32]) {
+        let Linear { features, .. } = self.sizes;
+        for first in (0..features).step_by(most) {
+            let count = most.min(features - first);
+            let packed = &mut packed[units.len() * first..];
+            for tile in 0..tile_count(units.len(), rows) {
+                let (start, rows) = tile_at(units.len(), tile, rows);
+                let to = &mut packed[start * count..(start + rows) * count];
+                for row in 0..rows {
+                    let from = &self.weights[(units.start + start + row) * features + first..][..count];
+                    to.iter_mut().skip(row).step_by(rows).zip(from).for_each(|(to, weight)| *to = *weight);
+                }
             }
         }
     }
@@ -259,48 +325,120 @@ struct Input<'a> {
 
 impl Task for Input<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Linear { features, units } = self.sizes;
-        let mut pieces = self.pieces;
-        let Some(range) = pieces.first().map(|piece| piece.range.clone()) else { return };
-        for first in (0..units).step_by(UNITS) {
-            let count = UNITS.min(units - first);
-            let (begins, ends) = (first == 0 && !self.add, first + count == units);
-            // Of each row of weights a line at a time, for all blocks of rows.
-            for start in (0..range.len()).step_by(LANES) {
-                let weights = &self.weights[first * features + range.start + start..];
-                let size = LANES.min(range.len() - start);
-                // The next lines lie in as many pages as there are units: asked for while these are used.
-                for line in weights.iter().skip(LANES).step_by(features).take(count) {
-                    simd.prefetch(line);
-                }
-                for piece in &mut pieces {
-                    let from = (piece.block * units + first) * LANES;
-                    let right = lanes(&self.dy[from..from + count * LANES]);
-                    let to = &mut lanes_mut(piece.to)[start..start + size];
-                    let seen = piece.block * features + range.start + start;
-                    let seen = self.x.filter(|_| ends).map(|x| &lanes(x)[seen..seen + size]);
-                    for tile in 0..tile_count(size, S::ROWS) {
-                        let (at, rows) = tile_at(size, tile, S::ROWS);
-                        let to = &mut to[at..at + rows];
-                        let seen = seen.map(|seen| &seen[at..at + rows]);
-                        for_rows!(S, rows, M => {
-                            let mut sums: Tile<S, M> = match begins {
-                                true => splat(simd, |_| 0.0),
-                                false => each(|row| simd.load(&to[row])),
-                            };
-                            multiply(simd, &mut sums, &Strided::<M>::new(&weights[at..], features, count), right);
-                            if let Some(seen) = seen {
-                                let zero = simd.splat(0.0);
-                                for (sum, seen) in sums.iter_mut().zip(seen) {
-                                    *sum = simd.select_above(simd.load(seen), zero, *sum, zero);
-                                }
-                            }
-                            for (sum, to) in sums.into_iter().zip(to) {
-                                simd.store(sum, to);
-                            }
-                        });
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
+        let most = at_once(simd, UNITS);
+        if pieces.len() < BLOCKS {
+            for first in (0..units).step_by(UNITS) {
+                let terms = first..(first + UNITS).min(units);
+                // Of each row of weights a line at a time, for all blocks of rows.
+                for start in own.clone().step_by(LANES) {
+                    let columns = start..(start + LANES).min(own.end);
+                    // The next lines lie in as many pages as there are units: asked for while these are used.
+                    let next = &self.weights[first * features + start..];
+                    for line in next.iter().skip(LANES).step_by(features).take(terms.len()) {
+                        simd.prefetch(line);
                     }
+                    let (twos, ones) = twos(simd, &mut pieces);
+                    if const { S::DOUBLE } {
+                        for two in twos {
+                            self.blocks(simd, columns.clone(), &[], terms.clone(), two);
+                        }
+                    }
+                    for one in ones {
+                        self.blocks(simd, columns.clone(), &[], terms.clone(), one);
+                    }
+                }
+            }
+            return;
+        }
+        let columns = group::<S>(units);
+        let mut packed = vec![0.0; columns.min(own.len()) * units];
+        for start in own.clone().step_by(columns) {
+            let columns = start..(start + columns).min(own.end);
+            self.pack(columns.clone(), most, S::ROWS, &mut packed);
+            let (twos, ones) = twos(simd, &mut pieces);
+            if const { S::DOUBLE } {
+                for two in twos {
+                    for first in (0..units).step_by(most) {
+                        self.blocks(simd, columns.clone(), &packed, first..(first + most).min(units), two);
+                    }
+                }
+            }
+            for one in ones {
+                for first in (0..units).step_by(most) {
+                    self.blocks(simd, columns.clone(), &packed, first..(first + most).min(units), one);
+                }
+            }
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Adds some terms to some columns of some blocks; `packed` is empty where the weights are read as they are.
+    #[inline(always)]
+    fn blocks<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        columns: Range<usize>,
+        packed: &[f32],
+        terms: Range<usize>,
+        pieces: &mut [Piece<'_>; N],
+    ) {
+        let Linear { features, units } = self.sizes;
+        let (begins, ends, count) = (terms.start == 0 && !self.add, terms.end == units, terms.len());
+        let right: [&[Lane]; N] = each(|at| {
+            let from = (pieces[at].block * units + terms.start) * LANES;
+            lanes(&self.dy[from..from + count * LANES])
+        });
+        let first = columns.start - pieces[0].range.start;
+        for tile in 0..tile_count(columns.len(), S::ROWS) {
+            let (start, rows) = tile_at(columns.len(), tile, S::ROWS);
+            let to = first + start..first + start + rows;
+            for_rows!(S, rows, M => {
+                let mut sums: [Tile<S, M>; N] = each(|at| match begins {
+                    true => splat(simd, |_| 0.0),
+                    false => {
+                        let so_far = &lanes(pieces[at].to)[to.clone()];
+                        each(|row| simd.load(&so_far[row]))
+                    }
+                });
+                if packed.is_empty() {
+                    let from = &self.weights[terms.start * features + columns.start + start..];
+                    multiply_all(simd, &mut sums, &Strided::<M>::new(from, features, count), right);
+                } else {
+                    let left = &packed[columns.len() * terms.start + start * count..][..M * count];
+                    multiply_all(simd, &mut sums, &Columns(left.as_chunks::<M>().0), right);
+                }
+                for (mut sums, piece) in sums.into_iter().zip(&mut *pieces) {
+                    if let Some(seen) = self.x.filter(|_| ends) {
+                        let seen = &lanes(seen)[piece.block * features + columns.start + start..][..M];
+                        let zero = simd.splat(0.0);
+                        for (sum, seen) in sums.iter_mut().zip(seen) {
+                            *sum = simd.select_above(simd.load(seen), zero, *sum, zero);
+                        }
+                    }
+                    for (sum, to) in sums.into_iter().zip(&mut lanes_mut(piece.to)[to.clone()]) {
+                        simd.store(sum, to);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Copies some columns of the weights: for each `most` terms tile by tile `[terms, columns of the tile]`.
+    fn pack(&self, columns: Range<usize>, most: usize, rows: usize, packed: &mut [f32]) {
+        let Linear { features, units } = self.sizes;
+        for first in (0..units).step_by(most) {
+            let count = most.min(units - first);
+            let packed = &mut packed[columns.len() * first..];
+            for unit in 0..count {
+                let from = &self.weights[(first + unit) * features + columns.start..][..columns.len()];
+                for tile in 0..tile_count(columns.len(), rows) {
+                    let (start, rows) = tile_at(columns.len(), tile, rows);
+                    packed[start * count + unit * rows..][..rows].copy_from_slice(&from[start..start + rows]);
                 }
             }
         }
@@ -331,6 +469,8 @@ struct Weights<'a, const R: usize> {
     range: Range<usize>,
     dw: &'a mut [f32],
     db: Option<&'a mut [f32]>,
+    /// Squares of `x`.
+    turned: &'a mut [f32],
 }
 
 impl<const R: usize> Task for Weights<'_, R> {
@@ -339,18 +479,19 @@ impl<const R: usize> Task for Weights<'_, R> {
         let Linear { features, units } = self.sizes;
         let size = features * LANES;
         let (blocks, panels) = (self.x.len() / size, features.div_ceil(LANES));
-        let mut turned = [[[0.0; LANES]; R]; TURNED];
-        for start in (0..blocks).step_by(CHUNK) {
-            let chunk = start..(start + CHUNK).min(blocks);
-            let most = TURNED / chunk.len();
+        let turned = lanes_mut(std::mem::take(&mut self.turned)).as_chunks_mut::<R>().0;
+        let size_of_chunk = if simd.is_double() { 2 * CHUNK } else { CHUNK };
+        for start in (0..blocks).step_by(size_of_chunk) {
+            let chunk = start..(start + size_of_chunk).min(blocks);
+            let most = size_of_chunk * TURNED / chunk.len();
             for first in (0..panels).step_by(most) {
                 let own = first..(first + most).min(panels);
                 let squares = own.clone().flat_map(|panel| chunk.clone().map(move |block| (panel, block)));
-                for ((panel, block), to) in squares.zip(&mut turned) {
+                for ((panel, block), to) in squares.zip(&mut *turned) {
                     let count = LANES.min(features - panel * LANES);
                     turn_terms(simd, lanes(&self.x[block * size + panel * LANES * LANES..][..count * LANES]), to);
                 }
-                self.multiply(simd, chunk.clone(), own, &turned);
+                self.multiply(simd, chunk.clone(), own, turned);
             }
         }
         if let Some(db) = self.db {
@@ -369,34 +510,61 @@ impl<const R: usize> Weights<'_, R> {
     /// Adds the products of some blocks to the columns of some panels, whose numbers are in `turned`.
     #[inline(always)]
     fn multiply<S: Simd>(&mut self, simd: S, chunk: Range<usize>, panels: Range<usize>, turned: &[[Lane; R]]) {
-        let Linear { features, units } = self.sizes;
         for tile in 0..tile_count(self.range.len(), S::ROWS) {
             let (start, size) = tile_at(self.range.len(), tile, S::ROWS);
-            let unit = self.range.start + start;
             for_rows!(S, size, M => {
-                for (panel, squares) in panels.clone().zip(turned.chunks_exact(chunk.len())) {
-                    let mut sums: Tile<S, M> = splat(simd, |_| 0.0);
-                    for (block, right) in chunk.clone().zip(squares) {
-                        let left = self.rows[block * units + unit..].first_chunk::<M>();
-                        let Some(left) = left else { continue };
-                        multiply(simd, &mut sums, &Consecutive(left), right);
-                    }
-                    for (row, sum) in sums.into_iter().enumerate() {
-                        let to = &mut self.dw[(start + row) * features + panel * LANES..(start + row + 1) * features];
-                        match to.first_chunk_mut::<LANES>() {
-                            Some(to) if chunk.start == 0 => simd.store(sum, to),
-                            Some(to) => simd.store(simd.add(sum, simd.load(to)), to),
-                            None => {
-                                let mut whole = [0.0; LANES];
-                                simd.store(sum, &mut whole);
-                                for (to, sum) in to.iter_mut().zip(whole) {
-                                    *to = if chunk.start == 0 { sum } else { *to + sum };
-                                }
-                            }
-                        }
+                let (mut panel, mut rest) = (panels.start, turned);
+                while panel < panels.end {
+                    let is_two = const { S::DOUBLE } && simd.is_double() && panel + 1 < panels.end;
+                    let (now, behind) = rest.split_at(chunk.len() * if is_two { 2 } else { 1 });
+                    rest = behind;
+                    if is_two {
+                        let (one, other) = now.split_at(chunk.len());
+                        self.tile::<S, M, 2>(simd, chunk.clone(), start, panel, [one, other]);
+                        panel += 2;
+                    } else {
+                        self.tile::<S, M, 1>(simd, chunk.clone(), start, panel, [now]);
+                        panel += 1;
                     }
                 }
             });
+        }
+    }
+
+    /// Adds the products of some blocks to the columns of the panels from `panel` on, for the units from `start` on.
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        chunk: Range<usize>,
+        start: usize,
+        panel: usize,
+        squares: [&[[Lane; R]]; N],
+    ) {
+        let Linear { features, units } = self.sizes;
+        let unit = self.range.start + start;
+        let mut sums: [Tile<S, M>; N] = each(|_| splat(simd, |_| 0.0));
+        for (at, block) in chunk.clone().enumerate() {
+            let left = self.rows[block * units + unit..].first_chunk::<M>();
+            let Some(left) = left else { continue };
+            let right: [&[Lane]; N] = each(|panel| &squares[panel][at][..]);
+            multiply_all(simd, &mut sums, &Consecutive(left), right);
+        }
+        for (panel, sums) in (panel..).zip(sums) {
+            for (row, sum) in sums.into_iter().enumerate() {
+                let to = &mut self.dw[(start + row) * features + panel * LANES..(start + row + 1) * features];
+                match to.first_chunk_mut::<LANES>() {
+                    Some(to) if chunk.start == 0 => simd.store(sum, to),
+                    Some(to) => simd.store(simd.add(sum, simd.load(to)), to),
+                    None => {
+                        let mut whole = [0.0; LANES];
+                        simd.store(sum, &mut whole);
+                        for (to, sum) in to.iter_mut().zip(whole) {
+                            *to = if chunk.start == 0 { sum } else { *to + sum };
+                        }
+                    }
+                }
+            }
         }
     }
 }

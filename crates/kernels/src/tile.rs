@@ -132,6 +132,52 @@ pub(crate) fn multiply<S: Simd, const M: usize>(simd: S, tile: &mut Tile<S, M>, 
     *tile = sums;
 }
 
+/// As [`multiply`], for one tile, or for two whose rows are the same: a number is loaded once for both. Both of `right` are as
+/// long as the first.
+#[inline(always)]
+pub(crate) fn multiply_all<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    tiles: &mut [Tile<S, M>; N],
+    left: &impl Left<M>,
+    right: [&[Lane]; N],
+) {
+    if const { N != 2 } {
+        for (tile, right) in tiles.iter_mut().zip(right) {
+            multiply(simd, tile, left, right);
+        }
+        return;
+    }
+    let mut sums = *tiles;
+    let [right, other] = [right[0], &right[1][..right[0].len()]];
+    let left = left.cut(right.len());
+    for (term, (lane, other)) in right.iter().zip(other).enumerate() {
+        let lanes = [simd.load(lane), simd.load(other)];
+        add_two(simd, &mut sums, |row| left.at(term, row), lanes);
+    }
+    *tiles = sums;
+}
+
+/// Adds the products of one term to two tiles whose rows are the same.
+#[inline(always)]
+pub(crate) fn add_two<'a, S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    tiles: &mut [Tile<S, M>; N],
+    number: impl Fn(usize) -> &'a f32,
+    lanes: [S::V; 2],
+) {
+    let [first, second, ..] = &mut tiles[..] else { return };
+    for (row, (first, second)) in first.iter_mut().zip(second).enumerate() {
+        [*first, *second] = simd.product_of_two(number(row), lanes, [*first, *second]);
+    }
+}
+
+/// Things in twos, where the instance's tiles come in twos, and those that are left.
+#[inline(always)]
+pub(crate) fn twos<S: Simd, T>(simd: S, things: &mut [T]) -> (&mut [[T; 2]], &mut [[T; 1]]) {
+    let (twos, rest) = if simd.is_double() { things.as_chunks_mut() } else { (Default::default(), things) };
+    (twos, rest.as_chunks_mut().0)
+}
+
 /// Asks for the lines of the cache that hold some vectors.
 #[inline(always)]
 pub(crate) fn prefetch<S: Simd>(simd: S, vectors: &[Lane]) {

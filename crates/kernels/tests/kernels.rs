@@ -131,7 +131,8 @@ proptest! {
 
     #[test]
     fn dense_layers(
-        rows in 1..50usize, features in prop_oneof![1..40usize, 250..300usize], units in prop_oneof![1..40usize, 250..270usize],
+        rows in prop_oneof![3 => 1..50usize, 1 => 120..300usize],
+        features in prop_oneof![1..40usize, 250..300usize], units in prop_oneof![1..40usize, 250..270usize],
         threads in 1..4usize, is_relu: bool,
     ) {
         let (x, w, b) = (coarse(rows * features, 1), coarse(units * features, 2), coarse(units, 3));

@@ -1,12 +1,13 @@
 //! Gradients of a convolution: of its input, and of its weights and bias.
 
 use super::Conv;
+use super::row::{Row, for_places};
 use crate::linear::turn;
 use crate::parts::{cut, cut_blocks, parts, share};
 use crate::precision::{operand, pair_rows, share_products};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Consecutive, Lanes, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, multiply, splat, tile_at, tile_count};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply, multiply_all, splat, tile_at, tile_count};
 use crate::{LANES, Precision, Workers};
 use std::ops::Range;
 
@@ -110,50 +111,89 @@ impl Input<'_> {
     /// One row of inputs, `[width, channels]`.
     #[inline(always)]
     fn row<S: Simd>(&self, simd: S, dy: &[Lane], top: usize, dx: &mut [Lane]) {
-        let Conv { channels, out_channels, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
-        let terms = out_channels * kernel[0] * kernel[1];
+        let Conv { channels, out_channels, kernel, .. } = self.sizes;
+        let (across, terms) = (Row::backward(&self.sizes), out_channels * kernel[0] * kernel[1]);
         for tile in 0..tile_count(channels, S::ROWS) {
             let (start, size) = tile_at(channels, tile, S::ROWS);
             let packed = &self.packed[start * terms..(start + size) * terms];
             for_rows!(S, size, M => {
                 let packed = packed.as_chunks::<M>().0;
-                for (left, dx) in dx.chunks_exact_mut(channels).enumerate() {
-                    let dx = &mut dx[start..start + M];
-                    let mut sums: Tile<S, M> = match self.add {
-                        true => each(|row| simd.load(&dx[row])),
-                        false => splat(simd, |_| 0.0),
-                    };
-                    for down in 0..kernel[0] {
-                        let row = output(top + before[0], down * dilation[0], stride[0], out_sides[0]);
-                        let Some(row) = row else { continue };
-                        if stride[1] == 1 && dilation[1] == 1 {
-                            // The places of the window from the last to the first see outputs from left to right.
-                            let last = left + before[1];
-                            let first = (last + 1).saturating_sub(kernel[1]);
-                            let (end, skipped) = ((last + 1).min(out_sides[1]), (first + kernel[1]) - (last + 1));
-                            let count = end.saturating_sub(first) * out_channels;
-                            let term = (down * kernel[1] + skipped) * out_channels;
-                            let from = (row * out_sides[1] + first) * out_channels;
-                            if count > 0 {
-                                let left = Columns(&packed[term..term + count]);
-                                multiply(simd, &mut sums, &left, &dy[from..from + count]);
-                            }
-                            continue;
+                match across {
+                    Some(across) => for_places!(S, simd, dx.len() / channels, N, left => {
+                        let dx = &mut dx[left * channels..(left + N) * channels];
+                        self.places::<S, M, N>(simd, across, dy, packed, [top, left], start, dx);
+                    }),
+                    None => {
+                        for (left, dx) in dx.chunks_exact_mut(channels).enumerate() {
+                            self.place::<S, M>(simd, dy, packed, [top, left], &mut dx[start..start + M]);
                         }
-                        for across in 0..kernel[1] {
-                            let at = output(left + before[1], across * dilation[1], stride[1], out_sides[1]);
-                            let Some(column) = at else { continue };
-                            let term = (down * kernel[1] + kernel[1] - 1 - across) * out_channels;
-                            let from = (row * out_sides[1] + column) * out_channels;
-                            let left = Columns(&packed[term..term + out_channels]);
-                            multiply(simd, &mut sums, &left, &dy[from..from + out_channels]);
-                        }
-                    }
-                    for (value, dx) in sums.into_iter().zip(dx) {
-                        simd.store(value, dx);
                     }
                 }
             });
+        }
+    }
+
+    /// `N` places, a tile of channels from `start` on.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn places<S: Simd, const M: usize, const N: usize>(
+        &self,
+        simd: S,
+        across: Row,
+        dy: &[Lane],
+        packed: &[[f32; M]],
+        [top, left]: [usize; 2],
+        start: usize,
+        dx: &mut [Lane],
+    ) {
+        let Conv { channels, out_channels, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
+        let size = out_sides[1] * out_channels;
+        let mut sums: [Tile<S, M>; N] = each(|place| {
+            let dx = &dx[place * channels + start..][..M];
+            if self.add { each(|row| simd.load(&dx[row])) } else { splat(simd, |_| 0.0) }
+        });
+        for down in 0..kernel[0] {
+            let row = output(top + before[0], down * dilation[0], stride[0], out_sides[0]);
+            let Some(row) = row else { continue };
+            let own = &packed[down * kernel[1] * out_channels..][..kernel[1] * out_channels];
+            across.add(simd, &mut sums, own, left, &dy[row * size..(row + 1) * size]);
+        }
+        for (sums, dx) in sums.into_iter().zip(dx.chunks_exact_mut(channels)) {
+            for (value, dx) in sums.into_iter().zip(&mut dx[start..start + M]) {
+                simd.store(value, dx);
+            }
+        }
+    }
+
+    /// One place, where windows lie apart or have gaps.
+    #[inline(always)]
+    fn place<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        dy: &[Lane],
+        packed: &[[f32; M]],
+        [top, left]: [usize; 2],
+        dx: &mut [Lane],
+    ) {
+        let Conv { out_channels, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
+        let mut sums: Tile<S, M> = match self.add {
+            true => each(|row| simd.load(&dx[row])),
+            false => splat(simd, |_| 0.0),
+        };
+        for down in 0..kernel[0] {
+            let row = output(top + before[0], down * dilation[0], stride[0], out_sides[0]);
+            let Some(row) = row else { continue };
+            for across in 0..kernel[1] {
+                let at = output(left + before[1], across * dilation[1], stride[1], out_sides[1]);
+                let Some(column) = at else { continue };
+                let term = (down * kernel[1] + kernel[1] - 1 - across) * out_channels;
+                let from = (row * out_sides[1] + column) * out_channels;
+                let left = Columns(&packed[term..term + out_channels]);
+                multiply(simd, &mut sums, &left, &dy[from..from + out_channels]);
+            }
+        }
+        for (value, dx) in sums.into_iter().zip(dx) {
+            simd.store(value, dx);
         }
     }
 }
@@ -239,64 +279,76 @@ impl<const R: usize> Task for Products<'_, R> {
             while next < self.range.end {
                 // The rows of this panel that are ours.
                 let (panel, first) = (next / terms, next % terms);
+                let is_two = const { S::DOUBLE } && simd.is_double() && first == 0;
+                let is_two = is_two && self.range.end - next >= 2 * terms;
                 let count = (terms - first).min(self.range.end - next);
-                let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
-                let turned = lanes(&self.turned[(panel * self.blocks + block) * places * R * LANES..]);
-                let turned = turned.as_chunks().0;
+                let (own, others) = std::mem::take(&mut rest).split_at_mut(count * if is_two { 2 } else { 1 });
+                (next, rest) = (next + own.len(), others);
+                let turned = |panel: usize| -> &[[Lane; R]] {
+                    let turned = &self.turned[(panel * self.blocks + block) * places * R * LANES..];
+                    lanes(&turned[..places * R * LANES]).as_chunks().0
+                };
                 for top in (0..out_sides[0]).step_by(high) {
                     for left in (0..out_sides[1]).step_by(wide) {
                         let rows = top..(top + high).min(out_sides[0]);
                         let columns = left..(left + wide).min(out_sides[1]);
+                        let at = [rows, columns];
                         for tile in 0..tile_count(count, S::ROWS) {
                             let (start, size) = tile_at(count, tile, S::ROWS);
-                            let own = &mut own[start..start + size];
-                            self.tile(simd, x, turned, [rows.clone(), columns.clone()], first + start, own);
+                            if is_two {
+                                let (one, other) = own.split_at_mut(count);
+                                let to = [&mut one[start..start + size], &mut other[start..start + size]];
+                                self.tile(simd, x, [turned(panel), turned(panel + 1)], at.clone(), start, to);
+                            } else {
+                                let to = &mut own[start..start + size];
+                                self.tile(simd, x, [turned(panel)], at.clone(), first + start, [to]);
+                            }
                         }
                     }
                 }
-                next += count;
-                rest = others;
             }
         }
     }
 }
 
 impl<const R: usize> Products<'_, R> {
-    /// Adds the products of some rows and columns of outputs to a tile.
+    /// Adds the products of some rows and columns of outputs to a tile of each of `N` panels.
     #[inline(always)]
-    fn tile<S: Simd>(
+    fn tile<S: Simd, const N: usize>(
         &self,
         simd: S,
         x: &[[f32; R]],
-        turned: &[[Lane; R]],
+        turned: [&[[Lane; R]]; N],
         places: [Range<usize>; 2],
         term: usize,
-        to: &mut [Lane],
+        to: [&mut [Lane]; N],
     ) {
         let channels = self.sizes.channels;
-        let (tap, last) = (term / channels, (term + to.len() - 1) / channels);
-        for_rows!(S, to.len(), M => {
-            let mut sums: Tile<S, M> = each(|row| simd.load(&to[row]));
+        let (tap, last) = (term / channels, (term + to[0].len() - 1) / channels);
+        for_rows!(S, to[0].len(), M => {
+            let mut sums: [Tile<S, M>; N] = each(|panel| each(|row| simd.load(&to[panel][row])));
             match tap == last {
                 true => self.one_tap(simd, x, turned, places, term, &mut sums),
                 false => self.several_taps(simd, x, turned, places, term, &mut sums),
             }
-            for (value, to) in sums.into_iter().zip(to) {
-                simd.store(value, to);
+            for (sums, to) in sums.into_iter().zip(to) {
+                for (value, to) in sums.into_iter().zip(to) {
+                    simd.store(value, to);
+                }
             }
         });
     }
 
     /// Where all rows of the tile are channels of one place of the window.
     #[inline(always)]
-    fn one_tap<S: Simd, const M: usize>(
+    fn one_tap<S: Simd, const M: usize, const N: usize>(
         &self,
         simd: S,
         x: &[[f32; R]],
-        turned: &[[Lane; R]],
+        turned: [&[[Lane; R]]; N],
         [rows, columns]: [Range<usize>; 2],
         term: usize,
-        sums: &mut Tile<S, M>,
+        sums: &mut [Tile<S, M>; N],
     ) {
         let Conv { channels, sides, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
         let (tap, channel) = (term / channels, term % channels);
@@ -309,29 +361,30 @@ impl<const R: usize> Products<'_, R> {
             for left in columns.start.max(first)..columns.end.min(end) {
                 let from = (from + left * stride[1] + across - before[1]) * channels + channel;
                 let Some(rows) = x[from..].first_chunk::<M>() else { continue };
-                multiply(simd, sums, &Consecutive(rows), &turned[row * out_sides[1] + left]);
+                let right: [&[Lane]; N] = each(|panel| &turned[panel][row * out_sides[1] + left][..]);
+                multiply_all(simd, sums, &Consecutive(rows), right);
             }
         }
     }
 
     /// Where each row of the tile has a place of the window of its own.
     #[inline(always)]
-    fn several_taps<S: Simd, const M: usize>(
+    fn several_taps<S: Simd, const M: usize, const N: usize>(
         &self,
         simd: S,
         x: &[[f32; R]],
-        turned: &[[Lane; R]],
+        turned: [&[[Lane; R]]; N],
         [rows, columns]: [Range<usize>; 2],
         term: usize,
-        sums: &mut Tile<S, M>,
+        sums: &mut [Tile<S, M>; N],
     ) {
         let zero = [0.0; R];
         let taps: [[usize; 3]; M] = each(|row| self.sizes.tap(term + row));
         for row in rows {
             for left in columns.clone() {
                 let seen = each(|at| self.sizes.seen_at(x, [row, left], taps[at]).unwrap_or(&zero));
-                let right = &turned[row * self.sizes.out_sides[1] + left];
-                multiply(simd, sums, &Lanes::<M, R>(seen), right);
+                let right: [&[Lane]; N] = each(|panel| &turned[panel][row * self.sizes.out_sides[1] + left][..]);
+                multiply_all(simd, sums, &Lanes::<M, R>(seen), right);
             }
         }
     }

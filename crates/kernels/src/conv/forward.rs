@@ -1,9 +1,10 @@
 //! Outputs of a convolution.
 
+use super::row::{Row, for_places};
 use super::{Conv, FEW};
 use crate::precision::{operand, share_products};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Columns, Tile, for_rows, lanes_mut, multiply, splat, tile_at, tile_count};
+use crate::tile::{Columns, Tile, each, for_rows, lanes_mut, multiply, splat, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -57,32 +58,42 @@ impl Forward<'_> {
     /// One row of outputs, `[width', out_channels]`, tile by tile: a tile of weights stays in the cache.
     #[inline(always)]
     fn row_of_many<S: Simd>(&self, simd: S, x: &[Lane], top: usize, y: &mut [Lane]) {
-        let Conv { channels, sides: [_, width], out_channels, kernel, stride, dilation, before, .. } = self.sizes;
-        let terms = self.sizes.terms();
-        let (above, below) = self.sizes.inside(0, top);
+        let (row, terms, out_channels) = (Row::forward(&self.sizes), self.sizes.terms(), self.sizes.out_channels);
         for tile in 0..tile_count(out_channels, S::ROWS) {
             let (start, size) = tile_at(out_channels, tile, S::ROWS);
             let packed = &self.packed[start * terms..(start + size) * terms];
             for_rows!(S, size, M => {
                 let packed = packed.as_chunks::<M>().0;
-                for (left, y) in y.chunks_exact_mut(out_channels).enumerate() {
-                    let mut sums = self.first::<S, M>(simd, start);
-                    let (first, end) = self.sizes.inside(1, left);
-                    let column = (left * stride[1] + first * dilation[1]).wrapping_sub(before[1]);
-                    let (pieces, places) = self.sizes.pieces(first, end);
-                    let count = places * channels;
-                    for down in above..if first < end { below } else { above } {
-                        for piece in 0..pieces {
-                            let row = (top * stride[0] + down * dilation[0] - before[0]) * width;
-                            let from = (row + column + piece * dilation[1]) * channels;
-                            let term = (down * kernel[1] + first + piece) * channels;
-                            multiply(simd, &mut sums, &Columns(&packed[term..term + count]), &x[from..from + count]);
-                        }
-                    }
-                    self.put(simd, sums, &mut y[start..start + M]);
-                }
+                for_places!(S, simd, y.len() / out_channels, N, left => {
+                    let to = &mut y[left * out_channels..(left + N) * out_channels];
+                    self.places::<S, M, N>(simd, row, x, packed, [top, left], start, to);
+                });
             });
         }
+    }
+
+    /// `N` places, a tile of channels from `start` on.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn places<S: Simd, const M: usize, const N: usize>(
+        &self,
+        simd: S,
+        row: Row,
+        x: &[Lane],
+        packed: &[[f32; M]],
+        [top, left]: [usize; 2],
+        start: usize,
+        y: &mut [Lane],
+    ) {
+        let Conv { channels, sides: [_, width], kernel, stride, dilation, before, .. } = self.sizes;
+        let (above, below) = self.sizes.inside(0, top);
+        let mut sums: [Tile<S, M>; N] = each(|_| self.first(simd, start));
+        for down in above..below {
+            let from = (top * stride[0] + down * dilation[0] - before[0]) * width * channels;
+            let own = &packed[down * kernel[1] * channels..][..kernel[1] * channels];
+            row.add(simd, &mut sums, own, left, &x[from..from + width * channels]);
+        }
+        self.put(simd, sums, start, y);
     }
 
     /// One row of outputs, place by place: the window is copied once for all tiles.
@@ -97,9 +108,9 @@ impl Forward<'_> {
                 let (start, size) = tile_at(out_channels, tile, S::ROWS);
                 let packed = &self.packed[start * terms..(start + size) * terms];
                 for_rows!(S, size, M => {
-                    let mut sums = self.first::<S, M>(simd, start);
+                    let mut sums: Tile<S, M> = self.first(simd, start);
                     multiply(simd, &mut sums, &Columns(packed.as_chunks::<M>().0), window);
-                    self.put(simd, sums, &mut y[start..start + M]);
+                    self.put(simd, [sums], start, y);
                 });
             }
         }
@@ -114,10 +125,19 @@ impl Forward<'_> {
         }
     }
 
+    /// Puts channels from `start` on of some places of `y`, `[places, out_channels]`.
     #[inline(always)]
-    fn put<S: Simd, const M: usize>(&self, simd: S, sums: Tile<S, M>, y: &mut [Lane]) {
-        for (sum, y) in sums.into_iter().zip(y) {
-            simd.store(if self.relu { simd.relu(sum) } else { sum }, y);
+    fn put<S: Simd, const M: usize, const N: usize>(
+        &self,
+        simd: S,
+        sums: [Tile<S, M>; N],
+        start: usize,
+        y: &mut [Lane],
+    ) {
+        for (sums, y) in sums.into_iter().zip(y.chunks_exact_mut(self.sizes.out_channels)) {
+            for (sum, y) in sums.into_iter().zip(&mut y[start..start + M]) {
+                simd.store(if self.relu { simd.relu(sum) } else { sum }, y);
+            }
         }
     }
 }

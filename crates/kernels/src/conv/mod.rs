@@ -8,6 +8,7 @@ mod forward;
 mod grouped;
 mod pack;
 mod pooled;
+mod row;
 
 pub use depthwise::Depthwise;
 pub use grouped::GroupedConv;
@@ -79,13 +80,7 @@ impl Conv {
     #[inline(always)]
     fn inside(&self, side: usize, at: usize) -> (usize, usize) {
         let start = at * self.stride[side];
-        let mut first = self.before[side].saturating_sub(start);
-        let mut end = (self.sides[side] + self.before[side]).saturating_sub(start);
-        if self.dilation[side] > 1 {
-            (first, end) = (first.div_ceil(self.dilation[side]), end.div_ceil(self.dilation[side]));
-        }
-        end = end.min(self.kernel[side]);
-        (first.min(end), end)
+        inside(start, self.before[side], self.sides[side], self.kernel[side], self.dilation[side])
     }
 
     /// How many pieces the places `first` to `end` of a row of the window lie in, and how many places are in each.
@@ -149,4 +144,16 @@ impl Conv {
         let inside = y < self.sides[0] && column < self.sides[1];
         if inside { x.get((y * self.sides[1] + column) * self.channels + channel) } else { None }
     }
+}
+
+/// From and to which of the places of a window, `dilation` apart, it sees one of `side` places, when it begins at `start` of
+/// those and `before` others.
+#[inline(always)]
+fn inside(start: usize, before: usize, side: usize, kernel: usize, dilation: usize) -> (usize, usize) {
+    let (mut first, mut end) = (before.saturating_sub(start), (side + before).saturating_sub(start));
+    if dilation > 1 {
+        (first, end) = (first.div_ceil(dilation), end.div_ceil(dilation));
+    }
+    end = end.min(kernel);
+    (first.min(end), end)
 }

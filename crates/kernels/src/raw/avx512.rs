@@ -1,19 +1,34 @@
-//! The instance for AVX-512: one vector of sixteen, and twice the registers.
+//! The instance for AVX-512: one vector of sixteen, and twice the registers. Zen 4 works at 512 bits in two halves, and loads a
+//! number for each product in time; others do two products a cycle, which numbers are not loaded fast enough for.
 
 use super::avx2::Avx2;
 use super::bf16::Avx512Bf16;
 use super::simd::{Lane, Simd, Task, pairs};
 use crate::LANES;
-use std::arch::x86_64::*;
+use std::arch::{asm, x86_64::*};
 
 /// Exists only where AVX-512, AVX2 and FMA were detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512(());
+pub struct Avx512 {
+    /// Whether a number is loaded once for the products with two vectors.
+    double: bool,
+}
 
 impl Avx512 {
+    /// In the way that suits this processor.
     pub(super) fn detect() -> Option<Avx512> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"))
-            .then_some(Avx512(()))
+            .then(|| Avx512 { double: !is_zen_4() })
+    }
+
+    /// The way that suits others.
+    pub(super) fn other(self) -> Avx512 {
+        Avx512 { double: !self.double }
+    }
+
+    /// Its name, `avx512`, or `avx512x2` for products with two vectors.
+    pub(super) fn name(self) -> &'static str {
+        if self.double { "avx512x2" } else { "avx512" }
     }
 
     /// What computes products of bfloat16 numbers too, where the processor does.
@@ -37,6 +52,38 @@ impl Avx512 {
     }
 }
 
+/// Whether this is AMD's family 25.
+fn is_zen_4() -> bool {
+    let (vendor, signature) = (__cpuid(0), __cpuid(1).eax);
+    let family = (signature >> 8 & 15) + (signature >> 20 & 255);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD" && family == 25
+}
+
+/// The compiler would load the numbers of all rows of a tile first, for which there are not registers enough.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn product_of_two(number: &f32, lanes: [__m512; 2], mut sums: [__m512; 2]) -> [__m512; 2] {
+    // SAFETY: the caller's; four bytes are read where the reference points to.
+    unsafe {
+        asm!(
+            "vbroadcastss {all}, dword ptr [{number}]",
+            "vfmadd231ps {first}, {all}, {lane}",
+            "vfmadd231ps {second}, {all}, {other}",
+            all = out(zmm_reg) _,
+            first = inout(zmm_reg) sums[0],
+            second = inout(zmm_reg) sums[1],
+            lane = in(zmm_reg) lanes[0],
+            other = in(zmm_reg) lanes[1],
+            number = in(reg) std::ptr::from_ref(number),
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    sums
+}
+
 // SAFETY of every block below: the value `self` exists only where its instructions were detected, and the loads and stores are
 // unaligned ones of exactly the sixteen numbers that the reference covers.
 impl Simd for Avx512 {
@@ -44,6 +91,12 @@ impl Simd for Avx512 {
 
     const ROWS: usize = 12;
     const POOLED: usize = 6;
+    const DOUBLE: bool = true;
+
+    #[inline(always)]
+    fn is_double(self) -> bool {
+        self.double
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -91,6 +144,12 @@ impl Simd for Avx512 {
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn product_of_two(self, number: &f32, lanes: [__m512; 2], sums: [__m512; 2]) -> [__m512; 2] {
+        // SAFETY: as above.
+        unsafe { product_of_two(number, lanes, sums) }
     }
 
     #[inline(always)]

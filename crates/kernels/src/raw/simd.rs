@@ -36,7 +36,7 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         {
             all.extend(Avx2::detect().map(Level::Avx2));
-            all.extend(Avx512::detect().map(Level::Avx512));
+            all.extend(Avx512::detect().into_iter().flat_map(|best| [best.other(), best]).map(Level::Avx512));
         }
         all
     }
@@ -48,7 +48,7 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => "avx512",
+            Level::Avx512(simd) => simd.name(),
         }
     }
 
@@ -71,6 +71,15 @@ impl Level {
             Level::Avx2(_) => Avx2::POOLED,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(_) => Avx512::POOLED,
+        }
+    }
+
+    /// Whether its tiles come in twos.
+    pub(crate) fn is_double(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(simd) => simd.is_double(),
+            _ => false,
         }
     }
 
@@ -140,6 +149,15 @@ pub(crate) trait Simd: Copy + Send {
     /// Whether products are of pairs of bfloat16 numbers.
     const PAIRED: bool = false;
 
+    /// Whether there are registers for two tiles of [`Simd::ROWS`] rows.
+    const DOUBLE: bool = false;
+
+    /// Whether tiles come in twos, whose rows are the same and whose columns are two vectors.
+    #[inline(always)]
+    fn is_double(self) -> bool {
+        false
+    }
+
     fn splat(self, value: f32) -> Self::V;
     fn load(self, from: &Lane) -> Self::V;
     fn store(self, value: Self::V, to: &mut Lane);
@@ -154,6 +172,11 @@ pub(crate) trait Simd: Copy + Send {
     #[inline(always)]
     fn product(self, number: &f32, lane: Self::V, sum: Self::V) -> Self::V {
         self.fma(self.splat(*number), lane, sum)
+    }
+    /// As [`Simd::product`], of one number with two vectors.
+    #[inline(always)]
+    fn product_of_two(self, number: &f32, lanes: [Self::V; 2], sums: [Self::V; 2]) -> [Self::V; 2] {
+        [self.product(number, lanes[0], sums[0]), self.product(number, lanes[1], sums[1])]
     }
     /// As [`Simd::product`], place by place.
     #[inline(always)]

@@ -8,7 +8,7 @@ use crate::linear::turn;
 use crate::parts::{cut_blocks, parts};
 use crate::precision::terms_of;
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Consecutive, Tile, each, lanes, lanes_mut, multiply, prefetch, tile_at, tile_count};
+use crate::tile::{Consecutive, Tile, each, lanes, lanes_mut, multiply_all, prefetch, tile_at, tile_count};
 use crate::{LANES, Workers};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -151,31 +151,16 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                         simd.store(*sum, &mut self.sums[start * C::GATES + row]);
                     }
                     let left = &left[..terms];
-                    let so_far = &mut self.so_far[start * C::GATES * panels..][..M * panels];
-                    let so_far = so_far.as_chunks_mut::<M>().0.iter_mut();
-                    let (next, vectors) = (from + M / C::GATES * C::GROUPS, M / C::GATES * C::GROUPS);
-                    for (panel, (right, so_far)) in self.turned.chunks_exact(CHUNK * LANES).zip(so_far).enumerate() {
-                        let part = next + panel * vectors / panels..next + (panel + 1) * vectors / panels;
-                        let mut sums: Tile<S, M> = each(|row| simd.load(&so_far[row]));
-                        let places = kept.chunks(if S::PAIRED { 2 * size } else { size });
-                        for ((left, right), place) in left.iter().zip(right.chunks_exact(LANES)).zip(places) {
-                            // The next tile's numbers of a place lie far from those of another: asked for in time.
-                            for own in place.chunks(size) {
-                                prefetch(simd, own.get(part.clone()).unwrap_or_default());
-                            }
-                            multiply(simd, &mut sums, &Consecutive(left), right);
+                    let mut panel = 0;
+                    if const { S::DOUBLE } && simd.is_double() {
+                        while panel + 1 < panels {
+                            self.panels::<S, M, 2>(simd, left, kept, start, panel, is_last);
+                            panel += 2;
                         }
-                        for (sum, to) in sums.iter().zip(so_far.iter_mut()) {
-                            simd.store(*sum, to);
-                        }
-                        if is_last {
-                            for (row, sum) in so_far.iter().enumerate() {
-                                let to = (start + row / C::GATES) * columns;
-                                let to = &mut self.dw[row % C::GATES][to + panel * LANES..to + columns];
-                                let count = to.len().min(LANES);
-                                to[..count].copy_from_slice(&sum[..count]);
-                            }
-                        }
+                    }
+                    while panel < panels {
+                        self.panels::<S, M, 1>(simd, left, kept, start, panel, is_last);
+                        panel += 1;
                     }
                 });
             }
@@ -183,6 +168,49 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
         for (gate, db) in self.db.iter_mut().enumerate() {
             for (sums, db) in self.sums.chunks_exact(C::GATES).zip(db.iter_mut()) {
                 *db = simd.sum(simd.load(&sums[gate]));
+            }
+        }
+    }
+}
+
+impl<C: Rule, const STATE: bool> Products<'_, C, STATE> {
+    /// Adds the products of a chunk of places to `N` panels of the tile from `start` on.
+    #[inline(always)]
+    fn panels<S: Simd, const M: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        left: &[[Lane; M]],
+        kept: &[Lane],
+        start: usize,
+        panel: usize,
+        is_last: bool,
+    ) {
+        let (size, columns) = (self.units * C::GROUPS, self.places.count);
+        let panels = columns.div_ceil(LANES);
+        let so_far = &mut self.so_far[(start * C::GATES * panels) + panel * M..][..N * M];
+        let vectors = M / C::GATES * C::GROUPS;
+        let next = (self.range.start + start) * C::GROUPS + vectors;
+        let part = next + panel * vectors / panels..next + (panel + N) * vectors / panels;
+        let turned = &self.turned[panel * CHUNK * LANES..][..N * CHUNK * LANES];
+        let mut sums: [Tile<S, M>; N] = each(|panel| each(|row| simd.load(&so_far[panel * M + row])));
+        let places = kept.chunks(if S::PAIRED { 2 * size } else { size });
+        for ((at, left), place) in left.iter().enumerate().zip(places) {
+            // The next tile's numbers of a place lie far from those of another: asked for in time.
+            for own in place.chunks(size) {
+                prefetch(simd, own.get(part.clone()).unwrap_or_default());
+            }
+            let right: [&[Lane]; N] = each(|panel| &turned[(panel * CHUNK + at) * LANES..][..LANES]);
+            multiply_all(simd, &mut sums, &Consecutive(left), right);
+        }
+        for ((panel, sums), so_far) in (panel..).zip(sums).zip(so_far.chunks_exact_mut(M)) {
+            for (row, (sum, so_far)) in sums.into_iter().zip(so_far).enumerate() {
+                simd.store(sum, so_far);
+                if is_last {
+                    let to = (start + row / C::GATES) * columns;
+                    let to = &mut self.dw[row % C::GATES][to + panel * LANES..to + columns];
+                    let count = to.len().min(LANES);
+                    to[..count].copy_from_slice(&so_far[..count]);
+                }
             }
         }
     }
