@@ -147,32 +147,6 @@ unsafe fn product(number: &f32, lane: __m512, mut sum: __m512) -> __m512 {
     sum
 }
 
-/// As [`product`], of one number with two vectors.
-///
-/// # Safety
-/// That of [`product`].
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn product_of_two(number: &f32, lanes: [__m512; 2], mut sums: [__m512; 2]) -> [__m512; 2] {
-    // SAFETY: the caller's; four bytes are read where the reference points to.
-    unsafe {
-        asm!(
-            "vbroadcastss {all}, dword ptr [{number}]",
-            "vdpbf16ps {first}, {lane}, {all}",
-            "vdpbf16ps {second}, {other}, {all}",
-            all = out(zmm_reg) _,
-            first = inout(zmm_reg) sums[0],
-            second = inout(zmm_reg) sums[1],
-            lane = in(zmm_reg) lanes[0],
-            other = in(zmm_reg) lanes[1],
-            number = in(reg) std::ptr::from_ref(number),
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    sums
-}
-
 // SAFETY of every block below: the value `self` exists only where its instructions were detected.
 #[cfg(target_arch = "x86_64")]
 impl Simd for Avx512Bf16 {
@@ -181,25 +155,13 @@ impl Simd for Avx512Bf16 {
     const ROWS: usize = Avx512::ROWS;
     const POOLED: usize = Avx512::POOLED;
     const PAIRED: bool = true;
-    const DOUBLE: bool = Avx512::DOUBLE;
 
     as_inner!();
-
-    #[inline(always)]
-    fn is_double(self) -> bool {
-        self.0.is_double()
-    }
 
     #[inline(always)]
     fn product(self, number: &f32, lane: __m512, sum: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { product(number, lane, sum) }
-    }
-
-    #[inline(always)]
-    fn product_of_two(self, number: &f32, lanes: [__m512; 2], sums: [__m512; 2]) -> [__m512; 2] {
-        // SAFETY: as above.
-        unsafe { product_of_two(number, lanes, sums) }
     }
 
     #[inline(always)]

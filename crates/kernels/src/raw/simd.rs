@@ -74,11 +74,12 @@ impl Level {
         }
     }
 
-    /// Whether its tiles come in twos.
-    pub(crate) fn is_double(self) -> bool {
-        match self {
+    /// Whether tiles of products of that precision come in twos. Where a processor has instructions for bfloat16 numbers it is not
+    /// known to gain by it.
+    pub(crate) fn is_double(self, precision: Precision) -> bool {
+        match (self, precision) {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(simd) => simd.is_double(),
+            (Level::Avx512(simd), Precision::Float32) => simd.is_double(),
             _ => false,
         }
     }

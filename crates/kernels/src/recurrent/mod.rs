@@ -184,7 +184,8 @@ impl Recurrent {
     /// Whether each thread has blocks of its own, two where tiles come in twos: if not, all share those that there are, and meet
     /// at every place.
     fn by_blocks(&self, workers: &Workers, blocks: usize) -> bool {
-        let threads = workers.threads() * if workers.level().is_double() { 2 } else { 1 };
+        let is_double = workers.level().is_double(workers.precision());
+        let threads = workers.threads() * if is_double { 2 } else { 1 };
         let work = blocks * self.cell.gates() * self.units * self.units;
         blocks.is_multiple_of(threads) || blocks >= 4 * threads || work < MANY
     }
