@@ -21,8 +21,8 @@ const CHUNK: usize = 8;
 /// Squares of 16 rows by 16 features that are turned for each block of a chunk: 64 KiB, or twice as much.
 const TURNED: usize = 8;
 
-/// Blocks from which on weights whose rows are longer than [`TERMS`] are copied in the order of the tiles: rows lie a power of
-/// two apart often, and the cache would keep only a few of them.
+/// Blocks from which on weights are copied in the order of the tiles: rows lie a power of two apart often, and the cache would
+/// keep only a few of them.
 const BLOCKS: usize = 8;
 
 /// Copied weights that stay in the second cache: 384 KiB.
@@ -205,25 +205,7 @@ impl Task for Forward<'_> {
             }
             return;
         }
-        let units = group::<S>(features);
-        let mut packed = vec![0.0; units.min(own.len()) * features];
-        for start in own.clone().step_by(units) {
-            let units = start..(start + units).min(own.end);
-            self.pack(units.clone(), most, S::ROWS, &mut packed);
-            let (twos, ones) = twos(simd, &mut pieces);
-            if const { S::DOUBLE } {
-                for two in twos {
-                    for first in (0..features).step_by(most) {
-                        self.blocks(simd, units.clone(), &packed, first..(first + most).min(features), two);
-                    }
-                }
-            }
-            for one in ones {
-                for first in (0..features).step_by(most) {
-                    self.blocks(simd, units.clone(), &packed, first..(first + most).min(features), one);
-                }
-            }
-        }
+        copied(simd, &self, features, most, &mut pieces);
     }
 }
 
@@ -233,14 +215,49 @@ fn at_once<S: Simd>(simd: S, most: usize) -> usize {
     if simd.is_double() { most / 2 } else { most }
 }
 
-/// Whole tiles of rows of so many terms that are copied at once.
-#[inline(always)]
-fn group<S: Simd>(terms: usize) -> usize {
-    (PACKED / terms / S::ROWS).max(1) * S::ROWS
+/// Products whose weights are read as they are, or copied in the order of the tiles.
+trait Product {
+    /// Copies some rows of weights: for each `most` terms tile by tile of at most `tile` rows, `[terms, rows of the tile]`.
+    fn pack(&self, rows: Range<usize>, most: usize, tile: usize, packed: &mut [f32]);
+
+    /// Adds some terms to some rows of some blocks; `packed` is empty where the weights are read as they are.
+    fn blocks<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        rows: Range<usize>,
+        packed: &[f32],
+        terms: Range<usize>,
+        pieces: &mut [Piece<'_>; N],
+    );
 }
 
-impl Forward<'_> {
-    /// Adds some terms to the outputs of some units and blocks; `packed` is empty where the weights are read as they are.
+/// All of `terms` terms with weights that are copied, as many rows at once as stay near, `most` terms at a time.
+#[inline(always)]
+fn copied<S: Simd>(simd: S, product: &impl Product, terms: usize, most: usize, pieces: &mut [Piece<'_>]) {
+    let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
+    // Whole tiles.
+    let rows = (PACKED / terms / S::ROWS).max(1) * S::ROWS;
+    let mut packed = vec![0.0; rows.min(own.len()) * terms];
+    for start in own.clone().step_by(rows) {
+        let rows = start..(start + rows).min(own.end);
+        product.pack(rows.clone(), most, S::ROWS, &mut packed);
+        let (twos, ones) = twos(simd, pieces);
+        if const { S::DOUBLE } {
+            for two in twos {
+                for first in (0..terms).step_by(most) {
+                    product.blocks(simd, rows.clone(), &packed, first..(first + most).min(terms), two);
+                }
+            }
+        }
+        for one in ones {
+            for first in (0..terms).step_by(most) {
+                product.blocks(simd, rows.clone(), &packed, first..(first + most).min(terms), one);
+            }
+        }
+    }
+}
+
+impl Product for Forward<'_> {
     #[inline(always)]
     fn blocks<S: Simd, const N: usize>(
         &self,
@@ -296,7 +313,6 @@ impl Forward<'_> {
         }
     }
 
-    /// Copies the weights of some units: for each `most` terms tile by tile `[terms, units of the tile]`.
     fn pack(&self, units: Range<usize>, most: usize, rows: usize, packed: &mut [f32]) {
         let Linear { features, .. } = self.sizes;
         for first in (0..features).step_by(most) {
@@ -354,30 +370,11 @@ impl Task for Input<'_> {
             }
             return;
         }
-        let columns = group::<S>(units);
-        let mut packed = vec![0.0; columns.min(own.len()) * units];
-        for start in own.clone().step_by(columns) {
-            let columns = start..(start + columns).min(own.end);
-            self.pack(columns.clone(), most, S::ROWS, &mut packed);
-            let (twos, ones) = twos(simd, &mut pieces);
-            if const { S::DOUBLE } {
-                for two in twos {
-                    for first in (0..units).step_by(most) {
-                        self.blocks(simd, columns.clone(), &packed, first..(first + most).min(units), two);
-                    }
-                }
-            }
-            for one in ones {
-                for first in (0..units).step_by(most) {
-                    self.blocks(simd, columns.clone(), &packed, first..(first + most).min(units), one);
-                }
-            }
-        }
+        copied(simd, &self, units, most, &mut pieces);
     }
 }
 
-impl Input<'_> {
-    /// Adds some terms to some columns of some blocks; `packed` is empty where the weights are read as they are.
+impl Product for Input<'_> {
     #[inline(always)]
     fn blocks<S: Simd, const N: usize>(
         &self,
@@ -428,7 +425,6 @@ impl Input<'_> {
         }
     }
 
-    /// Copies some columns of the weights: for each `most` terms tile by tile `[terms, columns of the tile]`.
     fn pack(&self, columns: Range<usize>, most: usize, rows: usize, packed: &mut [f32]) {
         let Linear { features, units } = self.sizes;
         for first in (0..units).step_by(most) {

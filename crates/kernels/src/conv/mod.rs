@@ -83,12 +83,6 @@ impl Conv {
         inside(start, self.before[side], self.sides[side], self.kernel[side], self.dilation[side])
     }
 
-    /// How many pieces the places `first` to `end` of a row of the window lie in, and how many places are in each.
-    #[inline(always)]
-    fn pieces(&self, first: usize, end: usize) -> (usize, usize) {
-        if self.dilation[1] == 1 { (1, end - first) } else { (end - first, 1) }
-    }
-
     /// Whether windows are copied before the products.
     fn has_few_terms(&self) -> bool {
         self.terms() <= FEW && self.kernel[1] * self.channels < LONG
@@ -106,7 +100,7 @@ impl Conv {
     fn gather<S: Simd>(&self, simd: S, x: &[Lane], top: usize, left: usize, window: &mut [Lane]) {
         let Conv { channels, sides: [_, width], kernel, stride, dilation, before, .. } = *self;
         let ((above, below), (first, end)) = (self.inside(0, top), self.inside(1, left));
-        let (pieces, places) = self.pieces(first, end);
+        let (pieces, places) = pieces(dilation[1], end - first);
         let count = places * channels;
         if (below - above, end - first) != (kernel[0], kernel[1]) {
             window.fill([0.0; LANES]);
@@ -156,4 +150,10 @@ fn inside(start: usize, before: usize, side: usize, kernel: usize, dilation: usi
     }
     end = end.min(kernel);
     (first.min(end), end)
+}
+
+/// How many pieces so many neighbouring places of a row of the window lie in, and how many places are in each.
+#[inline(always)]
+fn pieces(dilation: usize, places: usize) -> (usize, usize) {
+    if dilation == 1 { (1, places) } else { (places, 1) }
 }

@@ -1,7 +1,7 @@
 //! The products of places in a row with a row of the other side, for one place or for two beside each other: what both see is
 //! multiplied at once.
 
-use super::{Conv, inside};
+use super::{Conv, inside, pieces};
 use crate::raw::{Lane, Simd};
 use crate::tile::{Columns, Tile, each, multiply_all};
 use std::array::from_mut;
@@ -91,8 +91,7 @@ impl Row {
         taps: Range<usize>,
     ) {
         let Row { channels, stride, dilation, before, .. } = *self;
-        // Places that neighbouring taps see lie behind each other.
-        let (pieces, places) = if dilation == 1 { (1, taps.len()) } else { (taps.len(), 1) };
+        let (pieces, places) = pieces(dilation, taps.len());
         if taps.is_empty() {
             return;
         }
