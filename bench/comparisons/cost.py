@@ -1,10 +1,11 @@
 """How the cost of training grows: a step over the rows of a batch and over the depth of a network, and a training over its
 rows, beside PyTorch's (channels-last, fused Adam). Draws bench/cost.svg."""
 
+from contextlib import ExitStack
 from math import log
 from statistics import median
 
-from .environment import BENCH, THREADS, built, peer_python, run_json, say
+from .environment import BENCH, THREADS, Side, built, peer_python, say
 
 # Each point: what it counts, the row of the example (deep-DEPTH-BATCH), and steps.
 AXES = {
@@ -18,20 +19,24 @@ COLOURS = {"Lepton": "#2563eb", "PyTorch": "#d97706"}
 def cost(rounds, quick):
     ours, python = built("example", "train_zoo"), peer_python("torch")
     script = BENCH / "peers" / "train_zoo_torch.py"
-    sides = {"Lepton": lambda row, steps: [ours, row, THREADS, steps]}
-    sides["PyTorch"] = lambda row, steps: [python, script, row, THREADS, steps, "--channels-last", "--fused"]
+    sides = {"Lepton": lambda row: [ours, row, THREADS]}
+    sides["PyTorch"] = lambda row: [python, script, row, THREADS, "--channels-last", "--fused"]
     rows, versions, figures = [], {}, {}
     for axis, points in AXES.items():
         key = "total_ms" if axis == "rows of a training" else "median_ms"
         figures[axis] = {side: [] for side in sides}
         for at, row, steps in points[:2] if quick else points:
             found = {side: [] for side in sides}
-            for number in range(1, rounds + 1):
-                say(f"{at} {axis}, round {number} of {rounds}")
-                for side, command in sides.items():
-                    result = run_json(command(row, 2 if quick else steps))
-                    versions.update(result["versions"])
-                    found[side].append(result[key])
+            with ExitStack() as stack:
+                live = {side: stack.enter_context(Side(command(row))) for side, command in sides.items()}
+                for side in live.values():
+                    side.turn(1)
+                for number in range(1, rounds + 1):
+                    say(f"{at} {axis}, round {number} of {rounds}")
+                    for side, process in live.items():
+                        result = process.turn(2 if quick else steps)
+                        versions.update(result["versions"])
+                        found[side].append(result[key])
             middle = {side: median(values) for side, values in found.items()}
             for side, value in middle.items():
                 figures[axis][side].append((at, value))

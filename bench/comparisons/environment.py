@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -93,3 +94,36 @@ def run_json(command, **environment):
         except ValueError:
             continue
     raise Failure(f"{command[0]} did not print a JSON object but: {output[-500:]}")
+
+
+class Side:
+    """A program that stays, and computes only when it is its turn: a line of its standard input says how much, a JSON object
+    on a line is its answer. Sides that take short turns see the same machine, however its neighbours come and go."""
+
+    def __init__(self, command, **environment):
+        self.command = [str(part) for part in command]
+        self.errors = tempfile.TemporaryFile("w+")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
+        variables = {**numeric_threads(), **environment}
+        self.process = subprocess.Popen(self.command, cwd=ROOT, env=variables, text=True, **pipes)
+
+    def turn(self, amount):
+        try:
+            print(amount, file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # It has ended: what it said follows.
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        self.errors.seek(0)
+        said = self.errors.read().strip()[-4000:]
+        raise Failure(f"{' '.join(self.command)} ended with {self.process.wait()}:\n{said}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()

@@ -5,16 +5,14 @@ Every side is a process of its own that waits while another one computes; they t
 time around in the other order, so that a machine whose speed changes changes for all of them.
 """
 
-import json
 import math
 import os
-import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, built, chosen, numeric_threads, peer_python, run, say
+from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, Side, built, chosen, peer_python, run, say
 
 BATCHES = (1, 8)
 # Name, task, network, shape of a row, outputs. Free sides other than the batch get the shape's first side.
@@ -28,36 +26,6 @@ NETWORKS = {
 PEERS = ("onnxruntime", "openvino")
 # Turns of each side in a round, and seconds of one.
 TURNS, SECONDS = 8, 0.25
-
-
-class Side:
-    """A process that holds a model and runs it as often as it is told."""
-
-    def __init__(self, command):
-        self.command = [str(part) for part in command]
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=numeric_threads()
-        )
-        # The first answer comes after loading; what is compiled or allocated at the first runs is over then.
-        self.version = self.turn(20)["version"]
-        self.runs = max(5, math.ceil(SECONDS / (self.turn(20)["median_us"] / 1e6)))
-        self.turns = []
-
-    def turn(self, runs):
-        """Runs the model so often, while every other side waits."""
-        self.process.stdin.write(f"{runs}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise Failure(f"{' '.join(self.command)} ended with {self.process.wait()}")
-        return json.loads(line)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def infer(rounds, quick, only):
@@ -97,10 +65,14 @@ def in_turns(commands, turns):
     """One round: the version of every side and what its turns took."""
     with ExitStack() as stack:
         sides = {name: stack.enter_context(Side(command)) for name, command in commands.items()}
+        # The first answer comes after loading; what is compiled or allocated at the first runs is over then.
+        versions = {name: side.turn(20)["version"] for name, side in sides.items()}
+        runs = {name: max(5, math.ceil(SECONDS / (side.turn(20)["median_us"] / 1e6))) for name, side in sides.items()}
+        taken = {name: [] for name in sides}
         for number in range(turns):
-            for side in list(sides.values())[:: -1 if number % 2 else 1]:
-                side.turns.append(side.turn(side.runs))
-        return {name: (side.version, side.turns) for name, side in sides.items()}
+            for name, side in list(sides.items())[:: -1 if number % 2 else 1]:
+                taken[name].append(side.turn(runs[name]))
+        return {name: (versions[name], taken[name]) for name in sides}
 
 
 def compared(title, turns):

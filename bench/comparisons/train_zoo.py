@@ -1,30 +1,35 @@
 """Training steps of several networks against PyTorch and TensorFlow, as they come and with all that makes them faster on a
-CPU, each way in a process of its own, all ways in turn. A peer's figure is that of its fastest way on that row."""
+CPU, each way in a process that stays, all in turns of a second or two. A peer's figure is that of its fastest way on that row;
+a ratio is the median of those between neighbouring turns, because a shared machine may be half as fast for some seconds."""
 
+from contextlib import ExitStack
+from math import ceil
 from statistics import median
 
-from .environment import BENCH, THREADS, Failure, built, chosen, lepton, peer_python, run_json, say
+from .environment import BENCH, THREADS, Failure, Side, built, chosen, lepton, peer_python, say
 from .machine import Ceilings
 
-# Steps that are timed in a process.
-ROWS = {
-    "worked-example-32": 200,
-    "worked-example-128": 60,
-    "lenet5-64": 100,
-    "mlp-256": 200,
-    "conv-stack-32": 8,
-    "resnet18-32": 3,
-    "mobilenet-v2-32": 4,
-    "lstm-32": 20,
-    "gru-32": 20,
-    "transformer-16": 8,
-    "text-cnn-64": 60,
-    "conv-stack-32 bf16": 8,
-    "resnet18-32 bf16": 4,
-    "lstm-32 bf16": 20,
-    "gru-32 bf16": 20,
-    "transformer-16 bf16": 8,
-}
+ROWS = (
+    "worked-example-32",
+    "worked-example-128",
+    "lenet5-64",
+    "mlp-256",
+    "conv-stack-32",
+    "resnet18-32",
+    "mobilenet-v2-32",
+    "lstm-32",
+    "gru-32",
+    "transformer-16",
+    "text-cnn-64",
+    "conv-stack-32 bf16",
+    "resnet18-32 bf16",
+    "lstm-32 bf16",
+    "gru-32 bf16",
+    "transformer-16 bf16",
+)
+
+# Turns of each way in a round, and seconds of one.
+TURNS, SECONDS = 3, 1.0
 
 # Rows without pictures, for which channels-last memory means nothing.
 FLAT = ("mlp", "lstm", "gru", "transformer", "text")
@@ -49,52 +54,80 @@ ENVIRONMENT = {TORCH: "torch", TENSORFLOW: "keras"}
 
 
 def train_zoo(rounds, quick, only):
-    chosen_rows = chosen(ROWS, only)
+    chosen_rows = chosen(dict.fromkeys(ROWS), only)
     ours = built("example", "train_zoo")
     pythons = {script: peer_python(name) for script, name in ENVIRONMENT.items()}
     ceilings = Ceilings(lepton())
     rows, versions, figures, failed = [], {}, {}, {}
-    for row, steps in chosen_rows.items():
-        steps = 2 if quick else steps
-        results = {"Lepton": [], **{way: [] for way in WAYS}}
+    for row in chosen_rows:
+        turns, failures = in_turns(row, commands(row, ours, pythons), rounds, quick, ceilings)
+        for turn in (turn for own in turns.values() for turn in own):
+            versions.update(turn.pop("versions"))
+        figures[row] = turns
+        failed |= {f"{row}, {way}": words for way, words in failures.items()}
+        rows += compared(row, turns, ceilings.best)
+    details = {"versions": versions, "threads": THREADS, "figures": figures, "failed": failed}
+    details |= {"ceilings": ceilings.best, "noisy_rounds": ceilings.noisy_rounds}
+    return rows, details
+
+
+def commands(row, ours, pythons):
+    """What runs for each way, and the variables of its process."""
+    network, *precision = row.split()
+    found = {"Lepton": ([ours, network, THREADS, *precision], {})}
+    for way, (peer, script, flags, variables) in WAYS.items():
+        if row.startswith(FLAT) and "channels-last" in way:
+            continue
+        # Autocast is PyTorch's; TensorFlow's mixed precision on a CPU is not compared.
+        if precision and peer != "PyTorch":
+            continue
+        more = [f"--{name}" for name in precision]
+        found[way] = ([pythons[script], BENCH / "peers" / script, network, THREADS, *flags, *more], variables)
+    return found
+
+
+def in_turns(row, ways, rounds, quick, ceilings):
+    """The turns of each way, and the last words of those that cannot run here."""
+    sides, steps, failed = {}, {}, {}
+    with ExitStack() as stack:
+        for way, (command, variables) in ways.items():
+            say(f"{row}, {way} sets up")
+            side = stack.enter_context(Side(command, **variables))
+            try:
+                steps[way] = 2 if quick else max(2, ceil(SECONDS * 1e3 / side.turn(3)["median_ms"]))
+                sides[way] = side
+            except Failure as failure:
+                if way == "Lepton":
+                    raise
+                # torch.compile needs a C++ compiler, which a machine need not have: said, and left out.
+                failed[way] = str(failure).strip().splitlines()[-1]
+                say(f"{way}: {failed[way]}")
+        turns = {way: [] for way in sides}
         for number in range(1, rounds + 1):
             say(f"{row}, round {number} of {rounds}")
             ceilings.wait()
-            network, *precision = row.split()
-            results["Lepton"].append(run_json([ours, network, THREADS, steps, *precision]))
-            for way, (peer, script, flags, variables) in WAYS.items():
-                if (row, way) in failed or (row.startswith(FLAT) and "channels-last" in way):
-                    continue
-                # Autocast is PyTorch's; TensorFlow's mixed precision on a CPU is not compared.
-                if precision and peer != "PyTorch":
-                    continue
-                try:
-                    more = [f"--{name}" for name in precision]
-                    command = [pythons[script], BENCH / "peers" / script, network, THREADS, steps, *flags, *more]
-                    results[way].append(run_json(command, **variables))
-                except Failure as failure:
-                    # torch.compile needs a C++ compiler, which a machine need not have: said, and left out.
-                    failed[row, way] = str(failure).strip().splitlines()[-1]
-                    say(f"{peer}, {way}: {failed[row, way]}")
-        for result in (result for own in results.values() for result in own):
-            versions.update(result.pop("versions"))
-        figures[row] = {way: own for way, own in results.items() if own}
-        middle = lambda way, key: median(result[key] for result in results[way])
-        # By convention: the way back costs twice the way forward.
-        flops = 3 * results["Lepton"][0]["flops"] * results["Lepton"][0]["batch"]
-        peak = ceilings.best["bf16_gflops" if row.endswith("bf16") and "bf16_gflops" in ceilings.best else "gflops"]
-        share = flops / middle("Lepton", "median_ms") / 1e6 / peak
-        for peer in ("PyTorch", "TensorFlow"):
-            ways = [way for way, (own, *_) in WAYS.items() if own == peer and results[way]]
-            if not ways:
-                continue
-            best = min(ways, key=lambda way: middle(way, "median_ms"))
-            for key, unit in (("median_ms", "ms"), ("peak_mib", "MiB")):
-                mine, theirs = middle("Lepton", key), middle(best, key)
-                what = f"a step at {100 * share:.0f} % of peak" if unit == "ms" else "peak memory"
-                name = f"{row}, {what} ({peer}: {best})"
-                rows.append({"name": name, "ours": mine, "peer": theirs, "unit": unit, "ratio": theirs / mine})
-    left_out = {f"{row}, {way}": words for (row, way), words in failed.items()}
-    details = {"versions": versions, "threads": THREADS, "figures": figures, "failed": left_out}
-    details |= {"ceilings": ceilings.best, "noisy_rounds": ceilings.noisy_rounds}
-    return rows, details
+            for turn in range(1 if quick else TURNS):
+                for way, side in list(sides.items())[:: -1 if turn % 2 else 1]:
+                    turns[way].append(side.turn(steps[way]))
+    return turns, failed
+
+
+def compared(row, turns, ceilings):
+    """Time and memory beside the fastest way of each peer."""
+    ours, rows = turns["Lepton"], []
+    middle = lambda way, key: median(turn[key] for turn in turns[way])
+    # By convention: the way back costs twice the way forward.
+    flops = 3 * ours[0]["flops"] * ours[0]["batch"]
+    peak = ceilings["bf16_gflops" if row.endswith("bf16") and "bf16_gflops" in ceilings else "gflops"]
+    share = flops / middle("Lepton", "median_ms") / 1e6 / peak
+    for peer in ("PyTorch", "TensorFlow"):
+        ways = [way for way in turns if way in WAYS and WAYS[way][0] == peer]
+        if not ways:
+            continue
+        best = min(ways, key=lambda way: middle(way, "median_ms"))
+        for key, unit in (("median_ms", "ms"), ("peak_mib", "MiB")):
+            ratio = median(theirs[key] / mine[key] for mine, theirs in zip(ours, turns[best]))
+            what = f"a step at {100 * share:.0f} % of peak" if unit == "ms" else "peak memory"
+            name = f"{row}, {what} ({peer}: {best})"
+            rows.append({"name": name, "ours": middle("Lepton", key), "peer": middle(best, key), "unit": unit, "ratio": ratio})
+    return rows

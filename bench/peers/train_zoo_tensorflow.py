@@ -1,4 +1,5 @@
-"""Times TensorFlow's training steps of one row of the train-zoo comparison and prints one JSON object.
+"""Times TensorFlow's training steps of one row of the train-zoo comparison when it is its turn: for each line of standard
+input, which says how many steps, one JSON object on a line.
 
 The steps are those of crates/nn/examples/train_zoo.rs: the same network, batch and optimiser (Adam, cross entropy), as a
 compiled graph (tf.function), with --xla by XLA. TensorFlow's pictures have their channels last.
@@ -7,6 +8,7 @@ compiled graph (tf.function), with --xla by XLA. TensorFlow's pictures have thei
 import argparse
 import json
 import os
+import sys
 import time
 from statistics import median
 
@@ -22,7 +24,6 @@ VOCABULARY = 10_000
 parser = argparse.ArgumentParser()
 parser.add_argument("row")
 parser.add_argument("threads", type=int)
-parser.add_argument("steps", type=int)
 parser.add_argument("--xla", action="store_true")
 arguments = parser.parse_args()
 
@@ -146,14 +147,16 @@ def step():
     return loss
 
 
-milliseconds = []
-for number in range(WARM + arguments.steps):
-    started = time.perf_counter()
-    loss = float(step())
-    if number >= WARM:
+for _ in range(WARM):
+    step()
+for turn in sys.stdin:
+    milliseconds = []
+    for _ in range(int(turn)):
+        started = time.perf_counter()
+        loss = float(step())
         milliseconds.append(1e3 * (time.perf_counter() - started))
-
-with open("/proc/self/status", encoding="utf-8") as lines:
-    peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
-result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "loss": loss, "peak_mib": peak}
-print(json.dumps({**result, "versions": {"TensorFlow": tf.__version__, "Keras": keras.__version__}}))
+    with open("/proc/self/status", encoding="utf-8") as lines:
+        peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+    result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "loss": loss, "peak_mib": peak}
+    versions = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
+    print(json.dumps({**result, "versions": versions}), flush=True)

@@ -1,4 +1,5 @@
-"""Times PyTorch's training steps of one row of the train-zoo comparison and prints one JSON object.
+"""Times PyTorch's training steps of one row of the train-zoo comparison when it is its turn: for each line of standard input,
+which says how many steps, one JSON object on a line.
 
 The steps are those of crates/nn/examples/train_zoo.rs: the same network, batch and optimiser (Adam, cross entropy). The
 flags are what makes PyTorch faster on a CPU: channels-last memory, the fused Adam, and torch.compile; with --bf16 it computes
@@ -7,6 +8,7 @@ under autocast.
 
 import argparse
 import json
+import sys
 import time
 from statistics import median
 
@@ -19,7 +21,6 @@ VOCABULARY = 10_000
 parser = argparse.ArgumentParser()
 parser.add_argument("row")
 parser.add_argument("threads", type=int)
-parser.add_argument("steps", type=int)
 for flag in ("--channels-last", "--fused", "--compile", "--bf16"):
     parser.add_argument(flag, action="store_true")
 arguments = parser.parse_args()
@@ -199,18 +200,26 @@ optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=arguments.fused 
 loss_function = nn.CrossEntropyLoss()
 computed = torch.compile(model) if arguments.compile else model
 
-milliseconds = []
-for step in range(WARM + arguments.steps):
-    started = time.perf_counter()
+
+def step():
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bf16):
         loss = loss_function(computed(x), target)
     loss.backward()
     optimizer.step()
-    if step >= WARM:
-        milliseconds.append(1e3 * (time.perf_counter() - started))
+    return loss
 
-with open("/proc/self/status", encoding="utf-8") as lines:
-    peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
-result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "total_ms": sum(milliseconds), "loss": loss.item(), "peak_mib": peak}
-print(json.dumps({**result, "versions": {"PyTorch": torch.__version__}}))
+
+for _ in range(WARM):
+    step()
+for turn in sys.stdin:
+    milliseconds = []
+    for _ in range(int(turn)):
+        started = time.perf_counter()
+        loss = step()
+        milliseconds.append(1e3 * (time.perf_counter() - started))
+    with open("/proc/self/status", encoding="utf-8") as lines:
+        peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+    result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "total_ms": sum(milliseconds)}
+    result |= {"loss": loss.item(), "peak_mib": peak, "versions": {"PyTorch": torch.__version__}}
+    print(json.dumps(result), flush=True)

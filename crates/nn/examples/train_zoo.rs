@@ -1,5 +1,6 @@
-//! Times training steps and prints one JSON object, for `bench/compare train-zoo`:
-//! `cargo run --release -p lepton-nn --example train_zoo ROW THREADS STEPS [planned|burn|bf16]`.
+//! Times training steps when it is its turn, for `bench/compare train-zoo`: for each line of standard input, which says how
+//! many steps, one JSON object on a line.
+//! `echo 20 | cargo run --release -p lepton-nn --example train_zoo ROW THREADS [planned|burn|bf16]`.
 
 use lepton_core::{Error, ErrorCode, Result, Seed, Tensor};
 use lepton_nn::{
@@ -7,6 +8,7 @@ use lepton_nn::{
     Lstm, MaxPool2d, Network, Node, OptimizerSettings, Padding, Precision, ResidualBlock, StepKind, Trainer,
     TransformerEncoder,
 };
+use std::io::BufRead;
 use std::time::Instant;
 
 #[global_allocator]
@@ -15,14 +17,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Codes of texts.
 const VOCABULARY: usize = 10_000;
 
-/// Steps that are not timed.
+/// Steps before the first turn.
 const WARM: usize = 3;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = || Error::new(ErrorCode::Usage, "train_zoo ROW THREADS STEPS [planned|burn|bf16]");
-    let [row, threads, steps, kind @ ..] = &arguments[..] else { return Err(usage()) };
-    let number = |text: &String| text.parse::<usize>().map_err(|_| usage());
+    let usage = || {
+        Error::new(ErrorCode::Usage, "train_zoo ROW THREADS [planned|burn|bf16], and a number of steps on each line")
+    };
+    let [row, threads, kind @ ..] = &arguments[..] else { return Err(usage()) };
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| usage());
     let (kind, precision) = match kind {
         [] => (StepKind::Auto, Precision::Float32),
         [kind] if kind == "planned" => (StepKind::Planned, Precision::Float32),
@@ -48,27 +52,31 @@ fn main() -> Result<()> {
         Tensor::float32(shape, (0..count).map(pixel).collect())?
     };
     let target = Tensor::int64([batch], (0..batch as i64).map(|row| row % 10).collect())?;
-    let (mut milliseconds, mut loss) = (Vec::new(), 0.0);
-    for step in 0..WARM + number(steps)? {
-        let start = Instant::now();
-        loss = trainer.step(&input, &target, 1e-3)?.loss;
-        if step >= WARM {
+    let flops = architecture.summary()?.flops;
+    for _ in 0..WARM {
+        trainer.step(&input, &target, 1e-3)?;
+    }
+    for turn in std::io::stdin().lock().lines() {
+        let steps = number(&turn.map_err(|_| usage())?)?;
+        let (mut milliseconds, mut loss) = (Vec::with_capacity(steps), 0.0);
+        for _ in 0..steps {
+            let start = Instant::now();
+            loss = trainer.step(&input, &target, 1e-3)?.loss;
             milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
         }
+        milliseconds.sort_by(f64::total_cmp);
+        let result = serde_json::json!({
+            "median_ms": milliseconds.get(steps / 2),
+            "least_ms": milliseconds.first(),
+            "total_ms": milliseconds.iter().sum::<f64>(),
+            "batch": batch,
+            "loss": loss,
+            "flops": flops,
+            "peak_mib": peak_mib(),
+            "versions": { "Lepton": trainer.backend() },
+        });
+        println!("{result}");
     }
-    milliseconds.sort_by(f64::total_cmp);
-    let median = milliseconds.get(milliseconds.len() / 2).copied().unwrap_or_default();
-    let result = serde_json::json!({
-        "median_ms": median,
-        "least_ms": milliseconds.first(),
-        "total_ms": milliseconds.iter().sum::<f64>(),
-        "batch": batch,
-        "loss": loss,
-        "flops": architecture.summary()?.flops,
-        "peak_mib": peak_mib(),
-        "versions": { "Lepton": trainer.backend() },
-    });
-    println!("{result}");
     Ok(())
 }
 
