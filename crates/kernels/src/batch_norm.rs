@@ -206,7 +206,7 @@ impl Task for Sums<'_> {
 /// 1 for rows that count and 0 for the others; nothing where all count.
 #[inline(always)]
 fn mask<S: Simd>(simd: S, live: usize) -> Option<S::V> {
-    let ones: Lane = each(|at| if at < live { 1.0 } else { 0.0 });
+    let ones: Lane = each!(at => if at < live { 1.0 } else { 0.0 });
     (live < LANES).then(|| simd.load(&ones))
 }
 

@@ -79,7 +79,7 @@ impl Task for Multiply<'_> {
         let (keep, add) = (simd.splat(0.999), simd.splat(0.001));
         for_rows!(S, S::ROWS, M => {
             // Different ones, so that none stands for another.
-            let mut sums: Tile<S, M> = each(|at| simd.add(simd.load(to), simd.splat(at as f32)));
+            let mut sums: Tile<S, M> = each!(at => simd.add(simd.load(to), simd.splat(at as f32)));
             for _ in 0..STEPS {
                 for sum in &mut sums {
                     *sum = if const { S::PAIRED } { simd.products(keep, add, *sum) } else { simd.fma(*sum, keep, add) };

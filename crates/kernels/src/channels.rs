@@ -53,7 +53,9 @@ impl Task for Fill<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for y in lanes_mut(self.y).chunks_exact_mut(self.numbers.len()) {
-            y.iter_mut().zip(self.numbers).for_each(|(y, number)| simd.store(simd.splat(*number), y));
+            for (y, number) in y.iter_mut().zip(self.numbers) {
+                simd.store(simd.splat(*number), y);
+            }
         }
     }
 }
@@ -75,7 +77,9 @@ impl Task for Sums<'_> {
                 simd.store(value, sum);
             }
         }
-        self.sums.iter_mut().zip(&sums).for_each(|(to, sum)| *to = simd.sum(simd.load(sum)));
+        for (to, sum) in self.sums.iter_mut().zip(&sums) {
+            *to = simd.sum(simd.load(sum));
+        }
     }
 }
 

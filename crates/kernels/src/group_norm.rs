@@ -242,9 +242,9 @@ impl Task for Back<'_> {
             let pieces = dx.chunks_exact_mut(own).zip(x.chunks_exact(own).zip(dy.chunks_exact(own)));
             for (at, ((dx, (x, dy)), weight)) in pieces.zip(self.weight.chunks_exact(own)).enumerate() {
                 let [mean, inverse]: [S::V; 2] =
-                    each(|which| simd.load(&lanes(self.moments)[2 * (group + at) + which]));
+                    each!(which => simd.load(&lanes(self.moments)[2 * (group + at) + which]));
                 let [products, slopes]: [S::V; 2] =
-                    each(|which| simd.load(&lanes(self.means)[2 * (group + at) + which]));
+                    each!(which => simd.load(&lanes(self.means)[2 * (group + at) + which]));
                 // dx = (w dy - mean(w dy) - x̂ · mean(w dy x̂)) / σ.
                 for ((dx, (x, dy)), weight) in dx.iter_mut().zip(x.iter().zip(dy)).zip(weight) {
                     let normal = simd.mul(simd.sub(simd.load(x), mean), inverse);

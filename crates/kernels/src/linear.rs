@@ -5,7 +5,7 @@ use crate::parts::{cut, cut_blocks, parts};
 use crate::precision::{operand, turn_terms};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Consecutive, Rows, Strided, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, multiply_all, splat, tile_at, tile_count, twos};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply_all, tile_at, tile_count, twos, zeros};
 use crate::{Activation, LANES, Precision, Workers};
 use std::ops::Range;
 
@@ -20,6 +20,9 @@ const CHUNK: usize = 8;
 
 /// Squares of 16 rows by 16 features that are turned for each block of a chunk: 64 KiB, or twice as much.
 const TURNED: usize = 8;
+
+/// Units whose gradients are added up at once: 2 KiB of each block.
+const SUMS: usize = 32;
 
 /// Blocks from which on weights are copied in the order of the tiles: rows lie a power of two apart often, and the cache would
 /// keep only a few of them.
@@ -196,11 +199,16 @@ impl Task for Forward<'_> {
         let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
         let most = at_once(simd, TERMS);
         if features <= most || pieces.len() < BLOCKS {
-            // One by one: the rows of a tile lie far apart, and there are not registers enough to say where.
-            for first in (0..features).step_by(TERMS) {
-                let terms = first..(first + TERMS).min(features);
-                for one in pieces.as_chunks_mut().0 {
-                    self.blocks::<S, 1>(simd, own.clone(), &[], terms.clone(), one);
+            let (twos, ones) = twos(simd, &mut pieces);
+            for first in (0..features).step_by(most) {
+                let terms = first..(first + most).min(features);
+                if const { S::DOUBLE } {
+                    for two in &mut *twos {
+                        self.blocks(simd, own.clone(), &[], terms.clone(), two);
+                    }
+                }
+                for one in &mut *ones {
+                    self.blocks(simd, own.clone(), &[], terms.clone(), one);
                 }
             }
             return;
@@ -217,8 +225,8 @@ fn at_once<S: Simd>(simd: S, most: usize) -> usize {
 
 /// Products whose weights are read as they are, or copied in the order of the tiles.
 trait Product {
-    /// Copies some rows of weights: for each `most` terms tile by tile of at most `tile` rows, `[terms, rows of the tile]`.
-    fn pack(&self, rows: Range<usize>, most: usize, tile: usize, packed: &mut [f32]);
+    /// Copies some rows of weights: for each `most` terms tile by tile, `[terms, rows of the tile]`.
+    fn pack<S: Simd>(&self, simd: S, rows: Range<usize>, most: usize, packed: &mut [f32]);
 
     /// Adds some terms to some rows of some blocks; `packed` is empty where the weights are read as they are.
     fn blocks<S: Simd, const N: usize>(
@@ -240,7 +248,7 @@ fn copied<S: Simd>(simd: S, product: &impl Product, terms: usize, most: usize, p
     let mut packed = vec![0.0; rows.min(own.len()) * terms];
     for start in own.clone().step_by(rows) {
         let rows = start..(start + rows).min(own.end);
-        product.pack(rows.clone(), most, S::ROWS, &mut packed);
+        product.pack(simd, rows.clone(), most, &mut packed);
         let (twos, ones) = twos(simd, pieces);
         if const { S::DOUBLE } {
             for two in twos {
@@ -269,7 +277,7 @@ impl Product for Forward<'_> {
     ) {
         let Linear { features, .. } = self.sizes;
         let (begins, ends, count) = (terms.start == 0, terms.end == features, terms.len());
-        let right: [&[Lane]; N] = each(|at| {
+        let right: [&[Lane]; N] = each!(at => {
             let from = (pieces[at].block * features + terms.start) * LANES;
             lanes(&self.x[from..from + count * LANES])
         });
@@ -279,13 +287,13 @@ impl Product for Forward<'_> {
             let unit = units.start + start;
             let to = first + start..first + start + rows;
             for_rows!(S, rows, M => {
-                let mut sums: [Tile<S, M>; N] = each(|at| match (begins, self.bias) {
+                let mut sums: [Tile<S, M>; N] = each!(at => match (begins, self.bias) {
                     (false, _) => {
                         let so_far = &lanes(pieces[at].to)[to.clone()];
-                        each(|row| simd.load(&so_far[row]))
+                        each!(row => simd.load(&so_far[row]))
                     }
-                    (true, Some(bias)) => splat(simd, |row| bias[unit + row]),
-                    (true, None) => splat(simd, |_| 0.0),
+                    (true, Some(bias)) => each!(row => simd.splat(bias[unit + row])),
+                    (true, None) => zeros(simd),
                 });
                 if packed.is_empty() {
                     let left = Rows::<M>::new(self.weights, unit * features + terms.start, features, count);
@@ -313,17 +321,20 @@ impl Product for Forward<'_> {
         }
     }
 
-    fn pack(&self, units: Range<usize>, most: usize, rows: usize, packed: &mut [f32]) {
+    #[inline(always)]
+    fn pack<S: Simd>(&self, _: S, units: Range<usize>, most: usize, packed: &mut [f32]) {
         let Linear { features, .. } = self.sizes;
         for first in (0..features).step_by(most) {
             let count = most.min(features - first);
             let packed = &mut packed[units.len() * first..];
-            for tile in 0..tile_count(units.len(), rows) {
-                let (start, rows) = tile_at(units.len(), tile, rows);
+            for tile in 0..tile_count(units.len(), S::ROWS) {
+                let (start, rows) = tile_at(units.len(), tile, S::ROWS);
                 let to = &mut packed[start * count..(start + rows) * count];
                 for row in 0..rows {
                     let from = &self.weights[(units.start + start + row) * features + first..][..count];
-                    to.iter_mut().skip(row).step_by(rows).zip(from).for_each(|(to, weight)| *to = *weight);
+                    for (to, weight) in to.iter_mut().skip(row).step_by(rows).zip(from) {
+                        *to = *weight;
+                    }
                 }
             }
         }
@@ -386,7 +397,7 @@ impl Product for Input<'_> {
     ) {
         let Linear { features, units } = self.sizes;
         let (begins, ends, count) = (terms.start == 0 && !self.add, terms.end == units, terms.len());
-        let right: [&[Lane]; N] = each(|at| {
+        let right: [&[Lane]; N] = each!(at => {
             let from = (pieces[at].block * units + terms.start) * LANES;
             lanes(&self.dy[from..from + count * LANES])
         });
@@ -395,11 +406,11 @@ impl Product for Input<'_> {
             let (start, rows) = tile_at(columns.len(), tile, S::ROWS);
             let to = first + start..first + start + rows;
             for_rows!(S, rows, M => {
-                let mut sums: [Tile<S, M>; N] = each(|at| match begins {
-                    true => splat(simd, |_| 0.0),
+                let mut sums: [Tile<S, M>; N] = each!(at => match begins {
+                    true => zeros(simd),
                     false => {
                         let so_far = &lanes(pieces[at].to)[to.clone()];
-                        each(|row| simd.load(&so_far[row]))
+                        each!(row => simd.load(&so_far[row]))
                     }
                 });
                 if packed.is_empty() {
@@ -425,17 +436,20 @@ impl Product for Input<'_> {
         }
     }
 
-    fn pack(&self, columns: Range<usize>, most: usize, rows: usize, packed: &mut [f32]) {
+    #[inline(always)]
+    fn pack<S: Simd>(&self, _: S, columns: Range<usize>, most: usize, packed: &mut [f32]) {
         let Linear { features, units } = self.sizes;
         for first in (0..units).step_by(most) {
             let count = most.min(units - first);
             let packed = &mut packed[columns.len() * first..];
-            for unit in 0..count {
-                let from = &self.weights[(first + unit) * features + columns.start..][..columns.len()];
-                for tile in 0..tile_count(columns.len(), rows) {
-                    let (start, rows) = tile_at(columns.len(), tile, rows);
-                    packed[start * count + unit * rows..][..rows].copy_from_slice(&from[start..start + rows]);
-                }
+            for tile in 0..tile_count(columns.len(), S::ROWS) {
+                let (start, rows) = tile_at(columns.len(), tile, S::ROWS);
+                let from = self.weights[first * features + columns.start + start..].chunks(features);
+                for_rows!(S, rows, M => {
+                    for (to, from) in packed[start * count..][..rows * count].as_chunks_mut::<M>().0.iter_mut().zip(from) {
+                        *to = *from.first_chunk().unwrap_or(to);
+                    }
+                });
             }
         }
     }
@@ -491,12 +505,17 @@ impl<const R: usize> Task for Weights<'_, R> {
             }
         }
         if let Some(db) = self.db {
-            for (unit, sum) in self.range.zip(db) {
-                let mut sums = simd.splat(0.0);
-                for lane in lanes(self.dy).iter().skip(unit).step_by(units) {
-                    sums = simd.add(sums, simd.load(lane));
+            // As many units at once as lie in a few lines, so that memory is read in the order in which it lies.
+            for (db, first) in db.chunks_mut(SUMS).zip(self.range.step_by(SUMS)) {
+                let mut sums = [simd.splat(0.0); SUMS];
+                for block in lanes(self.dy).chunks_exact(units) {
+                    for (sum, lane) in sums.iter_mut().zip(&block[first..first + db.len()]) {
+                        *sum = simd.add(*sum, simd.load(lane));
+                    }
                 }
-                *sum = simd.sum(sums);
+                for (db, sum) in db.iter_mut().zip(sums) {
+                    *db = simd.sum(sum);
+                }
             }
         }
     }
@@ -539,11 +558,11 @@ impl<const R: usize> Weights<'_, R> {
     ) {
         let Linear { features, units } = self.sizes;
         let unit = self.range.start + start;
-        let mut sums: [Tile<S, M>; N] = each(|_| splat(simd, |_| 0.0));
+        let mut sums: [Tile<S, M>; N] = each!(_at => zeros(simd));
         for (at, block) in chunk.clone().enumerate() {
             let left = self.rows[block * units + unit..].first_chunk::<M>();
             let Some(left) = left else { continue };
-            let right: [&[Lane]; N] = each(|panel| &squares[panel][at][..]);
+            let right: [&[Lane]; N] = each!(panel => &squares[panel][at][..]);
             multiply_all(simd, &mut sums, &Consecutive(left), right);
         }
         for (panel, sums) in (panel..).zip(sums) {

@@ -171,7 +171,9 @@ impl Task for Mean<'_> {
                     simd.store(simd.add(sum, value), y);
                 }
             }
-            y.iter_mut().for_each(|y| simd.store(simd.mul(share, simd.load(y)), y));
+            for y in y {
+                simd.store(simd.mul(share, simd.load(y)), y);
+            }
         }
     }
 }

@@ -95,7 +95,10 @@ pub(crate) fn turn_terms<S: Simd, const R: usize>(simd: S, from: &[Lane], to: &m
 pub(crate) fn pair_rows<S: Simd>(simd: S, from: &[Lane], to: &mut [Lane]) {
     for (rows, to) in from.chunks(2).zip(to) {
         let low = simd.load(&rows[0]);
-        let high = rows.get(1).map_or(simd.splat(0.0), |row| simd.load(row));
+        let high = match rows.get(1) {
+            Some(row) => simd.load(row),
+            None => simd.splat(0.0),
+        };
         simd.store(simd.pair(low, high), to);
     }
 }

@@ -181,7 +181,7 @@ impl Task for Squares<'_> {
         let (mut whole, mut finite) = (0.0, true);
         for values in self.values.chunks(1 << 12) {
             let (blocks, rest) = values.as_chunks::<{ 4 * LANES }>();
-            let mut sums: Tile<S, 4> = each(|_| simd.splat(0.0));
+            let mut sums: Tile<S, 4> = each!(_at => simd.splat(0.0));
             for block in blocks {
                 for (sum, value) in sums.iter_mut().zip(lanes(block)) {
                     let value = simd.load(value);

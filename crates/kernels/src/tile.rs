@@ -2,7 +2,22 @@
 //! `count` terms are added to it: `tile[i][j] += sum_k left(k, i) * right(k)[j]`. The sums are as many as hide the latency of a
 //! fused multiply-add and leave registers for the operands.
 
-use crate::raw::{Lane, Simd};
+use crate::raw::{Lane, Numbers, Simd};
+
+/// An array of what an expression gives for 0, 1, ..; not a function, because closures are not always compiled for the
+/// instance.
+macro_rules! each {
+    ($at:ident => $of:expr) => {{
+        let $at = 0;
+        let mut all = [$of; _];
+        for (place, one) in all.iter_mut().enumerate().skip(1) {
+            let $at = place;
+            *one = $of;
+        }
+        all
+    }};
+}
+pub(crate) use each;
 
 /// A tile of `M` rows in registers.
 pub(crate) type Tile<S, const M: usize> = [<S as Simd>::V; M];
@@ -11,29 +26,41 @@ pub(crate) type Tile<S, const M: usize> = [<S as Simd>::V; M];
 pub(crate) trait Left<const M: usize> {
     /// The first `count` terms. After it the compiler knows that there are as many.
     fn cut(&self, count: usize) -> Self;
+    /// All of them, where they lie evenly.
+    fn numbers(&self) -> Option<Numbers<'_>>;
     fn at(&self, term: usize, row: usize) -> &f32;
 }
 
 /// Rows that are contiguous over the terms.
-pub(crate) struct Rows<'a, const M: usize>([&'a [f32]; M]);
+pub(crate) struct Rows<'a, const M: usize> {
+    rows: [&'a [f32]; M],
+    from: &'a [f32],
+    stride: usize,
+}
 
 impl<'a, const M: usize> Rows<'a, M> {
     /// The rows at `first`, `first + stride`, .., each of `count` terms.
     #[inline(always)]
     pub(crate) fn new(from: &'a [f32], first: usize, stride: usize, count: usize) -> Rows<'a, M> {
-        Rows(each(|row| &from[first + row * stride..][..count]))
+        let from = &from[first..];
+        Rows { rows: each!(row => &from[row * stride..][..count]), from, stride }
     }
 }
 
 impl<const M: usize> Left<M> for Rows<'_, M> {
     #[inline(always)]
     fn cut(&self, count: usize) -> Self {
-        Rows(each(|row| &self.0[row][..count]))
+        Rows { rows: each!(row => &self.rows[row][..count]), ..*self }
+    }
+
+    #[inline(always)]
+    fn numbers(&self) -> Option<Numbers<'_>> {
+        Some(Numbers { from: self.from, step: 1, stride: self.stride })
     }
 
     #[inline(always)]
     fn at(&self, term: usize, row: usize) -> &f32 {
-        &self.0[row][term]
+        &self.rows[row][term]
     }
 }
 
@@ -44,6 +71,11 @@ impl<const M: usize, const R: usize> Left<M> for Lanes<'_, M, R> {
     #[inline(always)]
     fn cut(&self, _: usize) -> Self {
         Lanes(self.0)
+    }
+
+    #[inline(always)]
+    fn numbers(&self) -> Option<Numbers<'_>> {
+        None
     }
 
     #[inline(always)]
@@ -62,6 +94,11 @@ impl<const M: usize, const R: usize> Left<M> for Consecutive<'_, M, R> {
     }
 
     #[inline(always)]
+    fn numbers(&self) -> Option<Numbers<'_>> {
+        Some(Numbers { from: self.0.as_flattened(), step: 1, stride: R })
+    }
+
+    #[inline(always)]
     fn at(&self, term: usize, row: usize) -> &f32 {
         &self.0[row][term % R]
     }
@@ -74,6 +111,11 @@ impl<const M: usize> Left<M> for Columns<'_, M> {
     #[inline(always)]
     fn cut(&self, count: usize) -> Self {
         Columns(&self.0[..count])
+    }
+
+    #[inline(always)]
+    fn numbers(&self) -> Option<Numbers<'_>> {
+        Some(Numbers { from: self.0.as_flattened(), step: M, stride: 1 })
     }
 
     #[inline(always)]
@@ -103,19 +145,14 @@ impl<const M: usize> Left<M> for Strided<'_, M> {
     }
 
     #[inline(always)]
+    fn numbers(&self) -> Option<Numbers<'_>> {
+        Some(Numbers { from: self.from, step: self.stride, stride: 1 })
+    }
+
+    #[inline(always)]
     fn at(&self, term: usize, row: usize) -> &f32 {
         &self.from[term * self.stride..][..M][row]
     }
-}
-
-/// An array of `of(0)`, `of(1)`, ..; unlike the one of the standard library it is always compiled for the instance.
-#[inline(always)]
-pub(crate) fn each<T: Copy, const M: usize>(of: impl Fn(usize) -> T) -> [T; M] {
-    let mut all = [of(0); M];
-    for (at, one) in all.iter_mut().enumerate().skip(1) {
-        *one = of(at);
-    }
-    all
 }
 
 /// Adds the products of `right.len()` terms to a tile.
@@ -147,9 +184,12 @@ pub(crate) fn multiply_all<S: Simd, const M: usize, const N: usize>(
         }
         return;
     }
-    let mut sums = *tiles;
     let [right, other] = [right[0], &right[1][..right[0].len()]];
     let left = left.cut(right.len());
+    if let ([first, second, ..], Some(numbers)) = (&mut tiles[..], left.numbers()) {
+        return simd.multiply_two([first, second], numbers, [right, other]);
+    }
+    let mut sums = *tiles;
     for (term, (lane, other)) in right.iter().zip(other).enumerate() {
         let lanes = [simd.load(lane), simd.load(other)];
         add_two(simd, &mut sums, |row| left.at(term, row), lanes);
@@ -186,10 +226,10 @@ pub(crate) fn prefetch<S: Simd>(simd: S, vectors: &[Lane]) {
     }
 }
 
-/// A tile of which each row is one number.
+/// A tile before anything is added to it.
 #[inline(always)]
-pub(crate) fn splat<S: Simd, const M: usize>(simd: S, rows: impl Fn(usize) -> f32) -> Tile<S, M> {
-    each(|row| simd.splat(rows(row)))
+pub(crate) fn zeros<S: Simd, const M: usize>(simd: S) -> Tile<S, M> {
+    [simd.splat(0.0); M]
 }
 
 /// A slice as blocks of columns. Its length is a multiple of [`LANES`].

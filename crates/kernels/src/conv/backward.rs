@@ -7,7 +7,7 @@ use crate::parts::{cut, cut_blocks, parts, share};
 use crate::precision::{operand, pair_rows, share_products};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Consecutive, Lanes, Tile, each};
-use crate::tile::{for_rows, lanes, lanes_mut, multiply, multiply_all, splat, tile_at, tile_count};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply, multiply_all, tile_at, tile_count, zeros};
 use crate::{LANES, Precision, Workers};
 use std::ops::Range;
 
@@ -148,9 +148,9 @@ impl Input<'_> {
     ) {
         let Conv { channels, out_channels, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
         let size = out_sides[1] * out_channels;
-        let mut sums: [Tile<S, M>; N] = each(|place| {
+        let mut sums: [Tile<S, M>; N] = each!(place => {
             let dx = &dx[place * channels + start..][..M];
-            if self.add { each(|row| simd.load(&dx[row])) } else { splat(simd, |_| 0.0) }
+            if self.add { each!(row => simd.load(&dx[row])) } else { zeros(simd) }
         });
         for down in 0..kernel[0] {
             let row = output(top + before[0], down * dilation[0], stride[0], out_sides[0]);
@@ -177,8 +177,8 @@ impl Input<'_> {
     ) {
         let Conv { out_channels, kernel, stride, dilation, before, out_sides, .. } = self.sizes;
         let mut sums: Tile<S, M> = match self.add {
-            true => each(|row| simd.load(&dx[row])),
-            false => splat(simd, |_| 0.0),
+            true => each!(row => simd.load(&dx[row])),
+            false => zeros(simd),
         };
         for down in 0..kernel[0] {
             let row = output(top + before[0], down * dilation[0], stride[0], out_sides[0]);
@@ -326,7 +326,7 @@ impl<const R: usize> Products<'_, R> {
         let channels = self.sizes.channels;
         let (tap, last) = (term / channels, (term + to[0].len() - 1) / channels);
         for_rows!(S, to[0].len(), M => {
-            let mut sums: [Tile<S, M>; N] = each(|panel| each(|row| simd.load(&to[panel][row])));
+            let mut sums: [Tile<S, M>; N] = each!(panel => each!(row => simd.load(&to[panel][row])));
             match tap == last {
                 true => self.one_tap(simd, x, turned, places, term, &mut sums),
                 false => self.several_taps(simd, x, turned, places, term, &mut sums),
@@ -361,7 +361,7 @@ impl<const R: usize> Products<'_, R> {
             for left in columns.start.max(first)..columns.end.min(end) {
                 let from = (from + left * stride[1] + across - before[1]) * channels + channel;
                 let Some(rows) = x[from..].first_chunk::<M>() else { continue };
-                let right: [&[Lane]; N] = each(|panel| &turned[panel][row * out_sides[1] + left][..]);
+                let right: [&[Lane]; N] = each!(panel => &turned[panel][row * out_sides[1] + left][..]);
                 multiply_all(simd, sums, &Consecutive(rows), right);
             }
         }
@@ -379,11 +379,11 @@ impl<const R: usize> Products<'_, R> {
         sums: &mut [Tile<S, M>; N],
     ) {
         let zero = [0.0; R];
-        let taps: [[usize; 3]; M] = each(|row| self.sizes.tap(term + row));
+        let taps: [[usize; 3]; M] = each!(row => self.sizes.tap(term + row));
         for row in rows {
             for left in columns.clone() {
-                let seen = each(|at| self.sizes.seen_at(x, [row, left], taps[at]).unwrap_or(&zero));
-                let right: [&[Lane]; N] = each(|panel| &turned[panel][row * self.sizes.out_sides[1] + left][..]);
+                let seen = each!(at => self.sizes.seen_at(x, [row, left], taps[at]).unwrap_or(&zero));
+                let right: [&[Lane]; N] = each!(panel => &turned[panel][row * self.sizes.out_sides[1] + left][..]);
                 multiply_all(simd, sums, &Lanes::<M, R>(seen), right);
             }
         }

@@ -259,7 +259,7 @@ impl Sums<'_> {
             }
             for across in 0..sizes.kernel[1] {
                 let Some(first) = self.way.seen(1, left, across) else { continue };
-                let from: [usize; P] = each(|place| {
+                let from: [usize; P] = each!(place => {
                     let column = (first + (place * apart) as isize) as usize;
                     if column < width { (row * width + column) * others } else { OUTSIDE }
                 });
@@ -291,19 +291,21 @@ impl Sums<'_> {
         let (step, _) = self.way.steps(1);
         let zero = simd.splat(0.0);
         let mut sums: [Tile<S, M>; P] = match self.bias {
-            Some(bias) => [each(|channel| simd.splat(bias[first + channel])); P],
+            Some(bias) => [each!(channel => simd.splat(bias[first + channel])); P],
             None => [[zero; M]; P],
         };
         if self.add {
             for (place, sums) in sums.iter_mut().enumerate() {
                 let old = &to[(left + place * step) * own + first..][..M];
-                sums.iter_mut().zip(old).for_each(|(sum, old)| *sum = simd.load(old));
+                for (sum, old) in sums.iter_mut().zip(old) {
+                    *sum = simd.load(old);
+                }
             }
         }
         for tap in taps {
             for part in 0..parts {
                 let weights = &self.packed[tap.number * all + first * parts + part..][..M];
-                let weights: Tile<S, M> = each(|channel| simd.splat(weights[channel]));
+                let weights: Tile<S, M> = each!(channel => simd.splat(weights[channel]));
                 for (sums, at) in sums.iter_mut().zip(tap.from) {
                     let values = from.get(at + seen + part..).and_then(|from| from.first_chunk::<M>());
                     let values = values.map_or(&NOTHING[..M], |values| &values[..]);
@@ -398,10 +400,10 @@ impl Gradients<'_> {
     ) {
         let Depthwise { channels, multiplier, sides, stride, dilation, out_sides, .. } = self.sizes;
         let out_channels = channels * multiplier;
-        let mut sums: [Tile<S, M>; T] = each(|tap| each(|channel| simd.load(&to[tap * M + channel])));
+        let mut sums: [Tile<S, M>; T] = each!(tap => each!(channel => simd.load(&to[tap * M + channel])));
         for left in 0..out_sides[1] {
             let dy = &dy[left * out_channels..][..M];
-            let dy: Tile<S, M> = each(|channel| simd.load(&dy[channel]));
+            let dy: Tile<S, M> = each!(channel => simd.load(&dy[channel]));
             let seen = first.wrapping_add(left * stride[1]);
             for (tap, sums) in sums.iter_mut().enumerate() {
                 let column = seen.wrapping_add(tap * dilation[1]);

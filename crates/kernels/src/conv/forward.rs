@@ -4,7 +4,7 @@ use super::row::{Row, for_places};
 use super::{Conv, FEW};
 use crate::precision::{operand, share_products};
 use crate::raw::{Lane, Simd, Task};
-use crate::tile::{Columns, Tile, each, for_rows, lanes_mut, multiply, splat, tile_at, tile_count};
+use crate::tile::{Columns, Tile, each, for_rows, lanes_mut, multiply, tile_at, tile_count, zeros};
 use crate::{LANES, Workers};
 use std::ops::Range;
 
@@ -87,7 +87,7 @@ impl Forward<'_> {
     ) {
         let Conv { channels, sides: [_, width], kernel, stride, dilation, before, .. } = self.sizes;
         let (above, below) = self.sizes.inside(0, top);
-        let mut sums: [Tile<S, M>; N] = each(|_| self.first(simd, start));
+        let mut sums: [Tile<S, M>; N] = each!(_at => self.first(simd, start));
         for down in above..below {
             let from = (top * stride[0] + down * dilation[0] - before[0]) * width * channels;
             let own = &packed[down * kernel[1] * channels..][..kernel[1] * channels];
@@ -120,8 +120,8 @@ impl Forward<'_> {
     #[inline(always)]
     fn first<S: Simd, const M: usize>(&self, simd: S, start: usize) -> Tile<S, M> {
         match self.bias {
-            Some(bias) => splat(simd, |row| bias[start + row]),
-            None => splat(simd, |_| 0.0),
+            Some(bias) => each!(row => simd.splat(bias[start + row])),
+            None => zeros(simd),
         }
     }
 

@@ -135,7 +135,7 @@ impl Task for Forward<'_> {
                     let packed = &self.packed[start * terms..(start + size) * terms];
                     for_rows!(S, size, M => {
                         let mut sums: [Tile<S, PLACES>; M] = match self.bias {
-                            Some(bias) => each(|row| [simd.splat(bias[start + row]); PLACES]),
+                            Some(bias) => each!(row => [simd.splat(bias[start + row]); PLACES]),
                             None => [[simd.splat(0.0); PLACES]; M],
                         };
                         self.sizes.multiply(simd, packed.as_chunks::<M>().0, &patch, &mut sums);
@@ -171,10 +171,10 @@ impl PooledConv {
     fn patch<'a, S: Simd>(&self, simd: S, x: &'a [Lane], at: [usize; 2], copy: &'a mut [Lane]) -> Patch<'a> {
         let PooledConv { conv, pool } = self;
         let Conv { channels, sides, kernel, stride, before, .. } = *conv;
-        let first: [usize; 2] = each(|side| at[side] * pool.kernel[side] * stride[side]);
-        let sizes: [usize; 2] = each(|side| (pool.kernel[side] - 1) * stride[side] + kernel[side]);
+        let first: [usize; 2] = each!(side => at[side] * pool.kernel[side] * stride[side]);
+        let sizes: [usize; 2] = each!(side => (pool.kernel[side] - 1) * stride[side] + kernel[side]);
         let offsets = |row: usize| -> [usize; PLACES] {
-            each(|place| {
+            each!(place => {
                 let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
                 down * stride[0] * row + across * stride[1] * channels
             })
@@ -217,9 +217,9 @@ impl PooledConv {
         let row = self.conv.kernel[1] * self.conv.channels;
         for (down, weights) in packed.chunks_exact(row).enumerate() {
             let rows: [&[Lane]; PLACES] =
-                each(|place| &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
+                each!(place => &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
             for (term, weights) in weights.iter().enumerate() {
-                let values: Tile<S, PLACES> = each(|place| simd.load(&rows[place][term]));
+                let values: Tile<S, PLACES> = each!(place => simd.load(&rows[place][term]));
                 for (sums, weight) in sums.iter_mut().zip(weights) {
                     let weight = simd.splat(*weight);
                     for (sum, value) in sums.iter_mut().zip(values) {
@@ -291,7 +291,8 @@ impl Back<'_> {
         let own = C.min(channels - channel);
         let mut totals = [[zero; M]; C];
         let mut biases = [zero; C];
-        let offsets: [[usize; M]; PLACES] = each(|place| each(|term| strip.places[place] + strip.terms[start + term]));
+        let offsets: [[usize; M]; PLACES] =
+            each!(place => each!(term => strip.places[place] + strip.terms[start + term]));
         for left in 0..pool.out_sides[1] {
             // The gradient at each place of the pool's window.
             let mut slopes = [[zero; PLACES]; C];
@@ -347,7 +348,7 @@ impl<'a> Strip<'a> {
         let seen = |outputs: usize, side: usize| (outputs - 1) * conv.stride[side] + conv.kernel[side];
         let sides = [seen(pool.kernel[0], 0), seen(pool.out_sides[1] * pool.kernel[1], 1)];
         let row = sides[1] * conv.channels;
-        let places = each(|place| {
+        let places = each!(place => {
             let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
             down * conv.stride[0] * row + across * conv.stride[1] * conv.channels
         });

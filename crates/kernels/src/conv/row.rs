@@ -97,7 +97,7 @@ impl Row {
         }
         let count = places * channels;
         for tap in taps.start..taps.start + pieces {
-            let right: [&[Lane]; N] = each(|place| {
+            let right: [&[Lane]; N] = each!(place => {
                 let from = ((at + place) * stride + tap * dilation - before) * channels;
                 &row[from..from + count]
             });

@@ -3,7 +3,7 @@
 
 use super::avx2::Avx2;
 use super::bf16::Avx512Bf16;
-use super::simd::{Lane, Simd, Task, pairs};
+use super::simd::{Lane, Numbers, Simd, Task, pairs};
 use crate::LANES;
 use std::arch::{asm, x86_64::*};
 
@@ -84,6 +84,85 @@ unsafe fn product_of_two(number: &f32, lanes: [__m512; 2], mut sums: [__m512; 2]
     sums
 }
 
+/// Adds the products of `count` terms to two tiles. The compiler would keep other things in the registers of the sums.
+///
+/// # Safety
+/// The processor has AVX-512; `count` is not 0, and so many vectors can be read at each of `right`, and from `left` on what
+/// [`Numbers`] says of so many terms and `M` rows.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn multiply_two<const M: usize>(
+    [first, second]: [&mut [__m512; M]; 2],
+    left: *const f32,
+    [step, stride]: [usize; 2],
+    right: [*const f32; 2],
+    count: usize,
+) {
+    const SIZE: usize = size_of::<f32>();
+    macro_rules! tiles {
+        ($($row:literal $one:ident $two:ident $at:literal,)*) => {
+            // SAFETY: the caller's.
+            unsafe {
+                asm!(
+                    "/* {half} {stride} {three} {five} */",
+                    "2:",
+                    "vmovups {lane}, zmmword ptr [{right}]",
+                    "vmovups {other}, zmmword ptr [{right} + {apart}]",
+                    $(
+                        concat!("vbroadcastss {all}, dword ptr [", $at, "]"),
+                        concat!("vfmadd231ps {", stringify!($one), "}, {all}, {lane}"),
+                        concat!("vfmadd231ps {", stringify!($two), "}, {all}, {other}"),
+                    )*
+                    "add {left}, {step}",
+                    "add {half}, {step}",
+                    "add {right}, 64",
+                    "dec {count}",
+                    "jnz 2b",
+                    left = inout(reg) left => _,
+                    half = inout(reg) left.wrapping_add(6 * stride) => _,
+                    right = inout(reg) right[0] => _,
+                    count = inout(reg) count => _,
+                    apart = in(reg) right[1].addr().wrapping_sub(right[0].addr()),
+                    step = in(reg) step * SIZE,
+                    stride = in(reg) stride * SIZE,
+                    three = in(reg) 3 * stride * SIZE,
+                    five = in(reg) 5 * stride * SIZE,
+                    lane = out(zmm_reg) _,
+                    other = out(zmm_reg) _,
+                    all = out(zmm_reg) _,
+                    $($one = inout(zmm_reg) first[$row], $two = inout(zmm_reg) second[$row],)*
+                    options(readonly, nostack)
+                );
+            }
+        };
+    }
+    // A loop for each number of rows, of which an instance has one.
+    macro_rules! sizes {
+        ([$($rows:tt)*]) => {};
+        ([$($rows:tt)*] $size:literal: $row:literal $one:ident $two:ident $at:literal, $($rest:tt)*) => {
+            if const { M == $size } {
+                tiles!($($rows)* $row $one $two $at,);
+            }
+            sizes!([$($rows)* $row $one $two $at,] $($rest)*);
+        };
+    }
+    sizes! {
+        []
+        1: 0 a0 b0 "{left}",
+        2: 1 a1 b1 "{left} + {stride}",
+        3: 2 a2 b2 "{left} + 2 * {stride}",
+        4: 3 a3 b3 "{left} + {three}",
+        5: 4 a4 b4 "{left} + 4 * {stride}",
+        6: 5 a5 b5 "{left} + {five}",
+        7: 6 a6 b6 "{half}",
+        8: 7 a7 b7 "{half} + {stride}",
+        9: 8 a8 b8 "{half} + 2 * {stride}",
+        10: 9 a9 b9 "{half} + {three}",
+        11: 10 a10 b10 "{half} + 4 * {stride}",
+        12: 11 a11 b11 "{half} + {five}",
+    }
+}
+
 // SAFETY of every block below: the value `self` exists only where its instructions were detected, and the loads and stores are
 // unaligned ones of exactly the sixteen numbers that the reference covers.
 impl Simd for Avx512 {
@@ -150,6 +229,20 @@ impl Simd for Avx512 {
     fn product_of_two(self, number: &f32, lanes: [__m512; 2], sums: [__m512; 2]) -> [__m512; 2] {
         // SAFETY: as above.
         unsafe { product_of_two(number, lanes, sums) }
+    }
+
+    #[inline(always)]
+    fn multiply_two<const M: usize>(self, tiles: [&mut [__m512; M]; 2], left: Numbers<'_>, right: [&[Lane]; 2]) {
+        let Numbers { from, step, stride } = left;
+        let count = right[0].len();
+        assert!(right[1].len() == count && M <= Self::ROWS, "two tiles of as many terms");
+        if count == 0 {
+            return;
+        }
+        let last = (count - 1).saturating_mul(step).saturating_add((M - 1).saturating_mul(stride));
+        assert!(last < from.len(), "a number for each term and row");
+        // SAFETY: as above; what is read was looked at.
+        unsafe { multiply_two(tiles, from.as_ptr(), [step, stride], right.map(|lanes| lanes.as_ptr().cast()), count) }
     }
 
     #[inline(always)]

@@ -10,6 +10,14 @@ use super::{avx2::Avx2, avx512::Avx512};
 /// A vector in memory.
 pub(crate) type Lane = [f32; LANES];
 
+/// Numbers that lie evenly: that of a term and a row at `term * step + row * stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers<'a> {
+    pub(crate) from: &'a [f32],
+    pub(crate) step: usize,
+    pub(crate) stride: usize,
+}
+
 /// Which instructions are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -178,6 +186,18 @@ pub(crate) trait Simd: Copy + Send {
     #[inline(always)]
     fn product_of_two(self, number: &f32, lanes: [Self::V; 2], sums: [Self::V; 2]) -> [Self::V; 2] {
         [self.product(number, lanes[0], sums[0]), self.product(number, lanes[1], sums[1])]
+    }
+    /// Adds the products of the terms of `right`, of which both are as long, to two tiles whose rows are the same.
+    #[inline(always)]
+    fn multiply_two<const M: usize>(self, tiles: [&mut [Self::V; M]; 2], left: Numbers<'_>, right: [&[Lane]; 2]) {
+        let [first, second] = tiles;
+        for (term, (lane, other)) in right[0].iter().zip(right[1]).enumerate() {
+            let lanes = [self.load(lane), self.load(other)];
+            for (row, (first, second)) in first.iter_mut().zip(&mut *second).enumerate() {
+                let number = &left.from[term * left.step + row * left.stride];
+                [*first, *second] = self.product_of_two(number, lanes, [*first, *second]);
+            }
+        }
     }
     /// As [`Simd::product`], place by place.
     #[inline(always)]

@@ -103,7 +103,7 @@ impl<C: Rule> Task for Backward<'_, C> {
                             let (low, high) = (row(2 * at), row(2 * at + 1));
                             for (tile, to) in to.enumerate() {
                                 let (low, high) = (low[tile], high.get(tile).unwrap_or(&[0.0; M]));
-                                *to = each(|row| pair(low[row], high[row]));
+                                *to = each!(row => pair(low[row], high[row]));
                             }
                         } else {
                             to.zip(row(at)).for_each(|(to, from)| *to = *from);

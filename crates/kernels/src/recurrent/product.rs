@@ -5,7 +5,7 @@ use super::pack::TERMS;
 use super::rule::Rule;
 use crate::precision::terms_of;
 use crate::raw::{Lane, Simd};
-use crate::tile::{Columns, Tile, add_two, each, for_rows, multiply_all, splat, tile_at, tile_count, twos};
+use crate::tile::{Columns, Tile, add_two, each, for_rows, multiply_all, tile_at, tile_count, twos};
 use std::ops::Range;
 
 /// What becomes of a tile whose products are complete, while its sums are near.
@@ -81,14 +81,14 @@ fn add<S: Simd, C: Rule, const STATE: bool, const M: usize, const N: usize>(
     part: Range<usize>,
     bias: Option<&[f32]>,
 ) {
-    let mut sums: [Tile<S, M>; N] = each(|at| match bias {
-        Some(bias) => splat(simd, |row| bias[place::<C, STATE>(row)]),
+    let mut sums: [Tile<S, M>; N] = each!(at => match bias {
+        Some(bias) => each!(row => simd.splat(bias[place::<C, STATE>(row)])),
         None => {
             let kept = &rows[at].1[part.clone()];
-            each(|row| simd.load(&kept[place::<C, STATE>(row)]))
+            each!(row => simd.load(&kept[place::<C, STATE>(row)]))
         }
     });
-    let right: [&[Lane]; N] = each(|at| &rows[at].0[terms.clone()]);
+    let right: [&[Lane]; N] = each!(at => &rows[at].0[terms.clone()]);
     multiply_all(simd, &mut sums, &Columns(left), right);
     for (sums, (_, kept)) in sums.into_iter().zip(rows) {
         let kept = &mut kept[part.clone()];
@@ -108,12 +108,11 @@ pub(super) fn gate_terms<'a, S: Simd, C: Rule, const STATE: bool>(
     if !S::PAIRED {
         return kept;
     }
-    let load = |gate: usize| match kept.get(place::<C, STATE>(gate)) {
-        Some(value) => simd.load(value),
-        None => simd.splat(0.0),
-    };
     for (at, pair) in pairs.iter_mut().enumerate() {
-        let (low, high) = (load(2 * at), load(2 * at + 1));
+        let [low, high]: [S::V; 2] = each!(half => match kept.get(place::<C, STATE>(2 * at + half)) {
+            Some(value) => simd.load(value),
+            None => simd.splat(0.0),
+        });
         simd.store(simd.pair(low, high), pair);
     }
     pairs
@@ -173,11 +172,11 @@ fn add_back<S: Simd, C: Rule, const STATE: bool, const M: usize, const N: usize>
     part: Range<usize>,
     start: usize,
 ) {
-    let mut sums: [Tile<S, M>; N] = each(|at| {
+    let mut sums: [Tile<S, M>; N] = each!(at => {
         let to = &rows[at].1[start..start + M];
-        each(|row| simd.load(&to[row]))
+        each!(row => simd.load(&to[row]))
     });
-    let right: [&[Lane]; N] = each(|at| &rows[at].0[part.clone()]);
+    let right: [&[Lane]; N] = each!(at => &rows[at].0[part.clone()]);
     gates::<S, C, M, N, STATE>(simd, &mut sums, left, right);
     for (sums, (_, to)) in sums.into_iter().zip(rows) {
         for (sum, to) in sums.into_iter().zip(&mut to[start..start + M]) {
@@ -212,7 +211,7 @@ fn gates<S: Simd, C: Rule, const M: usize, const N: usize, const STATE: bool>(
     let mut sums = *tiles;
     for (unit, left) in left.chunks_exact(C::GATES).enumerate() {
         for (at, left) in left.iter().enumerate() {
-            let lanes: [S::V; N] = each(|tile| simd.load(&right[tile][unit * C::GROUPS + gate::<C, STATE>(at)]));
+            let lanes: [S::V; N] = each!(tile => simd.load(&right[tile][unit * C::GROUPS + gate::<C, STATE>(at)]));
             if const { N == 2 } {
                 add_two(simd, &mut sums, |row| &left[row], [lanes[0], lanes[1]]);
                 continue;

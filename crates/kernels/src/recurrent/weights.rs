@@ -109,21 +109,18 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                 let from =
                     if S::PAIRED { [from(first + 2 * at), from(first + 2 * at + 1)] } else { [from(first + at), None] };
                 for (panel, to) in self.turned.chunks_exact_mut(CHUNK * LANES).enumerate() {
-                    let square = |from: Option<&[Lane]>, to: &mut [Lane]| match from {
-                        Some(from) => turn(simd, &from[panel * LANES..columns.min((panel + 1) * LANES)], to),
-                        None => to.fill([0.0; LANES]),
-                    };
+                    let panel = panel * LANES..columns.min((panel + 1) * LANES);
                     let to = &mut to[at * LANES..][..LANES];
                     if const { S::PAIRED } {
                         let mut both = [[[0.0; LANES]; LANES]; 2];
-                        square(from[0], &mut both[0]);
-                        square(from[1], &mut both[1]);
+                        square(simd, from[0], panel.clone(), &mut both[0]);
+                        square(simd, from[1], panel, &mut both[1]);
                         for (to, (low, high)) in to.iter_mut().zip(both[0].iter().zip(&both[1])) {
                             let (low, high) = (simd.load(low), simd.load(high));
                             simd.store(simd.pair(low, high), to);
                         }
                     } else {
-                        square(from[0], to);
+                        square(simd, from[0], panel, to);
                     }
                 }
             }
@@ -132,14 +129,17 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
                 let from = (self.range.start + start) * C::GROUPS;
                 for_units!(S, C, count, M => {
                     let mut left = [[[0.0; LANES]; M]; CHUNK];
-                    let mut sums: Tile<S, M> = each(|row| simd.load(&self.sums[start * C::GATES + row]));
+                    let mut sums: Tile<S, M> = each!(row => simd.load(&self.sums[start * C::GATES + row]));
                     for (kept, left) in kept.chunks(if S::PAIRED { 2 * size } else { size }).zip(&mut left) {
                         for (row, (left, sum)) in left.iter_mut().zip(&mut sums).enumerate() {
                             let group = from + row / C::GATES * C::GROUPS + gate::<C, STATE>(row % C::GATES);
                             let value = simd.load(&kept[group]);
                             *sum = simd.add(*sum, value);
                             if const { S::PAIRED } {
-                                let next = kept.get(size + group).map_or(simd.splat(0.0), |next| simd.load(next));
+                                let next = match kept.get(size + group) {
+                                    Some(next) => simd.load(next),
+                                    None => simd.splat(0.0),
+                                };
                                 simd.store(simd.pair(value, next), left);
                                 *sum = simd.add(*sum, next);
                             } else {
@@ -173,6 +173,15 @@ impl<C: Rule, const STATE: bool> Task for Products<'_, C, STATE> {
     }
 }
 
+/// Some columns of a place, turned; zeros where there is no such place.
+#[inline(always)]
+fn square<S: Simd>(simd: S, from: Option<&[Lane]>, columns: Range<usize>, to: &mut [Lane]) {
+    match from {
+        Some(from) => turn(simd, &from[columns], to),
+        None => to.fill([0.0; LANES]),
+    }
+}
+
 impl<C: Rule, const STATE: bool> Products<'_, C, STATE> {
     /// Adds the products of a chunk of places to `N` panels of the tile from `start` on.
     #[inline(always)]
@@ -192,14 +201,14 @@ impl<C: Rule, const STATE: bool> Products<'_, C, STATE> {
         let next = (self.range.start + start) * C::GROUPS + vectors;
         let part = next + panel * vectors / panels..next + (panel + N) * vectors / panels;
         let turned = &self.turned[panel * CHUNK * LANES..][..N * CHUNK * LANES];
-        let mut sums: [Tile<S, M>; N] = each(|panel| each(|row| simd.load(&so_far[panel * M + row])));
+        let mut sums: [Tile<S, M>; N] = each!(panel => each!(row => simd.load(&so_far[panel * M + row])));
         let places = kept.chunks(if S::PAIRED { 2 * size } else { size });
         for ((at, left), place) in left.iter().enumerate().zip(places) {
             // The next tile's numbers of a place lie far from those of another: asked for in time.
             for own in place.chunks(size) {
                 prefetch(simd, own.get(part.clone()).unwrap_or_default());
             }
-            let right: [&[Lane]; N] = each(|panel| &turned[(panel * CHUNK + at) * LANES..][..LANES]);
+            let right: [&[Lane]; N] = each!(panel => &turned[(panel * CHUNK + at) * LANES..][..LANES]);
             multiply_all(simd, &mut sums, &Consecutive(left), right);
         }
         for ((panel, sums), so_far) in (panel..).zip(sums).zip(so_far.chunks_exact_mut(M)) {
