@@ -28,6 +28,10 @@ const SUMS: usize = 32;
 /// keep only a few of them.
 const BLOCKS: usize = 8;
 
+/// From one row to the next so many weights, 2 KiB of them, or a multiple: then the rows of a tile lie in the same places of the
+/// first cache.
+const ALIKE: usize = 512;
+
 /// Copied weights that stay in the second cache: 384 KiB.
 const PACKED: usize = 96 * 1024;
 
@@ -198,7 +202,9 @@ impl Task for Forward<'_> {
         let mut pieces = std::mem::take(&mut self.pieces);
         let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
         let most = at_once(simd, TERMS);
-        if features <= most || pieces.len() < BLOCKS {
+        // Two tiles make no use of copies but where the rows of a tile lie in the same places of the cache.
+        let is_apart = simd.is_double() && !features.is_multiple_of(ALIKE);
+        if features <= most || pieces.len() < BLOCKS || is_apart {
             let (twos, ones) = twos(simd, &mut pieces);
             for first in (0..features).step_by(most) {
                 let terms = first..(first + most).min(features);
@@ -360,13 +366,16 @@ impl Task for Input<'_> {
         if pieces.len() < BLOCKS {
             for first in (0..units).step_by(UNITS) {
                 let terms = first..(first + UNITS).min(units);
-                // Of each row of weights a line at a time, for all blocks of rows.
-                for start in own.clone().step_by(LANES) {
-                    let columns = start..(start + LANES).min(own.end);
+                // Of each row of weights a line at a time, or three of them, for all blocks of rows.
+                let wide = if simd.is_double() { 3 * LANES } else { LANES };
+                for start in own.clone().step_by(wide) {
+                    let columns = start..(start + wide).min(own.end);
                     // The next lines lie in as many pages as there are units: asked for while these are used.
-                    let next = &self.weights[first * features + start..];
-                    for line in next.iter().skip(LANES).step_by(features).take(terms.len()) {
-                        simd.prefetch(line);
+                    for next in (start + wide..(start + 2 * wide).min(own.end)).step_by(LANES) {
+                        let next = &self.weights[first * features + next..];
+                        for line in next.iter().step_by(features).take(terms.len()) {
+                            simd.prefetch(line);
+                        }
                     }
                     let (twos, ones) = twos(simd, &mut pieces);
                     if const { S::DOUBLE } {
@@ -525,22 +534,21 @@ impl<const R: usize> Weights<'_, R> {
     /// Adds the products of some blocks to the columns of some panels, whose numbers are in `turned`.
     #[inline(always)]
     fn multiply<S: Simd>(&mut self, simd: S, chunk: Range<usize>, panels: Range<usize>, turned: &[[Lane; R]]) {
-        for tile in 0..tile_count(self.range.len(), S::ROWS) {
+        let wide = if const { S::DOUBLE } && simd.is_double() { 2 } else { 1 };
+        let (tiles, groups) = (tile_count(self.range.len(), S::ROWS), panels.len().div_ceil(wide));
+        for at in 0..tiles * groups {
+            // Two panels of many blocks stay in the first cache while all tiles meet them, else a tile while it meets all panels.
+            let is_deep = wide == 2 && chunk.len() >= CHUNK;
+            let (tile, group) = if is_deep { (at % tiles, at / tiles) } else { (at / groups, at % groups) };
             let (start, size) = tile_at(self.range.len(), tile, S::ROWS);
+            let own = group * wide..(group * wide + wide).min(panels.len());
+            let (panel, squares) = (panels.start + own.start, &turned[own.start * chunk.len()..own.end * chunk.len()]);
             for_rows!(S, size, M => {
-                let (mut panel, mut rest) = (panels.start, turned);
-                while panel < panels.end {
-                    let is_two = const { S::DOUBLE } && simd.is_double() && panel + 1 < panels.end;
-                    let (now, behind) = rest.split_at(chunk.len() * if is_two { 2 } else { 1 });
-                    rest = behind;
-                    if is_two {
-                        let (one, other) = now.split_at(chunk.len());
-                        self.tile::<S, M, 2>(simd, chunk.clone(), start, panel, [one, other]);
-                        panel += 2;
-                    } else {
-                        self.tile::<S, M, 1>(simd, chunk.clone(), start, panel, [now]);
-                        panel += 1;
-                    }
+                if const { S::DOUBLE } && own.len() == 2 {
+                    let (one, other) = squares.split_at(chunk.len());
+                    self.tile::<S, M, 2>(simd, chunk.clone(), start, panel, [one, other]);
+                } else {
+                    self.tile::<S, M, 1>(simd, chunk.clone(), start, panel, [squares]);
                 }
             });
         }
