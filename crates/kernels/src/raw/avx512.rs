@@ -357,3 +357,62 @@ impl Simd for Avx512 {
         pairs(numbers)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Both tiles after they began with 1 and 2.
+    fn tiles<const M: usize>(simd: Avx512, left: Numbers<'_>, right: [&[Lane]; 2]) -> [[Lane; M]; 2] {
+        let mut sums = [[simd.splat(1.0); M], [simd.splat(2.0); M]];
+        let [first, second] = &mut sums;
+        simd.multiply_two([first, second], left, right);
+        let mut found = [[[0.0; LANES]; M]; 2];
+        for (sum, to) in sums.as_flattened().iter().zip(found.as_flattened_mut()) {
+            simd.store(*sum, to);
+        }
+        found
+    }
+
+    /// Whole numbers, so that the order in which they are added up does not matter.
+    fn lies_evenly<const M: usize>(simd: Avx512) {
+        let right: Vec<Lane> = (0..9u8).map(|term| std::array::from_fn(|lane| f32::from(term) - lane as f32)).collect();
+        for (step, stride) in [(M, 1), (1, 16), (1, 23), (29, 1), (1, 1)] {
+            for count in 0..right.len() {
+                let needed = count.saturating_sub(1) * step + (M - 1) * stride + 1;
+                let from: Vec<f32> = (0..needed).map(|at| (at % 31) as f32 - 9.0).collect();
+                let right = [&right[..count], &right[right.len() - count..]];
+                let found = tiles::<M>(simd, Numbers { from: &from, step, stride }, right);
+                for (tile, (right, begin)) in found.iter().zip(right.into_iter().zip([1.0, 2.0])) {
+                    for (row, sums) in tile.iter().enumerate() {
+                        for (lane, sum) in sums.iter().enumerate() {
+                            let number = |term: usize| from[term * step + row * stride] * right[term][lane];
+                            assert_eq!(
+                                *sum,
+                                begin + (0..count).map(number).sum::<f32>(),
+                                "{M} {step} {stride} {count}"
+                            );
+                        }
+                    }
+                }
+                if count > 0 {
+                    let short = Numbers { from: &from[1..], step, stride };
+                    assert!(catch_unwind(AssertUnwindSafe(|| tiles::<M>(simd, short, right))).is_err());
+                    let short = Numbers { from: &from, step, stride };
+                    let uneven = [right[0], &right[1][1..]];
+                    assert!(catch_unwind(AssertUnwindSafe(|| tiles::<M>(simd, short, uneven))).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_tiles_are_multiplied_with_numbers_that_are_there() {
+        let Some(simd) = Avx512::detect() else { return };
+        macro_rules! all {
+            ($($rows:literal)*) => { $(lies_evenly::<$rows>(simd);)* };
+        }
+        all!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+}
