@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from math import log
 from statistics import median
 
-from .environment import BENCH, THREADS, Side, built, peer_python, say
+from .environment import BENCH, THREADS, Side, built, in_turns, peer_python, say
 
 # Each point: what it counts, the row of the example (deep-DEPTH-BATCH), and steps.
 AXES = {
@@ -26,18 +26,15 @@ def cost(rounds, quick):
         key = "total_ms" if axis == "rows of a training" else "median_ms"
         figures[axis] = {side: [] for side in sides}
         for at, row, steps in points[:2] if quick else points:
-            found = {side: [] for side in sides}
             with ExitStack() as stack:
                 live = {side: stack.enter_context(Side(command(row))) for side, command in sides.items()}
                 for side in live.values():
                     side.turn(1)
-                for number in range(1, rounds + 1):
-                    say(f"{at} {axis}, round {number} of {rounds}")
-                    for side, process in live.items():
-                        result = process.turn(2 if quick else steps)
-                        versions.update(result["versions"])
-                        found[side].append(result[key])
-            middle = {side: median(values) for side, values in found.items()}
+                say(f"{at} {axis}, {rounds} rounds")
+                found = in_turns(live, dict.fromkeys(live, 2 if quick else steps), rounds)
+            for turn in (turn for taken in found.values() for turn in taken):
+                versions.update(turn["versions"])
+            middle = {side: median(turn[key] for turn in taken) for side, taken in found.items()}
             for side, value in middle.items():
                 figures[axis][side].append((at, value))
             name = f"{at} {axis}, {'all steps' if key == 'total_ms' else 'a step'}"

@@ -127,3 +127,12 @@ class Side:
         self.process.wait()
         self.process.stdout.close()
         self.errors.close()
+
+
+def in_turns(sides, amounts, count):
+    """What each side says of its `count` turns, which go there and back again."""
+    taken = {name: [] for name in sides}
+    for number in range(count):
+        for name, side in list(sides.items())[:: -1 if number % 2 else 1]:
+            taken[name].append(side.turn(amounts[name]))
+    return taken

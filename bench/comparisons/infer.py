@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, Side, built, chosen, peer_python, run, say
+from .environment import BENCH, ENVIRONMENTS, THREADS, Failure, Side, built, chosen, in_turns, peer_python, run, say
 
 BATCHES = (1, 8)
 # Name, task, network, shape of a row, outputs. Free sides other than the batch get the shape's first side.
@@ -53,7 +53,7 @@ def infer(rounds, quick, only):
                 turns = {name: [] for name in commands}
                 for number in range(1, rounds + 1):
                     say(f"{title}, batch {batch}, round {number} of {rounds}")
-                    for name, (version, taken) in in_turns(commands, 2 if quick else TURNS).items():
+                    for name, (version, taken) in one_round(commands, 2 if quick else TURNS).items():
                         versions[name if name.startswith("Python") else f"Lepton with {name}"] = version
                         turns[name] += taken
                 figures.update({f"{title}, {name}, batch {batch}": taken for name, taken in turns.items()})
@@ -61,18 +61,14 @@ def infer(rounds, quick, only):
     return rows, {"versions": versions, "threads": THREADS, "figures": figures}
 
 
-def in_turns(commands, turns):
+def one_round(commands, turns):
     """One round: the version of every side and what its turns took."""
     with ExitStack() as stack:
         sides = {name: stack.enter_context(Side(command)) for name, command in commands.items()}
         # The first answer comes after loading; what is compiled or allocated at the first runs is over then.
         versions = {name: side.turn(20)["version"] for name, side in sides.items()}
         runs = {name: max(5, math.ceil(SECONDS / (side.turn(20)["median_us"] / 1e6))) for name, side in sides.items()}
-        taken = {name: [] for name in sides}
-        for number in range(turns):
-            for name, side in list(sides.items())[:: -1 if number % 2 else 1]:
-                taken[name].append(side.turn(runs[name]))
-        return {name: (versions[name], taken[name]) for name in sides}
+        return {name: (versions[name], taken) for name, taken in in_turns(sides, runs, turns).items()}
 
 
 def compared(title, turns):

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from math import ceil
 from statistics import median
 
-from .environment import BENCH, THREADS, Failure, Side, built, chosen, lepton, peer_python, say
+from .environment import BENCH, THREADS, Failure, Side, built, chosen, in_turns, lepton, peer_python, say
 from .machine import Ceilings
 
 ROWS = (
@@ -60,7 +60,7 @@ def train_zoo(rounds, quick, only):
     ceilings = Ceilings(lepton())
     rows, versions, figures, failed = [], {}, {}, {}
     for row in chosen_rows:
-        turns, failures = in_turns(row, commands(row, ours, pythons), rounds, quick, ceilings)
+        turns, failures = timed(row, commands(row, ours, pythons), rounds, quick, ceilings)
         for turn in (turn for own in turns.values() for turn in own):
             versions.update(turn.pop("versions"))
         figures[row] = turns
@@ -86,7 +86,7 @@ def commands(row, ours, pythons):
     return found
 
 
-def in_turns(row, ways, rounds, quick, ceilings):
+def timed(row, ways, rounds, quick, ceilings):
     """The turns of each way, and the last words of those that cannot run here."""
     sides, steps, failed = {}, {}, {}
     with ExitStack() as stack:
@@ -94,7 +94,8 @@ def in_turns(row, ways, rounds, quick, ceilings):
             say(f"{row}, {way} sets up")
             side = stack.enter_context(Side(command, **variables))
             try:
-                steps[way] = 2 if quick else max(2, ceil(SECONDS * 1e3 / side.turn(3)["median_ms"]))
+                milliseconds = side.turn(3)["median_ms"]
+                steps[way] = 2 if quick else max(2, ceil(SECONDS * 1e3 / milliseconds))
                 sides[way] = side
             except Failure as failure:
                 if way == "Lepton":
@@ -106,9 +107,8 @@ def in_turns(row, ways, rounds, quick, ceilings):
         for number in range(1, rounds + 1):
             say(f"{row}, round {number} of {rounds}")
             ceilings.wait()
-            for turn in range(1 if quick else TURNS):
-                for way, side in list(sides.items())[:: -1 if turn % 2 else 1]:
-                    turns[way].append(side.turn(steps[way]))
+            for way, taken in in_turns(sides, steps, 1 if quick else TURNS).items():
+                turns[way] += taken
     return turns, failed
 
 

@@ -6,19 +6,15 @@ compiled graph (tf.function), with --xla by XLA. TensorFlow's pictures have thei
 """
 
 import argparse
-import json
 import os
-import sys
-import time
-from statistics import median
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
 from keras import layers as kl
+from turns import take_turns
 
-WARM = 3
 VOCABULARY = 10_000
 
 parser = argparse.ArgumentParser()
@@ -147,16 +143,4 @@ def step():
     return loss
 
 
-for _ in range(WARM):
-    step()
-for turn in sys.stdin:
-    milliseconds = []
-    for _ in range(int(turn)):
-        started = time.perf_counter()
-        loss = float(step())
-        milliseconds.append(1e3 * (time.perf_counter() - started))
-    with open("/proc/self/status", encoding="utf-8") as lines:
-        peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
-    result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "loss": loss, "peak_mib": peak}
-    versions = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
-    print(json.dumps({**result, "versions": versions}), flush=True)
+take_turns(lambda: float(step()), {"TensorFlow": tf.__version__, "Keras": keras.__version__})

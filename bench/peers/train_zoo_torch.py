@@ -7,15 +7,11 @@ under autocast.
 """
 
 import argparse
-import json
-import sys
-import time
-from statistics import median
 
 import torch
 from torch import nn
+from turns import take_turns
 
-WARM = 3
 VOCABULARY = 10_000
 
 parser = argparse.ArgumentParser()
@@ -210,16 +206,4 @@ def step():
     return loss
 
 
-for _ in range(WARM):
-    step()
-for turn in sys.stdin:
-    milliseconds = []
-    for _ in range(int(turn)):
-        started = time.perf_counter()
-        loss = step()
-        milliseconds.append(1e3 * (time.perf_counter() - started))
-    with open("/proc/self/status", encoding="utf-8") as lines:
-        peak = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
-    result = {"median_ms": median(milliseconds), "least_ms": min(milliseconds), "total_ms": sum(milliseconds)}
-    result |= {"loss": loss.item(), "peak_mib": peak, "versions": {"PyTorch": torch.__version__}}
-    print(json.dumps(result), flush=True)
+take_turns(step, {"PyTorch": torch.__version__})
