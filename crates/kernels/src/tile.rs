@@ -2,7 +2,7 @@
 //! `count` terms are added to it: `tile[i][j] += sum_k left(k, i) * right(k)[j]`. The sums are as many as hide the latency of a
 //! fused multiply-add and leave registers for the operands.
 
-use crate::raw::{Lane, Numbers, Simd};
+use crate::raw::{Elements, Lane, Numbers, Simd};
 
 /// An array of what an expression gives for 0, 1, ..; not a function, because closures are not always compiled for the
 /// instance.
@@ -20,7 +20,7 @@ macro_rules! each {
 pub(crate) use each;
 
 /// A tile of `M` rows in registers.
-pub(crate) type Tile<S, const M: usize> = [<S as Simd>::V; M];
+pub(crate) type Tile<S, const M: usize> = [<S as Elements>::V; M];
 
 /// The operand whose numbers are spread over a vector each.
 pub(crate) trait Left<const M: usize> {

@@ -233,6 +233,34 @@ proptest! {
         });
     }
 
+    /// Kernels that are larger than the tiles of their sums.
+    #[test]
+    fn pooled_convolutions(
+        kernel in [1..8usize, 1..8usize], before in [0..4usize, 0..4usize], outputs in [2..9usize, 2..9usize],
+        channels in 1..4usize, out_channels in 1..9usize, rows in 1..36usize, threads in 1..4usize,
+    ) {
+        // As many zeros behind the picture as in front of it.
+        let side = |at: usize| (outputs[at] + kernel[at] - 1).saturating_sub(2 * before[at]).max(1);
+        let sides = [side(0), side(1)];
+        let out_sides = [0, 1].map(|at| (sides[at] + 2 * before[at] + 1).saturating_sub(kernel[at]));
+        let sizes = Conv { channels, sides, out_channels, kernel, stride: [1, 1], dilation: [1, 1], before, out_sides };
+        let pool = MaxPool {
+            channels: out_channels,
+            sides: out_sides,
+            kernel: [2, 2],
+            stride: [2, 2],
+            before: [0, 0],
+            out_sides: out_sides.map(|side| side / 2),
+        };
+        let Some(both) = PooledConv::new(sizes, pool) else {
+            prop_assert!(channels * kernel[1] >= 15 || pool.out_sides.contains(&0) || channels * kernel[0] * kernel[1] > 160);
+            return Ok(());
+        };
+        let x = blocked(&numbers(rows * channels * sides[0] * sides[1], 1), rows, channels, sides[0] * sides[1]);
+        let (w, b) = (numbers(out_channels * channels * kernel[0] * kernel[1], 2), numbers(out_channels, 3));
+        each_way(threads, |workers| check_pooled(workers, &both, &x, &w, &b, rows));
+    }
+
     #[test]
     fn max_pools((sizes, rows, threads) in conv_sizes()) {
         // A window has a place inside where there are fewer zeros than it is long.

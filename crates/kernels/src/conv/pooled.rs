@@ -3,13 +3,16 @@
 
 use super::Conv;
 use crate::parts::{cut, parts};
-use crate::raw::{Lane, Simd, Task};
+use crate::raw::{Elements, Lane, Simd, Task};
 use crate::tile::{Tile, each, for_rows, lanes, lanes_mut, tile_at, tile_count};
 use crate::{LANES, MaxPool, Workers};
 use std::ops::Range;
 
-/// Places of a pool's window.
-const PLACES: usize = 4;
+/// Rows, and columns, of a pool's window.
+const SIDE: usize = 2;
+
+/// Its places.
+const PLACES: usize = SIDE * SIDE;
 
 /// A convolution, `max(·, 0)` and a max-pool whose windows do not overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +22,14 @@ pub struct PooledConv {
 }
 
 impl PooledConv {
-    /// Both together, where this pays: few terms, no dilation, and windows of the pool that have four places, do not overlap and lie
-    /// inside.
+    /// Both together, where this pays: few terms, steps of one, no dilation, and windows of the pool that are of 2 by 2 places, do
+    /// not overlap and lie inside.
     pub fn new(conv: Conv, pool: MaxPool) -> Option<PooledConv> {
         let inside = (0..2).all(|side| pool.out_sides[side] * pool.kernel[side] <= conv.out_sides[side]);
-        let apart = pool.stride == pool.kernel && pool.before == [0, 0] && pool.kernel[0] * pool.kernel[1] == PLACES;
+        let apart = pool.stride == pool.kernel && pool.before == [0, 0] && pool.kernel == [SIDE; 2];
         let fits = pool.sides == conv.out_sides && pool.channels == conv.out_channels;
-        (conv.has_few_terms() && conv.dilation == [1, 1] && inside && apart && fits)
-            .then_some(PooledConv { conv, pool })
+        let dense = conv.stride == [1, 1] && conv.dilation == [1, 1];
+        (conv.has_few_terms() && dense && inside && apart && fits).then_some(PooledConv { conv, pool })
     }
 
     /// The convolution.
@@ -118,13 +121,14 @@ struct Forward<'a> {
 
 impl Task for Forward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let PooledConv { conv, pool } = self.sizes;
         let (terms, channels) = (conv.terms(), conv.out_channels);
         let size = pool.out_sides[1] * channels * LANES;
-        let pieces = self.y.chunks_exact_mut(size).zip(self.winners.chunks_exact_mut(size));
+        let [y, winners] = [&mut self.y, &mut self.winners].map(std::mem::take);
+        let pieces = y.chunks_exact_mut(size).zip(winners.chunks_exact_mut(size));
         let mut copy = [[0.0; LANES]; super::FEW * PLACES];
-        for (row, (y, winners)) in self.rows.zip(pieces) {
+        for (row, (y, winners)) in self.rows.clone().zip(pieces) {
             let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
             let x = conv.block(self.x, block);
             let pixels = lanes_mut(y).chunks_exact_mut(channels).zip(lanes_mut(winners).chunks_exact_mut(channels));
@@ -134,24 +138,43 @@ impl Task for Forward<'_> {
                     let (start, size) = tile_at(channels, tile, S::POOLED);
                     let packed = &self.packed[start * terms..(start + size) * terms];
                     for_rows!(S, size, M => {
-                        let mut sums: [Tile<S, PLACES>; M] = match self.bias {
-                            Some(bias) => each!(row => [simd.splat(bias[start + row]); PLACES]),
-                            None => [[simd.splat(0.0); PLACES]; M],
-                        };
-                        self.sizes.multiply(simd, packed.as_chunks::<M>().0, &patch, &mut sums);
-                        let to = y[start..start + M].iter_mut().zip(&mut winners[start..start + M]);
-                        for (values, (y, winner)) in sums.into_iter().zip(to) {
-                            let (mut most, mut best) = (values[0], simd.splat(0.0));
-                            for (place, value) in values.into_iter().enumerate().skip(1) {
-                                best = simd.select_above(value, most, simd.splat(place as f32), best);
-                                most = simd.select_above(value, most, value, most);
-                            }
-                            simd.store(simd.relu(most), y);
-                            simd.store(best, winner);
+                        let packed = packed.as_chunks::<M>().0;
+                        let (y, winners) = (&mut y[start..start + M], &mut winners[start..start + M]);
+                        for part in 0..S::PARTS {
+                            self.tile(simd.part(part), &patch, packed, start, y, winners);
                         }
                     });
                 }
             }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// The largest values of `M` channels from `start` on, and where they are.
+    #[inline(always)]
+    fn tile<E: Elements, const M: usize>(
+        &self,
+        simd: E,
+        patch: &Patch<'_>,
+        packed: &[[f32; M]],
+        start: usize,
+        y: &mut [Lane],
+        winners: &mut [Lane],
+    ) {
+        let mut sums: [Tile<E, PLACES>; M] = match self.bias {
+            Some(bias) => each!(row => [simd.splat(bias[start + row]); PLACES]),
+            None => [[simd.splat(0.0); PLACES]; M],
+        };
+        self.sizes.multiply(simd, packed, patch, &mut sums);
+        for (values, (y, winner)) in sums.into_iter().zip(y.iter_mut().zip(winners)) {
+            let (mut most, mut best) = (values[0], simd.splat(0.0));
+            for (place, value) in values.into_iter().enumerate().skip(1) {
+                best = simd.select_above(value, most, simd.splat(place as f32), best);
+                most = simd.select_above(value, most, value, most);
+            }
+            simd.store(simd.relu(most), y);
+            simd.store(best, winner);
         }
     }
 }
@@ -169,16 +192,10 @@ impl PooledConv {
     /// The patch of a place of the pool's output: where it lies in the input, or, with zeros around it, in `copy`.
     #[inline(always)]
     fn patch<'a, S: Simd>(&self, simd: S, x: &'a [Lane], at: [usize; 2], copy: &'a mut [Lane]) -> Patch<'a> {
-        let PooledConv { conv, pool } = self;
-        let Conv { channels, sides, kernel, stride, before, .. } = *conv;
-        let first: [usize; 2] = each!(side => at[side] * pool.kernel[side] * stride[side]);
-        let sizes: [usize; 2] = each!(side => (pool.kernel[side] - 1) * stride[side] + kernel[side]);
-        let offsets = |row: usize| -> [usize; PLACES] {
-            each!(place => {
-                let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
-                down * stride[0] * row + across * stride[1] * channels
-            })
-        };
+        let Conv { channels, sides, kernel, before, .. } = self.conv;
+        let first = at.map(|at| at * SIDE);
+        let sizes = kernel.map(|kernel| kernel + SIDE - 1);
+        let offsets = |row: usize| [0, channels, row, row + channels];
         let inside =
             |side: usize| first[side] >= before[side] && first[side] + sizes[side] <= sides[side] + before[side];
         if inside(0) && inside(1) {
@@ -206,12 +223,12 @@ impl PooledConv {
 
     /// Adds the products of a tile of weights with the windows of all places.
     #[inline(always)]
-    fn multiply<S: Simd, const M: usize>(
+    fn multiply<E: Elements, const M: usize>(
         &self,
-        simd: S,
+        simd: E,
         packed: &[[f32; M]],
         patch: &Patch<'_>,
-        to: &mut [Tile<S, PLACES>; M],
+        to: &mut [Tile<E, PLACES>; M],
     ) {
         let mut sums = *to;
         let row = self.conv.kernel[1] * self.conv.channels;
@@ -219,7 +236,7 @@ impl PooledConv {
             let rows: [&[Lane]; PLACES] =
                 each!(place => &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
             for (term, weights) in weights.iter().enumerate() {
-                let values: Tile<S, PLACES> = each!(place => simd.load(&rows[place][term]));
+                let values: Tile<E, PLACES> = each!(place => simd.load(&rows[place][term]));
                 for (sums, weight) in sums.iter_mut().zip(weights) {
                     let weight = simd.splat(*weight);
                     for (sum, value) in sums.iter_mut().zip(values) {
@@ -243,87 +260,142 @@ struct Back<'a> {
     sums: &'a mut [f32],
 }
 
-impl Task for Back<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        if const { S::ROWS > 6 } { self.run_by::<S, 2>(simd) } else { self.run_by::<S, 1>(simd) }
-    }
+/// Of a place of the pool's output: the gradient in front of the activation, and vectors that are negative where it goes to the
+/// lower row, and to the right column, of the pool's window.
+#[derive(Clone, Copy)]
+struct Share {
+    slope: Lane,
+    down: Lane,
+    right: Lane,
 }
 
-impl Back<'_> {
-    /// `C` channels at a time.
+/// Most rows and columns of a kernel whose sums are kept in registers at once.
+const ROWS: usize = 3;
+const COLUMNS: usize = 5;
+
+impl Task for Back<'_> {
     #[inline(always)]
-    fn run_by<S: Simd, const C: usize>(mut self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let PooledConv { conv, pool } = self.sizes;
+        let Conv { channels, out_channels, kernel, .. } = conv;
         let mut strip = Strip::new(&self.sizes);
         let sums = lanes_mut(std::mem::take(&mut self.sums));
         sums.fill([0.0; LANES]);
-        let most = if C == 2 { 9 } else { 3 };
-        let terms = conv.terms();
+        let zero = [0.0; LANES];
+        let mut shares = vec![Share { slope: zero, down: zero, right: zero }; pool.out_sides[1]];
+        // As many sums as leave registers for what they are made of.
+        let most = if const { S::ROWS > 6 } { ROWS * COLUMNS } else { 2 * COLUMNS };
         for row in self.rows.clone() {
             let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
             strip.fill(simd, conv.block(self.x, block), top);
-            for channel in (0..conv.out_channels).step_by(C) {
-                for tile in 0..tile_count(terms, most) {
-                    let (start, size) = tile_at(terms, tile, most);
-                    for_rows!(S, size, M => self.tile::<S, M, C>(simd, &strip, row, channel, start, sums);
-                        1 2 3 4 5 6 7 8 9);
-                }
-            }
-        }
-    }
-
-    /// Adds the products of a row of gradients to the sums of `M` terms of `C` channels.
-    #[inline(always)]
-    fn tile<S: Simd, const M: usize, const C: usize>(
-        &self,
-        simd: S,
-        strip: &Strip<'_>,
-        row: usize,
-        channel: usize,
-        start: usize,
-        sums: &mut [Lane],
-    ) {
-        let PooledConv { conv, pool } = self.sizes;
-        let (channels, each_sums, zero) = (conv.out_channels, conv.terms() + 1, simd.splat(0.0));
-        let size = pool.out_sides[1] * channels;
-        let [y, winners, dy] = [self.y, self.winners, self.dy].map(|from| &lanes(from)[row * size..][..size]);
-        let own = C.min(channels - channel);
-        let mut totals = [[zero; M]; C];
-        let mut biases = [zero; C];
-        let offsets: [[usize; M]; PLACES] =
-            each!(place => each!(term => strip.places[place] + strip.terms[start + term]));
-        for left in 0..pool.out_sides[1] {
-            // The gradient at each place of the pool's window.
-            let mut slopes = [[zero; PLACES]; C];
-            for (at, (slopes, bias)) in slopes.iter_mut().zip(&mut biases).enumerate().take(own) {
-                let at = left * channels + channel + at;
-                let slope = simd.select_above(simd.load(&y[at]), zero, simd.load(&dy[at]), zero);
-                let winner = simd.load(&winners[at]);
-                *bias = simd.add(*bias, slope);
-                for (place, to) in slopes.iter_mut().enumerate() {
-                    *to = simd.keep_equal(winner, simd.splat(place as f32), slope);
-                }
-            }
-            let from = &strip.values[left * strip.step..];
-            for (place, offsets) in offsets.iter().enumerate() {
-                for (term, offset) in offsets.iter().enumerate() {
-                    let value = simd.load(&from[*offset]);
-                    for (totals, slopes) in totals.iter_mut().zip(&slopes) {
-                        totals[term] = simd.fma(slopes[place], value, totals[term]);
+            for (channel, sums) in sums.chunks_exact_mut(conv.terms() + 1).enumerate().take(out_channels) {
+                let Some((bias, sums)) = sums.split_last_mut() else { continue };
+                self.share(simd, row, channel, &mut shares, bias);
+                for across in 0..tile_count(kernel[1], COLUMNS) {
+                    let (left, columns) = tile_at(kernel[1], across, COLUMNS);
+                    let rows = (most / columns).min(ROWS);
+                    for down in 0..tile_count(kernel[0], rows) {
+                        let (top, rows) = tile_at(kernel[0], down, rows);
+                        for own in 0..channels {
+                            let from = strip.values_from(own, top, left);
+                            let sums = &mut sums[(top * kernel[1] + left) * channels + own..];
+                            let apart = [kernel[1] * channels, channels];
+                            for part in 0..S::PARTS {
+                                tiles(simd.part(part), [rows, columns], from, strip.width, &shares, sums, apart);
+                            }
+                        }
                     }
                 }
             }
         }
-        for (at, (totals, bias)) in totals.into_iter().zip(biases).enumerate().take(own) {
-            let sums = &mut sums[(channel + at) * each_sums..][..each_sums];
-            for (total, sum) in totals.into_iter().zip(&mut sums[start..]) {
-                simd.store(simd.add(total, simd.load(sum)), sum);
+    }
+}
+
+impl Back<'_> {
+    /// What a channel of a row of outputs shares out; `bias` is added to.
+    #[inline(always)]
+    fn share<S: Simd>(&self, simd: S, row: usize, channel: usize, to: &mut [Share], bias: &mut Lane) {
+        let PooledConv { conv, pool } = self.sizes;
+        let (channels, zero) = (conv.out_channels, simd.splat(0.0));
+        let size = pool.out_sides[1] * channels;
+        let [y, winners, dy] = [self.y, self.winners, self.dy].map(|from| &lanes(from)[row * size..][..size]);
+        let mut sum = simd.load(bias);
+        for (left, to) in to.iter_mut().enumerate() {
+            let at = left * channels + channel;
+            let slope = simd.select_above(simd.load(&y[at]), zero, simd.load(&dy[at]), zero);
+            sum = simd.add(sum, slope);
+            // Places are counted row by row.
+            let place = simd.load(&winners[at]);
+            let down = simd.sub(simd.splat(1.5), place);
+            let across = simd.sub(place, simd.select_above(zero, down, simd.splat(2.0), zero));
+            simd.store(slope, &mut to.slope);
+            simd.store(down, &mut to.down);
+            simd.store(simd.sub(simd.splat(0.5), across), &mut to.right);
+        }
+        simd.store(sum, bias);
+    }
+}
+
+/// [`tile`] for so many rows and columns.
+#[inline(always)]
+fn tiles<E: Elements>(
+    simd: E,
+    sizes: [usize; 2],
+    from: &[Lane],
+    width: usize,
+    shares: &[Share],
+    sums: &mut [Lane],
+    apart: [usize; 2],
+) {
+    macro_rules! sizes {
+        ($([$rows:literal $columns:literal])*) => {
+            match sizes {
+                $([$rows, $columns] => tile::<E, $rows, $columns>(simd, from, width, shares, sums, apart),)*
+                _ => {}
             }
-            if start == 0 {
-                let sum = &mut sums[each_sums - 1];
-                simd.store(simd.add(bias, simd.load(sum)), sum);
+        };
+    }
+    sizes! {
+        [1 1] [1 2] [1 3] [1 4] [1 5]
+        [2 1] [2 2] [2 3] [2 4] [2 5]
+        [3 1] [3 2] [3 3] [3 4] [3 5]
+    }
+}
+
+/// Adds the products of a row of gradients to the sums of `H` by `W` terms of a channel: of the four numbers that a term sees from
+/// a pool's window, the one is chosen that the gradient belongs to.
+#[inline(always)]
+fn tile<E: Elements, const H: usize, const W: usize>(
+    simd: E,
+    from: &[Lane],
+    width: usize,
+    shares: &[Share],
+    sums: &mut [Lane],
+    apart: [usize; 2],
+) {
+    let zero = simd.splat(0.0);
+    let mut totals = [[zero; W]; H];
+    for (left, share) in shares.iter().enumerate() {
+        let [slope, down, right] = [simd.load(&share.slope), simd.load(&share.down), simd.load(&share.right)];
+        let mut above = [zero; W];
+        for row in 0..=H {
+            let from = &from[row * width + SIDE * left..][..W + 1];
+            let mut here = simd.load(&from[0]);
+            for column in 0..W {
+                let next = simd.load(&from[column + 1]);
+                let seen = simd.select_negative(right, next, here);
+                if row > 0 {
+                    let seen = simd.select_negative(down, seen, above[column]);
+                    totals[row - 1][column] = simd.fma(slope, seen, totals[row - 1][column]);
+                }
+                (above[column], here) = (seen, next);
             }
+        }
+    }
+    for (row, totals) in totals.into_iter().enumerate() {
+        for (column, total) in totals.into_iter().enumerate() {
+            let sum = &mut sums[row * apart[0] + column * apart[1]];
+            simd.store(simd.add(total, simd.load(sum)), sum);
         }
     }
 }
@@ -331,58 +403,43 @@ impl Back<'_> {
 /// What a row of the pool's outputs sees, with the zeros around it.
 struct Strip<'a> {
     sizes: &'a PooledConv,
-    /// `[height, width, channels, 16]`
+    /// `[channels, height, width, 16]`
     values: Vec<Lane>,
-    sides: [usize; 2],
-    /// From what the first output sees first to what each place and each term of it does.
-    places: [usize; PLACES],
-    terms: Vec<usize>,
-    /// From an output to the next.
-    step: usize,
+    height: usize,
+    width: usize,
 }
 
 impl<'a> Strip<'a> {
     #[inline(always)]
     fn new(sizes: &'a PooledConv) -> Strip<'a> {
         let PooledConv { conv, pool } = sizes;
-        let seen = |outputs: usize, side: usize| (outputs - 1) * conv.stride[side] + conv.kernel[side];
-        let sides = [seen(pool.kernel[0], 0), seen(pool.out_sides[1] * pool.kernel[1], 1)];
-        let row = sides[1] * conv.channels;
-        let places = each!(place => {
-            let (down, across) = (place / pool.kernel[1], place % pool.kernel[1]);
-            down * conv.stride[0] * row + across * conv.stride[1] * conv.channels
-        });
-        let term = |term: usize| {
-            let [down, across, channel] = conv.tap(term);
-            down * row + across * conv.channels + channel
-        };
-        Strip {
-            sizes,
-            values: vec![[0.0; LANES]; sides[0] * row],
-            sides,
-            places,
-            terms: (0..conv.terms()).map(term).collect(),
-            step: pool.kernel[1] * conv.stride[1] * conv.channels,
-        }
+        let [height, width] = [conv.kernel[0] + SIDE - 1, conv.kernel[1] + pool.out_sides[1] * SIDE - 1];
+        Strip { sizes, values: vec![[0.0; LANES]; conv.channels * height * width], height, width }
+    }
+
+    /// The numbers of a channel from a row and a column on.
+    #[inline(always)]
+    fn values_from(&self, channel: usize, row: usize, column: usize) -> &[Lane] {
+        &self.values[(channel * self.height + row) * self.width + column..]
     }
 
     /// Takes over what row `top` sees.
     #[inline(always)]
     fn fill<S: Simd>(&mut self, simd: S, x: &[Lane], top: usize) {
-        let PooledConv { conv, pool } = self.sizes;
-        let Conv { channels, sides: [height, width], stride, before, .. } = *conv;
-        let end = (width + before[1]).min(self.sides[1]);
-        for (down, to) in self.values.chunks_exact_mut(self.sides[1] * channels).enumerate() {
+        let Conv { channels, sides: [height, width], before, .. } = self.sizes.conv;
+        let end = (width + before[1]).min(self.width);
+        for (row, to) in self.values.chunks_exact_mut(self.width).enumerate() {
+            let (channel, down) = (row / self.height, row % self.height);
             // Above the picture it becomes very large.
-            let from = (top * pool.kernel[0] * stride[0] + down).wrapping_sub(before[0]);
+            let from = (top * SIDE + down).wrapping_sub(before[0]);
             if from >= height || end <= before[1] {
                 to.fill([0.0; LANES]);
                 continue;
             }
-            to[..before[1] * channels].fill([0.0; LANES]);
-            to[end * channels..].fill([0.0; LANES]);
-            let from = &x[from * width * channels..];
-            for (to, from) in to[before[1] * channels..end * channels].iter_mut().zip(from) {
+            to[..before[1]].fill([0.0; LANES]);
+            to[end..].fill([0.0; LANES]);
+            let from = x[from * width * channels + channel..].iter().step_by(channels);
+            for (to, from) in to[before[1]..end].iter_mut().zip(from) {
                 simd.store(simd.load(from), to);
             }
         }

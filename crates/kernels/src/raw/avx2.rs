@@ -1,6 +1,6 @@
 //! The instance for AVX2 and FMA: two vectors of eight.
 
-use super::simd::{Lane, Simd, Task, pairs};
+use super::simd::{Elements, Lane, Simd, Task, pairs};
 use crate::LANES;
 use std::arch::x86_64::*;
 
@@ -54,39 +54,127 @@ unsafe fn square(rows: [__m256; 8]) -> [__m256; 8] {
     }
 }
 
-// SAFETY of every block below: the value `self` exists only where its instructions were detected, and the loads and stores are
-// unaligned ones of exactly the sixteen numbers that the reference covers.
-impl Simd for Avx2 {
+impl Elements for Avx2 {
     type V = [__m256; 2];
-
-    const ROWS: usize = 6;
-    const POOLED: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> [__m256; 2] {
-        // SAFETY: as above.
-        unsafe { [_mm256_set1_ps(value); 2] }
+        [self.part(0).splat(value); 2]
     }
 
     #[inline(always)]
     fn load(self, from: &Lane) -> [__m256; 2] {
-        // SAFETY: as above.
-        unsafe { [_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))] }
+        [self.part(0).load(from), self.part(1).load(from)]
     }
 
     #[inline(always)]
     fn store(self, value: [__m256; 2], to: &mut Lane) {
-        // SAFETY: as above.
-        unsafe {
-            _mm256_storeu_ps(to.as_mut_ptr(), value[0]);
-            _mm256_storeu_ps(to.as_mut_ptr().add(8), value[1]);
-        }
+        self.part(0).store(value[0], to);
+        self.part(1).store(value[1], to);
     }
 
     #[inline(always)]
     fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).add(a[0], b[0]), self.part(1).add(a[1], b[1])]
+    }
+
+    #[inline(always)]
+    fn fma(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).fma(a[0], b[0], c[0]), self.part(1).fma(a[1], b[1], c[1])]
+    }
+
+    #[inline(always)]
+    fn relu(self, value: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).relu(value[0]), self.part(1).relu(value[1])]
+    }
+
+    #[inline(always)]
+    fn select_above(self, a: [__m256; 2], b: [__m256; 2], x: [__m256; 2], y: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).select_above(a[0], b[0], x[0], y[0]), self.part(1).select_above(a[1], b[1], x[1], y[1])]
+    }
+
+    #[inline(always)]
+    fn select_negative(self, sign: [__m256; 2], x: [__m256; 2], y: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).select_negative(sign[0], x[0], y[0]), self.part(1).select_negative(sign[1], x[1], y[1])]
+    }
+}
+
+/// Eight of the numbers of each vector. It comes from [`Simd::part`] of an [`Avx2`] alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Half {
+    /// 0 or 8.
+    start: usize,
+}
+
+// SAFETY of every block below: an [`Avx2`] exists only where its instructions were detected, and the loads and stores are
+// unaligned ones of numbers that the reference covers.
+impl Elements for Half {
+    type V = __m256;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
         // SAFETY: as above.
-        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Lane) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_loadu_ps(from.as_ptr().add(self.start)) }
+    }
+
+    #[inline(always)]
+    fn store(self, value: __m256, to: &mut Lane) {
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(self.start), value) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn relu(self, value: __m256) -> __m256 {
+        // The second operand is what comes out where one is NaN.
+        // SAFETY: as above.
+        unsafe { _mm256_max_ps(_mm256_setzero_ps(), value) }
+    }
+
+    #[inline(always)]
+    fn select_above(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a, b);
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a);
+            _mm256_blendv_ps(y, x, _mm256_or_ps(above, nan))
+        }
+    }
+
+    #[inline(always)]
+    fn select_negative(self, sign: __m256, x: __m256, y: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_blendv_ps(y, x, sign) }
+    }
+}
+
+impl Simd for Avx2 {
+    type Part = Half;
+
+    const PARTS: usize = 2;
+    const ROWS: usize = 6;
+    const POOLED: usize = 2;
+
+    #[inline(always)]
+    fn part(self, at: usize) -> Half {
+        Half { start: at % 2 * 8 }
     }
 
     #[inline(always)]
@@ -108,12 +196,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn fma(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
-        // SAFETY: as above.
-        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
-    }
-
-    #[inline(always)]
     fn low(self, pairs: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: as above.
         unsafe { pairs.map(|pairs| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs)))) }
@@ -129,12 +211,6 @@ impl Simd for Avx2 {
     fn sqrt(self, value: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: as above.
         unsafe { [_mm256_sqrt_ps(value[0]), _mm256_sqrt_ps(value[1])] }
-    }
-
-    #[inline(always)]
-    fn relu(self, value: [__m256; 2]) -> [__m256; 2] {
-        // The second operand is what comes out where one is NaN.
-        self.max(self.splat(0.0), value)
     }
 
     #[inline(always)]
@@ -165,19 +241,6 @@ impl Simd for Avx2 {
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
             };
             [_mm256_mul_ps(value[0], factor(power[0])), _mm256_mul_ps(value[1], factor(power[1]))]
-        }
-    }
-
-    #[inline(always)]
-    fn select_above(self, a: [__m256; 2], b: [__m256; 2], x: [__m256; 2], y: [__m256; 2]) -> [__m256; 2] {
-        // SAFETY: as above.
-        unsafe {
-            let above = [_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1])];
-            let nan = [_mm256_cmp_ps::<_CMP_UNORD_Q>(a[0], a[0]), _mm256_cmp_ps::<_CMP_UNORD_Q>(a[1], a[1])];
-            [
-                _mm256_blendv_ps(y[0], x[0], _mm256_or_ps(above[0], nan[0])),
-                _mm256_blendv_ps(y[1], x[1], _mm256_or_ps(above[1], nan[1])),
-            ]
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::avx2::Avx2;
 use super::bf16::Avx512Bf16;
-use super::simd::{Lane, Numbers, Simd, Task, pairs};
+use super::simd::{Elements, Lane, Numbers, Simd, Task, pairs};
 use crate::LANES;
 use std::arch::{asm, x86_64::*};
 
@@ -165,17 +165,8 @@ unsafe fn multiply_two<const M: usize>(
 
 // SAFETY of every block below: the value `self` exists only where its instructions were detected, and the loads and stores are
 // unaligned ones of exactly the sixteen numbers that the reference covers.
-impl Simd for Avx512 {
+impl Elements for Avx512 {
     type V = __m512;
-
-    const ROWS: usize = 12;
-    const POOLED: usize = 6;
-    const DOUBLE: bool = true;
-
-    #[inline(always)]
-    fn is_double(self) -> bool {
-        self.double
-    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -202,6 +193,56 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn relu(self, value: __m512) -> __m512 {
+        // The second operand is what comes out where one is NaN.
+        // SAFETY: as above.
+        unsafe { _mm512_max_ps(_mm512_setzero_ps(), value) }
+    }
+
+    #[inline(always)]
+    fn select_above(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b);
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+            _mm512_mask_blend_ps(above | nan, y, x)
+        }
+    }
+
+    #[inline(always)]
+    fn select_negative(self, sign: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe {
+            let negative = _mm512_cmplt_epi32_mask(_mm512_castps_si512(sign), _mm512_setzero_si512());
+            _mm512_mask_blend_ps(negative, y, x)
+        }
+    }
+}
+
+impl Simd for Avx512 {
+    type Part = Self;
+
+    const ROWS: usize = 12;
+    const POOLED: usize = 6;
+    const DOUBLE: bool = true;
+
+    #[inline(always)]
+    fn part(self, _: usize) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn is_double(self) -> bool {
+        self.double
+    }
+
+    #[inline(always)]
     fn sub(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_sub_ps(a, b) }
@@ -217,12 +258,6 @@ impl Simd for Avx512 {
     fn div(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_div_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_fmadd_ps(a, b, c) }
     }
 
     #[inline(always)]
@@ -264,13 +299,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn relu(self, value: __m512) -> __m512 {
-        // The second operand is what comes out where one is NaN.
-        // SAFETY: as above.
-        unsafe { _mm512_max_ps(_mm512_setzero_ps(), value) }
-    }
-
-    #[inline(always)]
     fn max(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_max_ps(a, b) }
@@ -292,16 +320,6 @@ impl Simd for Avx512 {
     fn scale(self, value: __m512, power: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_scalef_ps(value, power) }
-    }
-
-    #[inline(always)]
-    fn select_above(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
-        // SAFETY: as above.
-        unsafe {
-            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b);
-            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
-            _mm512_mask_blend_ps(above | nan, y, x)
-        }
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Products of bfloat16 numbers with float32 sums: two numbers of each side lie where one float32 number would, and an
 //! instance multiplies both at once. One instance has instructions for it, the other does it by float32 products.
 
-use super::simd::{Lane, Simd, Task};
+use super::simd::{Elements, Lane, Simd, Task};
 use crate::LANES;
 
 #[cfg(target_arch = "x86_64")]
@@ -27,25 +27,31 @@ pub(crate) fn pair(low: f32, high: f32) -> f32 {
 
 /// What another instance has.
 macro_rules! as_inner {
-    () => {
+    (Elements) => {
         as_inner! {
             splat(value: f32) -> Self::V;
             load(from: &Lane) -> Self::V;
             store(value: Self::V, to: &mut Lane);
             add(a: Self::V, b: Self::V) -> Self::V;
+            fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+            relu(value: Self::V) -> Self::V;
+            select_above(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+            select_negative(sign: Self::V, x: Self::V, y: Self::V) -> Self::V;
+        }
+    };
+    (Simd) => {
+        as_inner! {
+            part(at: usize) -> Self::Part;
             sub(a: Self::V, b: Self::V) -> Self::V;
             mul(a: Self::V, b: Self::V) -> Self::V;
             div(a: Self::V, b: Self::V) -> Self::V;
-            fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
             low(pairs: Self::V) -> Self::V;
             high(pairs: Self::V) -> Self::V;
             sqrt(value: Self::V) -> Self::V;
-            relu(value: Self::V) -> Self::V;
             max(a: Self::V, b: Self::V) -> Self::V;
             min(a: Self::V, b: Self::V) -> Self::V;
             round(value: Self::V) -> Self::V;
             scale(value: Self::V, power: Self::V) -> Self::V;
-            select_above(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
             keep_equal(a: Self::V, b: Self::V, x: Self::V) -> Self::V;
             transpose(from: &[Lane; LANES], to: &mut [Lane; LANES]);
             prefetch(from: &f32);
@@ -66,14 +72,21 @@ macro_rules! as_inner {
 #[derive(Clone, Copy)]
 pub(super) struct Pairs<S>(pub(super) S);
 
-impl<S: Simd> Simd for Pairs<S> {
+impl<S: Simd> Elements for Pairs<S> {
     type V = S::V;
 
+    as_inner!(Elements);
+}
+
+impl<S: Simd> Simd for Pairs<S> {
+    type Part = S::Part;
+
+    const PARTS: usize = S::PARTS;
     const ROWS: usize = S::ROWS;
     const POOLED: usize = S::POOLED;
     const PAIRED: bool = true;
 
-    as_inner!();
+    as_inner!(Simd);
 
     #[inline(always)]
     fn product(self, number: &f32, lane: S::V, sum: S::V) -> S::V {
@@ -147,16 +160,23 @@ unsafe fn product(number: &f32, lane: __m512, mut sum: __m512) -> __m512 {
     sum
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Elements for Avx512Bf16 {
+    type V = __m512;
+
+    as_inner!(Elements);
+}
+
 // SAFETY of every block below: the value `self` exists only where its instructions were detected.
 #[cfg(target_arch = "x86_64")]
 impl Simd for Avx512Bf16 {
-    type V = __m512;
+    type Part = Avx512;
 
     const ROWS: usize = Avx512::ROWS;
     const POOLED: usize = Avx512::POOLED;
     const PAIRED: bool = true;
 
-    as_inner!();
+    as_inner!(Simd);
 
     #[inline(always)]
     fn product(self, number: &f32, lane: __m512, sum: __m512) -> __m512 {

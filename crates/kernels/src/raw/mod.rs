@@ -16,4 +16,4 @@ pub(crate) use bf16::pair;
 pub(crate) use pool::Memory;
 pub use pool::Workers;
 pub use simd::Level;
-pub(crate) use simd::{Lane, Numbers, Simd, Task};
+pub(crate) use simd::{Elements, Lane, Numbers, Simd, Task};

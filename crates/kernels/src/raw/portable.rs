@@ -1,6 +1,6 @@
 //! The instance in plain Rust.
 
-use super::simd::{Lane, Simd, pairs};
+use super::simd::{Elements, Lane, Simd, pairs};
 use crate::LANES;
 
 #[derive(Clone, Copy)]
@@ -13,11 +13,8 @@ impl Portable {
     }
 }
 
-impl Simd for Portable {
+impl Elements for Portable {
     type V = Lane;
-
-    const ROWS: usize = 6;
-    const POOLED: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Lane {
@@ -40,6 +37,40 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn fma(self, a: Lane, b: Lane, c: Lane) -> Lane {
+        // Where the processor has no such instruction, `mul_add` is a call.
+        let fused = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+        std::array::from_fn(|at| if fused { a[at].mul_add(b[at], c[at]) } else { a[at] * b[at] + c[at] })
+    }
+
+    #[inline(always)]
+    fn relu(self, value: Lane) -> Lane {
+        value.map(|value| if value < 0.0 { 0.0 } else { value })
+    }
+
+    #[inline(always)]
+    fn select_above(self, a: Lane, b: Lane, x: Lane, y: Lane) -> Lane {
+        std::array::from_fn(|at| if a[at] > b[at] || a[at].is_nan() { x[at] } else { y[at] })
+    }
+
+    #[inline(always)]
+    fn select_negative(self, sign: Lane, x: Lane, y: Lane) -> Lane {
+        std::array::from_fn(|at| if sign[at].is_sign_negative() { x[at] } else { y[at] })
+    }
+}
+
+impl Simd for Portable {
+    type Part = Self;
+
+    const ROWS: usize = 6;
+    const POOLED: usize = 1;
+
+    #[inline(always)]
+    fn part(self, _: usize) -> Self {
+        self
+    }
+
+    #[inline(always)]
     fn sub(self, a: Lane, b: Lane) -> Lane {
         Portable::zip(a, b, |a, b| a - b)
     }
@@ -55,13 +86,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn fma(self, a: Lane, b: Lane, c: Lane) -> Lane {
-        // Where the processor has no such instruction, `mul_add` is a call.
-        let fused = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-        std::array::from_fn(|at| if fused { a[at].mul_add(b[at], c[at]) } else { a[at] * b[at] + c[at] })
-    }
-
-    #[inline(always)]
     fn low(self, pairs: Lane) -> Lane {
         pairs.map(|pair| f32::from_bits(pair.to_bits() << 16))
     }
@@ -74,11 +98,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn sqrt(self, value: Lane) -> Lane {
         value.map(f32::sqrt)
-    }
-
-    #[inline(always)]
-    fn relu(self, value: Lane) -> Lane {
-        value.map(|value| if value < 0.0 { 0.0 } else { value })
     }
 
     #[inline(always)]
@@ -101,11 +120,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn scale(self, value: Lane, power: Lane) -> Lane {
         Portable::zip(value, power, |value, power| value * f32::from_bits(((power as i32 + 127) << 23) as u32))
-    }
-
-    #[inline(always)]
-    fn select_above(self, a: Lane, b: Lane, x: Lane, y: Lane) -> Lane {
-        std::array::from_fn(|at| if a[at] > b[at] || a[at].is_nan() { x[at] } else { y[at] })
     }
 
     #[inline(always)]

@@ -145,9 +145,31 @@ pub(crate) trait Task: Send {
     fn run<S: Simd>(self, simd: S);
 }
 
-/// Operations on sixteen numbers at once.
-pub(crate) trait Simd: Copy + Send {
+/// Operations on the numbers of a vector, or of a part of it, each for itself.
+pub(crate) trait Elements: Copy + Send {
     type V: Copy;
+
+    fn splat(self, value: f32) -> Self::V;
+    fn load(self, from: &Lane) -> Self::V;
+    fn store(self, value: Self::V, to: &mut Lane);
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where the processor can.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger of `value` and 0; NaN stays NaN.
+    fn relu(self, value: Self::V) -> Self::V;
+    /// For each place `x` where `a > b` or `a` is NaN, else `y`.
+    fn select_above(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// For each place `x` where `sign` is negative, else `y`.
+    fn select_negative(self, sign: Self::V, x: Self::V, y: Self::V) -> Self::V;
+}
+
+/// Operations on sixteen numbers at once.
+pub(crate) trait Simd: Elements {
+    /// What takes one register, where a vector takes several: for tiles that hold several operands beside their sums.
+    type Part: Elements;
+
+    /// Parts of a vector.
+    const PARTS: usize = 1;
 
     /// Most rows of a tile: as many sums as there are registers for, beside the operands.
     const ROWS: usize;
@@ -167,15 +189,11 @@ pub(crate) trait Simd: Copy + Send {
         false
     }
 
-    fn splat(self, value: f32) -> Self::V;
-    fn load(self, from: &Lane) -> Self::V;
-    fn store(self, value: Self::V, to: &mut Lane);
-    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The operations on one of the parts.
+    fn part(self, at: usize) -> Self::Part;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`, rounded once where the processor can.
-    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Adds a product to a sum: of a number and each number of a vector, or where two bfloat16 numbers take the place of one
     /// float32 number, as [`Simd::pair`] makes them, the products of both.
     #[inline(always)]
@@ -232,8 +250,6 @@ pub(crate) trait Simd: Copy + Send {
     /// The bfloat16 numbers in the upper halves.
     fn high(self, pairs: Self::V) -> Self::V;
     fn sqrt(self, value: Self::V) -> Self::V;
-    /// The larger of `value` and 0; NaN stays NaN.
-    fn relu(self, value: Self::V) -> Self::V;
     /// The larger of both, and `b` where one is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The smaller of both, and `b` where one is NaN.
@@ -242,8 +258,6 @@ pub(crate) trait Simd: Copy + Send {
     fn round(self, value: Self::V) -> Self::V;
     /// `value · 2^power` for whole powers from -126 to 127.
     fn scale(self, value: Self::V, power: Self::V) -> Self::V;
-    /// For each place `x` where `a > b` or `a` is NaN, else `y`.
-    fn select_above(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// For each place `x` where `a == b`, else 0.
     fn keep_equal(self, a: Self::V, b: Self::V, x: Self::V) -> Self::V;
     /// Rows become columns.
