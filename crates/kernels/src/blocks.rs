@@ -1,6 +1,5 @@
 //! Between rows as others have them, one after the other, and blocks of 16 rows beside each other.
 
-use crate::linear::turn;
 use crate::parts::share;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};
@@ -64,6 +63,20 @@ impl Task for From<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Rows and columns of up to 16 lanes change places; lanes that are missing are zeros.
+#[inline(always)]
+pub(crate) fn turn<S: Simd>(simd: S, from: &[[f32; LANES]], to: &mut [[f32; LANES]]) {
+    let Some(to) = to.first_chunk_mut() else { return };
+    match from.first_chunk() {
+        Some(from) => simd.transpose(from, to),
+        None => {
+            let mut whole = [[0.0; LANES]; LANES];
+            whole[..from.len()].copy_from_slice(from);
+            simd.transpose(&whole, to);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Vectors for codes, and the gradient of their table. Each row of the table is summed up by one thread in the order of the
 //! batch, so the result is the same for any number of threads.
 
-use crate::linear::turn;
+use crate::blocks::turn;
 use crate::parts::{cut, share};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{lanes, lanes_mut};

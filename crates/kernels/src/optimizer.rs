@@ -4,6 +4,7 @@
 use crate::Workers;
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
+use std::ops::Range;
 
 /// Weights that share a line of the cache.
 const LINE: usize = 16;
@@ -83,6 +84,25 @@ impl Rule {
     /// As [`Rule::update`] on this thread, with plain instructions; the same to the bit.
     pub fn update_piece(&self, weights: &mut [f32], gradient: &[f32], buffers: &mut [&mut [f32]]) {
         apply(self, weights, gradient, buffers);
+    }
+}
+
+impl Rule {
+    /// One step of some of the weights, which are at `own`, also in each buffer; `gradient` is theirs alone.
+    #[inline(always)]
+    pub(crate) fn apply_at(
+        &self,
+        own: Range<usize>,
+        weights: &mut [f32],
+        gradient: &[f32],
+        buffers: &mut [&mut [f32]],
+    ) {
+        let weights = &mut weights[own.clone()];
+        match buffers {
+            [one] => apply(self, weights, gradient, &mut [&mut one[own]]),
+            [one, two] => apply(self, weights, gradient, &mut [&mut one[own.clone()], &mut two[own]]),
+            _ => {}
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! place, so a product of `n` terms becomes one of half as many, over operands that are laid out as before: kernels only ask
 //! for their [`operand`]s and count [`Workers::terms`].
 
-use crate::linear::turn;
+use crate::blocks::turn;
 use crate::parts::shared;
 use crate::raw::{Lane, Memory, Simd, Task};
 use crate::{LANES, Workers};

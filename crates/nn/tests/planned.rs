@@ -8,7 +8,7 @@ use both_ways::{node, same_answers};
 use lepton_core::{ErrorCode, Seed, Tensor};
 use lepton_nn::{
     AdaptiveAvgPool2d, Architecture, AvgPool1d, AvgPool2d, Centre, Conv1d, Conv2d, ConvTranspose2d, DenseBlock,
-    GroupNorm, Gru, InputSpec, InvertedResidualBlock, Layer, Loss, Lstm, MaxPool1d, MaxPool2d, Network, Node,
+    GroupNorm, Gru, InputSpec, InvertedResidualBlock, Layer, Linear, Loss, Lstm, MaxPool1d, MaxPool2d, Network, Node,
     OptimizerKind, OptimizerSettings, Padding, Precision, Reshape, ReversibleNorm, Rnn, SqueezeExcite, StepKind,
     StepRows, TimePadding, Trainer, UpdateSettings, Upsample, UpsampleMode,
 };
@@ -385,6 +385,39 @@ fn every_loss_optimiser_and_update_is_the_same_both_ways() {
     for kind in [OptimizerKind::Adam, OptimizerKind::Adamw, OptimizerKind::Rmsprop] {
         let optimizer = OptimizerSettings { kind, epsilon: 1e-2, weight_decay: 0.01, ..OptimizerSettings::default() };
         Case { optimizer, ..base.clone() }.check();
+    }
+}
+
+/// A dense layer whose weights are updated while their gradient is computed, unless somebody else asks for that or the batch is
+/// large.
+#[test]
+fn large_dense_layers_learn_the_same_in_all_ways() {
+    let layers = || {
+        let large = [Layer::linear(100), Layer::Relu, Linear::new(700, false).into(), Layer::linear(3)];
+        let all = [Layer::conv2d(5, 3), Layer::Relu, Layer::max_pool2d(2), Layer::Flatten].into_iter().chain(large);
+        chain(all.collect())
+    };
+    for kind in [OptimizerKind::Sgd, OptimizerKind::Adam, OptimizerKind::Lion] {
+        let optimizer = OptimizerSettings { kind, epsilon: 1e-2, ..OptimizerSettings::default() };
+        let base = Case {
+            layers: layers(),
+            input: vec![2, 26, 28],
+            optimizer,
+            rows: vec![33, 129, 7],
+            threads: 2,
+            ..Case::default()
+        };
+        // The sign of a gradient that is nearly 0 is chance.
+        if kind != OptimizerKind::Lion {
+            base.check();
+        }
+        let never = UpdateSettings { clip_norm: Some(1e30), ..UpdateSettings::default() };
+        let states = [base.update.clone(), never].map(|update| {
+            let mut trainer = Case { update, ..base.clone() }.trainer(StepKind::Planned);
+            let losses = base.run(&mut trainer, 0..5);
+            (losses, trainer.network().weights().unwrap())
+        });
+        assert!(states[0] == states[1]);
     }
 }
 

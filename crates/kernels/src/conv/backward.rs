@@ -2,7 +2,7 @@
 
 use super::Conv;
 use super::row::{Row, for_places};
-use crate::linear::turn;
+use crate::blocks::turn;
 use crate::parts::{cut, cut_blocks, parts, share};
 use crate::precision::{operand, pair_rows, share_products};
 use crate::raw::{Lane, Simd, Task};

@@ -4,7 +4,7 @@ use super::Recurrent;
 use super::for_units;
 use super::product::gate;
 use super::rule::Rule;
-use crate::linear::turn;
+use crate::blocks::turn;
 use crate::parts::{cut_blocks, parts};
 use crate::precision::terms_of;
 use crate::raw::{Lane, Simd, Task};

@@ -3,6 +3,7 @@
 //! another length have a list of their own, over the same buffers.
 
 mod compile;
+mod late;
 mod loss;
 mod memory;
 mod pass;
@@ -16,6 +17,7 @@ use crate::network::{Network, Parameter};
 use crate::trainer::{diverged, mix_statistics};
 use crate::{Loss, OptimizerSettings, StepOutcome, StepRows, UpdateSettings, trim};
 use compile::Op;
+use late::Late;
 use lepton_core::{DType, Error, ErrorCode, Result, Tensor};
 use lepton_kernels::{Level, Moments, Precision, Workers};
 use memory::Buffers;
@@ -69,6 +71,10 @@ pub(crate) struct Planned {
     pending: Vec<f32>,
     averages: Vec<f32>,
     buffers: Buffers,
+    /// Whether nothing asks for gradients but the optimiser's step.
+    may_wait: bool,
+    /// Dense layers whose gradients wait.
+    late: Vec<Late>,
 }
 
 impl Planned {
@@ -89,6 +95,7 @@ impl Planned {
         planned.moments = settings.buffers().iter().map(|_| zeros(true)).collect();
         planned.averages = if update.average.is_some() { planned.arena.clone() } else { Vec::new() };
         (planned.gradients, planned.pending) = (gradients, pending);
+        planned.may_wait = update.clip_norm.is_none() && update.accumulate == 1 && update.l1 == 0.0;
         Ok(planned)
     }
 
@@ -133,6 +140,8 @@ impl Planned {
             moments: Vec::new(),
             pending: Vec::new(),
             averages: Vec::new(),
+            may_wait: false,
+            late: Vec::new(),
             ranges,
             arena,
         })
@@ -167,12 +176,14 @@ impl Planned {
             return Err(diverged(format!("the loss became {loss}"), step));
         }
         self.backward(count)?;
-        let (squares, finite) = lepton_kernels::squares(&self.workers, &self.gradients);
+        self.compute_doubtful();
+        let (squares, finite) = self.squares();
         if !finite {
-            let bad = |range: &Range<usize>| !self.gradients[range.clone()].iter().all(|value| value.is_finite());
-            let names = network.parameters.iter().zip(&self.ranges);
-            let name = names.filter(|(parameter, _)| parameter.spec.trained).find(|(_, range)| bad(range));
-            let name = name.map_or("", |(parameter, _)| &parameter.spec.name);
+            let bad = |at: usize| !self.gradients[self.ranges[at].clone()].iter().all(|value| value.is_finite());
+            let waits = |at: usize| self.late.iter().any(|late| late.weight == at);
+            let mut names = network.parameters.iter().map(|parameter| &parameter.spec).enumerate();
+            let name = names.find(|(at, spec)| spec.trained && !waits(*at) && bad(*at));
+            let name = name.map_or("", |(_, spec)| &spec.name);
             return Err(diverged(format!("the gradient of \"{name}\" is not finite"), step));
         }
         for seen in self.statistics(count)? {
@@ -253,7 +264,7 @@ impl Planned {
             let share = 1.0 / group as f32;
             self.gradients.iter_mut().zip(&self.pending).for_each(|(mean, sum)| *mean = share * sum);
             self.pending.fill(0.0);
-            let (squares, _) = lepton_kernels::squares(&self.workers, &self.gradients);
+            let (squares, _) = self.squares();
             self.descend(rules, squares, step / group, rate);
         }
     }
@@ -275,8 +286,7 @@ impl Planned {
             }
         }
         let rule = settings.rule(count, rate);
-        let mut moments: Vec<&mut [f32]> = self.moments.iter_mut().map(|buffer| &mut buffer[..]).collect();
-        rule.update(&self.workers, &mut self.arena[..self.trained], &self.gradients, &mut moments);
+        self.update(&rule);
         if let Some(decay) = update.average {
             let decay = decay.min((1.0 + count as f64) / (10.0 + count as f64)) as f32;
             let pairs = self.averages.iter_mut().zip(&self.arena);

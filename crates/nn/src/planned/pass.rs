@@ -2,6 +2,7 @@
 
 use super::Planned;
 use super::compile::{Back, Op, Value};
+use super::late::Late;
 use super::memory::{Buffer, Buffers, claim, release};
 use super::program::Program;
 use crate::initialize::unit;
@@ -215,7 +216,8 @@ impl Planned {
 
     /// Fills all gradients from that of the outputs.
     pub(super) fn backward(&mut self, rows: usize) -> Result<()> {
-        let Planned { workers, programs, time, ranges, arena, gradients, buffers, .. } = self;
+        let Planned { workers, programs, time, ranges, arena, gradients, buffers, may_wait, late, .. } = self;
+        late.clear();
         let program = programs.get(time).ok_or_else(|| Error::internal("no program for this batch"))?;
         let own = |parameter: usize| &arena[ranges[parameter].clone()];
         let Buffers { values, slopes, free, packed, scratch, moments, recurrent, codes, lengths, .. } = buffers;
@@ -267,12 +269,20 @@ impl Planned {
                         kernels::mask_relu(workers, &values[*y], &mut dy);
                     }
                     let (dw, db) = pair(gradients, ranges, *weight, *bias);
-                    sizes.backward_weights(workers, &values[*x], &dy, dw, db);
+                    let waits = *may_wait && sizes.updates_at_once(blocks(rows));
+                    match (waits, db) {
+                        (false, db) => sizes.backward_weights(workers, &values[*x], &dy, dw, db),
+                        (true, Some(db)) => sizes.backward_bias(workers, &dy, db),
+                        (true, None) => {}
+                    }
                     if *back != Back::None {
                         let mask = program.masked[*x].then_some(&values[*x][..]);
                         sizes.backward_input(workers, &dy, own(*weight), mask, *back == Back::Add, &mut slopes[*x]);
                     }
-                    slopes[*y] = dy;
+                    match waits {
+                        true => late.push(Late { sizes: *sizes, x: *x, weight: *weight, dy }),
+                        false => slopes[*y] = dy,
+                    }
                 }
                 Op::Norm { norm: index, settings, value, x, y, weight, most, back, .. } => {
                     let dy = take(&mut slopes[*y]);
@@ -342,7 +352,9 @@ impl Planned {
             }
             // Nobody asks for them any more.
             release(free, &mut slopes[op.output()]);
-            release(free, &mut values[op.output()]);
+            if late.iter().all(|late| late.x != op.output()) {
+                release(free, &mut values[op.output()]);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,150 @@
+//! The gradient of a dense layer's input.
+
+use super::{BLOCKS, Linear, Piece, Product, at_once, copied};
+use crate::precision::operand;
+use crate::raw::{Lane, Simd, Task};
+use crate::tile::{Columns, Strided, Tile, each};
+use crate::tile::{for_rows, lanes, lanes_mut, multiply_all, tile_at, tile_count, twos, zeros};
+use crate::{LANES, Workers};
+use std::ops::Range;
+
+/// Units of which a line of weights each stays in the first cache: 8 KiB.
+const UNITS: usize = 128;
+
+impl Linear {
+    /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`. Where `x` is given, it is what
+    /// came out of `max(·, 0)`, and `dx` becomes the gradient in front of that.
+    pub fn backward_input(
+        &self,
+        workers: &Workers,
+        dy: &[f32],
+        weights: &[f32],
+        x: Option<&[f32]>,
+        add: bool,
+        dx: &mut [f32],
+    ) {
+        let pieces = self.deal(workers, dx, self.features);
+        let sizes = Linear { units: workers.terms(self.units), ..*self };
+        let (dy, weights) =
+            (operand(workers, dy, self.units, LANES), operand(workers, weights, self.units, self.features));
+        let task = |pieces| Input { sizes, dy: &dy, weights: &weights, x, add, pieces };
+        workers.multiply(pieces.into_iter().map(task).collect());
+    }
+}
+
+struct Input<'a> {
+    sizes: Linear,
+    dy: &'a [f32],
+    weights: &'a [f32],
+    x: Option<&'a [f32]>,
+    add: bool,
+    pieces: Vec<Piece<'a>>,
+}
+
+impl Task for Input<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let Linear { features, units } = self.sizes;
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let own = pieces.first().map(|piece| piece.range.clone()).unwrap_or_default();
+        let most = at_once(simd, UNITS);
+        if pieces.len() < BLOCKS {
+            for first in (0..units).step_by(UNITS) {
+                let terms = first..(first + UNITS).min(units);
+                // Of each row of weights a line at a time, or three of them, for all blocks of rows.
+                let wide = if simd.is_double() { 3 * LANES } else { LANES };
+                for start in own.clone().step_by(wide) {
+                    let columns = start..(start + wide).min(own.end);
+                    // The next lines lie in as many pages as there are units: asked for while these are used.
+                    for next in (start + wide..(start + 2 * wide).min(own.end)).step_by(LANES) {
+                        let next = &self.weights[first * features + next..];
+                        for line in next.iter().step_by(features).take(terms.len()) {
+                            simd.prefetch(line);
+                        }
+                    }
+                    let (twos, ones) = twos(simd, &mut pieces);
+                    if const { S::DOUBLE } {
+                        for two in twos {
+                            self.blocks(simd, columns.clone(), &[], terms.clone(), two);
+                        }
+                    }
+                    for one in ones {
+                        self.blocks(simd, columns.clone(), &[], terms.clone(), one);
+                    }
+                }
+            }
+            return;
+        }
+        copied(simd, &self, units, most, &mut pieces);
+    }
+}
+
+impl Product for Input<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        columns: Range<usize>,
+        packed: &[f32],
+        terms: Range<usize>,
+        pieces: &mut [Piece<'_>; N],
+    ) {
+        let Linear { features, units } = self.sizes;
+        let (begins, ends, count) = (terms.start == 0 && !self.add, terms.end == units, terms.len());
+        let right: [&[Lane]; N] = each!(at => {
+            let from = (pieces[at].block * units + terms.start) * LANES;
+            lanes(&self.dy[from..from + count * LANES])
+        });
+        let first = columns.start - pieces[0].range.start;
+        for tile in 0..tile_count(columns.len(), S::ROWS) {
+            let (start, rows) = tile_at(columns.len(), tile, S::ROWS);
+            let to = first + start..first + start + rows;
+            for_rows!(S, rows, M => {
+                let mut sums: [Tile<S, M>; N] = each!(at => match begins {
+                    true => zeros(simd),
+                    false => {
+                        let so_far = &lanes(pieces[at].to)[to.clone()];
+                        each!(row => simd.load(&so_far[row]))
+                    }
+                });
+                if packed.is_empty() {
+                    let from = &self.weights[terms.start * features + columns.start + start..];
+                    multiply_all(simd, &mut sums, &Strided::<M>::new(from, features, count), right);
+                } else {
+                    let left = &packed[columns.len() * terms.start + start * count..][..M * count];
+                    multiply_all(simd, &mut sums, &Columns(left.as_chunks::<M>().0), right);
+                }
+                for (mut sums, piece) in sums.into_iter().zip(&mut *pieces) {
+                    if let Some(seen) = self.x.filter(|_| ends) {
+                        let seen = &lanes(seen)[piece.block * features + columns.start + start..][..M];
+                        let zero = simd.splat(0.0);
+                        for (sum, seen) in sums.iter_mut().zip(seen) {
+                            *sum = simd.select_above(simd.load(seen), zero, *sum, zero);
+                        }
+                    }
+                    for (sum, to) in sums.into_iter().zip(&mut lanes_mut(piece.to)[to.clone()]) {
+                        simd.store(sum, to);
+                    }
+                }
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn pack<S: Simd>(&self, _: S, columns: Range<usize>, most: usize, packed: &mut [f32]) {
+        let Linear { features, units } = self.sizes;
+        for first in (0..units).step_by(most) {
+            let count = most.min(units - first);
+            let packed = &mut packed[columns.len() * first..];
+            for tile in 0..tile_count(columns.len(), S::ROWS) {
+                let (start, rows) = tile_at(columns.len(), tile, S::ROWS);
+                let from = self.weights[first * features + columns.start + start..].chunks(features);
+                for_rows!(S, rows, M => {
+                    for (to, from) in packed[start * count..][..rows * count].as_chunks_mut::<M>().0.iter_mut().zip(from) {
+                        *to = *from.first_chunk().unwrap_or(to);
+                    }
+                });
+            }
+        }
+    }
+}
