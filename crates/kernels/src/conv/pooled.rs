@@ -269,6 +269,9 @@ struct Share {
     right: Lane,
 }
 
+/// Channels whose shares are found together, because they lie beside each other.
+const GROUP: usize = 4;
+
 /// Most rows and columns of a kernel whose sums are kept in registers at once.
 const ROWS: usize = 3;
 const COLUMNS: usize = 5;
@@ -277,31 +280,33 @@ impl Task for Back<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let PooledConv { conv, pool } = self.sizes;
-        let Conv { channels, out_channels, kernel, .. } = conv;
+        let Conv { channels, kernel, .. } = conv;
         let mut strip = Strip::new(&self.sizes);
         let sums = lanes_mut(std::mem::take(&mut self.sums));
         sums.fill([0.0; LANES]);
         let zero = [0.0; LANES];
-        let mut shares = vec![Share { slope: zero, down: zero, right: zero }; pool.out_sides[1]];
+        let mut shares = vec![Share { slope: zero, down: zero, right: zero }; GROUP * pool.out_sides[1]];
         // As many sums as leave registers for what they are made of.
         let most = if const { S::ROWS > 6 } { ROWS * COLUMNS } else { 2 * COLUMNS };
         for row in self.rows.clone() {
             let (block, top) = (row / pool.out_sides[0], row % pool.out_sides[0]);
             strip.fill(simd, conv.block(self.x, block), top);
-            for (channel, sums) in sums.chunks_exact_mut(conv.terms() + 1).enumerate().take(out_channels) {
-                let Some((bias, sums)) = sums.split_last_mut() else { continue };
-                self.share(simd, row, channel, &mut shares, bias);
-                for across in 0..tile_count(kernel[1], COLUMNS) {
-                    let (left, columns) = tile_at(kernel[1], across, COLUMNS);
-                    let rows = (most / columns).min(ROWS);
-                    for down in 0..tile_count(kernel[0], rows) {
-                        let (top, rows) = tile_at(kernel[0], down, rows);
-                        for own in 0..channels {
-                            let from = strip.values_from(own, top, left);
-                            let sums = &mut sums[(top * kernel[1] + left) * channels + own..];
-                            let apart = [kernel[1] * channels, channels];
-                            for part in 0..S::PARTS {
-                                tiles(simd.part(part), [rows, columns], from, strip.width, &shares, sums, apart);
+            for (group, sums) in sums.chunks_mut(GROUP * (conv.terms() + 1)).enumerate() {
+                self.share(simd, row, group * GROUP, &mut shares, sums);
+                let each = sums.chunks_exact_mut(conv.terms() + 1).zip(shares.chunks_exact(pool.out_sides[1]));
+                for (sums, shares) in each {
+                    for across in 0..tile_count(kernel[1], COLUMNS) {
+                        let (left, columns) = tile_at(kernel[1], across, COLUMNS);
+                        let rows = (most / columns).min(ROWS);
+                        for down in 0..tile_count(kernel[0], rows) {
+                            let (top, rows) = tile_at(kernel[0], down, rows);
+                            for own in 0..channels {
+                                let from = strip.values_from(own, top, left);
+                                let sums = &mut sums[(top * kernel[1] + left) * channels + own..];
+                                let apart = [kernel[1] * channels, channels];
+                                for part in 0..S::PARTS {
+                                    tiles(simd.part(part), [rows, columns], from, strip.width, shares, sums, apart);
+                                }
                             }
                         }
                     }
@@ -312,27 +317,41 @@ impl Task for Back<'_> {
 }
 
 impl Back<'_> {
-    /// What a channel of a row of outputs shares out; `bias` is added to.
+    /// What the channels of a group, from `first` on, share out in a row of outputs, `[channels, outputs]`; the last of the sums of
+    /// each channel, that of its bias, is added to.
     #[inline(always)]
-    fn share<S: Simd>(&self, simd: S, row: usize, channel: usize, to: &mut [Share], bias: &mut Lane) {
+    fn share<S: Simd>(&self, simd: S, row: usize, first: usize, to: &mut [Share], sums: &mut [Lane]) {
         let PooledConv { conv, pool } = self.sizes;
         let (channels, zero) = (conv.out_channels, simd.splat(0.0));
-        let size = pool.out_sides[1] * channels;
+        let (width, count) = (pool.out_sides[1], GROUP.min(channels - first));
+        let size = width * channels;
         let [y, winners, dy] = [self.y, self.winners, self.dy].map(|from| &lanes(from)[row * size..][..size]);
-        let mut sum = simd.load(bias);
-        for (left, to) in to.iter_mut().enumerate() {
-            let at = left * channels + channel;
-            let slope = simd.select_above(simd.load(&y[at]), zero, simd.load(&dy[at]), zero);
-            sum = simd.add(sum, slope);
-            // Places are counted row by row.
-            let place = simd.load(&winners[at]);
-            let down = simd.sub(simd.splat(1.5), place);
-            let across = simd.sub(place, simd.select_above(zero, down, simd.splat(2.0), zero));
-            simd.store(slope, &mut to.slope);
-            simd.store(down, &mut to.down);
-            simd.store(simd.sub(simd.splat(0.5), across), &mut to.right);
+        let mut biases = [zero; GROUP];
+        for left in 0..width {
+            let own = left * channels + first..left * channels + first + count;
+            // The next group lies in as many pages as there are outputs: asked for while this one is used.
+            for next in (own.end..own.end + GROUP).take_while(|next| *next < size) {
+                for from in [y, winners, dy] {
+                    simd.prefetch(&from[next][0]);
+                }
+            }
+            for (at, bias) in own.zip(&mut biases) {
+                let slope = simd.select_above(simd.load(&y[at]), zero, simd.load(&dy[at]), zero);
+                *bias = simd.add(*bias, slope);
+                // Places are counted row by row.
+                let place = simd.load(&winners[at]);
+                let down = simd.sub(simd.splat(1.5), place);
+                let across = simd.sub(place, simd.select_above(zero, down, simd.splat(2.0), zero));
+                let to = &mut to[(at - left * channels - first) * width + left];
+                simd.store(slope, &mut to.slope);
+                simd.store(down, &mut to.down);
+                simd.store(simd.sub(simd.splat(0.5), across), &mut to.right);
+            }
         }
-        simd.store(sum, bias);
+        for (bias, sums) in biases.into_iter().zip(sums.chunks_exact_mut(conv.terms() + 1)) {
+            let sum = &mut sums[conv.terms()];
+            simd.store(simd.add(simd.load(sum), bias), sum);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gradient of a dense layer's input.
 
-use super::{BLOCKS, Linear, Piece, Product, at_once, copied};
+use super::{Ahead, BLOCKS, Linear, Piece, Product, at_once, copied};
 use crate::precision::operand;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Strided, Tile, each};
@@ -8,8 +8,11 @@ use crate::tile::{for_rows, lanes, lanes_mut, multiply_all, tile_at, tile_count,
 use crate::{LANES, Workers};
 use std::ops::Range;
 
-/// Units of which a line of weights each stays in the first cache: 8 KiB.
+/// Units of which a few lines of weights each stay near: 24 KiB.
 const UNITS: usize = 128;
+
+/// Weights in those lines: whole tiles of every size.
+const WIDE: usize = 3 * LANES;
 
 impl Linear {
     /// `dx = Wᵀ dy`, or added to `dx`: `dy` `[blocks, units, 16]`, `dx` `[blocks, features, 16]`. Where `x` is given, it is what
@@ -51,25 +54,21 @@ impl Task for Input<'_> {
         if pieces.len() < BLOCKS {
             for first in (0..units).step_by(UNITS) {
                 let terms = first..(first + UNITS).min(units);
-                // Of each row of weights a line at a time, or three of them, for all blocks of rows.
-                let wide = if simd.is_double() { 3 * LANES } else { LANES };
-                for start in own.clone().step_by(wide) {
-                    let columns = start..(start + wide).min(own.end);
-                    // The next lines lie in as many pages as there are units: asked for while these are used.
-                    for next in (start + wide..(start + 2 * wide).min(own.end)).step_by(LANES) {
-                        let next = &self.weights[first * features + next..];
-                        for line in next.iter().step_by(features).take(terms.len()) {
-                            simd.prefetch(line);
-                        }
-                    }
+                // Of each row of weights a few lines at a time, for all blocks of rows.
+                for start in own.clone().step_by(WIDE) {
+                    let columns = start..(start + WIDE).min(own.end);
+                    // The next lines lie in as many pages as there are units: some are asked for in front of each tile.
+                    let next = columns.end..(columns.end + WIDE).min(own.end);
+                    let mut ahead = Ahead::new(self.weights, features, terms.clone(), next);
+                    ahead.share = ahead.left().div_ceil(pieces.len() * tile_count(columns.len(), S::ROWS));
                     let (twos, ones) = twos(simd, &mut pieces);
                     if const { S::DOUBLE } {
                         for two in twos {
-                            self.blocks(simd, columns.clone(), &[], terms.clone(), two);
+                            self.blocks(simd, columns.clone(), &[], terms.clone(), two, &mut ahead);
                         }
                     }
                     for one in ones {
-                        self.blocks(simd, columns.clone(), &[], terms.clone(), one);
+                        self.blocks(simd, columns.clone(), &[], terms.clone(), one, &mut ahead);
                     }
                 }
             }
@@ -88,6 +87,7 @@ impl Product for Input<'_> {
         packed: &[f32],
         terms: Range<usize>,
         pieces: &mut [Piece<'_>; N],
+        ahead: &mut Ahead<'_>,
     ) {
         let Linear { features, units } = self.sizes;
         let (begins, ends, count) = (terms.start == 0 && !self.add, terms.end == units, terms.len());
@@ -99,6 +99,9 @@ impl Product for Input<'_> {
         for tile in 0..tile_count(columns.len(), S::ROWS) {
             let (start, rows) = tile_at(columns.len(), tile, S::ROWS);
             let to = first + start..first + start + rows;
+            for _ in 0..N {
+                ahead.ask(simd);
+            }
             for_rows!(S, rows, M => {
                 let mut sums: [Tile<S, M>; N] = each!(at => match begins {
                     true => zeros(simd),

@@ -8,17 +8,23 @@ use crate::tile::{Consecutive, Tile, each, for_rows, lanes, lanes_mut, multiply_
 use crate::{LANES, Precision, Rule, Workers};
 use std::ops::Range;
 
-/// Blocks of rows that are turned at once, so that sums are put away seldom; twice as many where tiles come in twos.
-const CHUNK: usize = 8;
+/// Blocks of rows that are turned at once, so that sums are put away seldom.
+const CHUNK: usize = 16;
 
-/// Squares of 16 rows by 16 features that are turned for each block of a chunk: 64 KiB, or twice as much.
+/// Blocks up to which the optimiser's step is taken while gradients are computed: with more of them it is a small part.
+const SOON: usize = 8;
+
+/// Blocks from which on two panels stay in the first cache while all tiles meet them.
+const DEEP: usize = 8;
+
+/// Squares of 16 rows by 16 features that are turned for each block of a chunk: 128 KiB.
 const TURNED: usize = 8;
 
 /// Units whose gradients are added up at once: 2 KiB of each block.
 const SUMS: usize = 32;
 
-/// Numbers of gradients that wait for the update: 128 KiB.
-const WAITING: usize = 32 * 1024;
+/// Numbers of the gradients of a tile that wait for the update.
+const WAITING: usize = 12 * CHUNK * TURNED * LANES;
 
 impl Linear {
     /// `dW = dy xᵀ` and `db = Σ dy`.
@@ -37,7 +43,7 @@ impl Linear {
     /// Whether [`Linear::update_weights`] pays for so many blocks of rows: it does where the weights are many and all rows fit into
     /// one sum.
     pub fn updates_at_once(&self, blocks: usize) -> bool {
-        self.features * self.units >= MANY && blocks <= CHUNK
+        self.features * self.units >= MANY && blocks <= SOON
     }
 
     /// [`Linear::backward_weights`] and [`Rule::update`] behind it, the same to the bit, without a gradient that goes to memory and
@@ -52,8 +58,7 @@ impl Linear {
         buffers: &mut [&mut [f32]],
     ) {
         let ranges = parts(self.units, workers.threads());
-        let size = ranges.iter().map(|range| range.len() * LANES).max().unwrap_or(0).max(WAITING);
-        let mut memory = workers.memory(ranges.len() * size);
+        let mut memory = workers.memory(ranges.len() * WAITING);
         let mut own: Vec<Vec<&mut [f32]>> = ranges.iter().map(|_| Vec::new()).collect();
         for buffer in buffers {
             for (own, piece) in own.iter_mut().zip(cut(buffer, self.features, &ranges)) {
@@ -61,7 +66,7 @@ impl Linear {
             }
         }
         let weights = cut(weights, self.features, &ranges).into_iter().zip(own);
-        let to = weights.zip(memory.chunks_exact_mut(size));
+        let to = weights.zip(memory.chunks_exact_mut(WAITING));
         let to = to.map(|((weights, buffers), waiting)| To::Update { rule: *rule, weights, buffers, waiting });
         self.gradients(workers, x, dy, &ranges, to.collect(), Vec::new());
     }
@@ -97,7 +102,7 @@ impl Linear {
         let rows = rows.as_chunks().0;
         // Each thread turns all features for itself: sharing them, or the columns of a row of `dW`, costs more.
         let mut biases = biases.into_iter();
-        let size = 2 * CHUNK * TURNED * R * LANES;
+        let size = CHUNK * TURNED * R * LANES;
         let mut turned = workers.memory(ranges.len() * size);
         let pieces = to.into_iter().zip(ranges).zip(turned.chunks_exact_mut(size));
         let mut task = |((to, range), turned): ((_, &Range<usize>), _)| {
@@ -138,7 +143,7 @@ impl Task for Bias<'_> {
 enum To<'a> {
     /// They are put there.
     Gradient(&'a mut [f32]),
-    /// They change the weights, of some features at a time.
+    /// They change the weights, tile by tile.
     Update { rule: Rule, weights: &'a mut [f32], buffers: Vec<&'a mut [f32]>, waiting: &'a mut [f32] },
 }
 
@@ -155,29 +160,26 @@ struct Weights<'a, const R: usize> {
     turned: &'a mut [f32],
 }
 
-/// Where gradients of all units for features from `first` on are put, those of a unit `stride` from those of the one before.
+/// Where gradients are put: those of `first` unit and feature in front, those of a unit `stride` from those of the one before.
 struct Gradients<'a> {
     to: &'a mut [f32],
+    first: [usize; 2],
     stride: usize,
-    first: usize,
+    /// What is laid out like the weights and will be read next.
+    ahead: &'a [&'a [f32]],
 }
 
 impl<const R: usize> Task for Weights<'_, R> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let Linear { features, .. } = self.sizes;
-        let size = features * LANES;
-        let (blocks, panels) = (self.x.len() / size, features.div_ceil(LANES));
+        let (size, units) = (features * LANES, self.range.len());
+        let (blocks, panels, tiles) = (self.x.len() / size, features.div_ceil(LANES), tile_count(units, S::ROWS));
         let mut to = std::mem::replace(&mut self.to, To::Gradient(&mut []));
         let turned = lanes_mut(std::mem::take(&mut self.turned)).as_chunks_mut::<R>().0;
-        let size_of_chunk = if simd.is_double() { 2 * CHUNK } else { CHUNK };
-        for start in (0..blocks).step_by(size_of_chunk) {
-            let chunk = start..(start + size_of_chunk).min(blocks);
-            let most = size_of_chunk * TURNED / chunk.len();
-            let most = match &to {
-                To::Gradient(_) => most,
-                To::Update { waiting, .. } => most.min(waiting.len() / LANES / self.range.len()),
-            };
+        for start in (0..blocks).step_by(CHUNK) {
+            let chunk = start..(start + CHUNK).min(blocks);
+            let most = CHUNK * TURNED / chunk.len();
             for first in (0..panels).step_by(most) {
                 let own = first..(first + most).min(panels);
                 let squares = own.clone().flat_map(|panel| chunk.clone().map(move |block| (panel, block)));
@@ -185,19 +187,29 @@ impl<const R: usize> Task for Weights<'_, R> {
                     let count = LANES.min(features - panel * LANES);
                     turn_terms(simd, lanes(&self.x[block * size + panel * LANES * LANES..][..count * LANES]), to);
                 }
-                let gradients = match &mut to {
-                    To::Gradient(dw) => Gradients { to: dw, stride: features, first: 0 },
-                    To::Update { waiting, .. } => {
-                        Gradients { to: waiting, stride: own.len() * LANES, first: first * LANES }
+                match &mut to {
+                    To::Gradient(dw) => {
+                        let to = Gradients { to: dw, first: [0, 0], stride: features, ahead: &[] };
+                        self.multiply(simd, chunk.clone(), own, 0..tiles, turned, to);
                     }
-                };
-                self.multiply(simd, chunk.clone(), own.clone(), turned, gradients);
-                if let To::Update { rule, weights, buffers, waiting } = &mut to {
-                    let columns = first * LANES..(own.end * LANES).min(features);
-                    let gradients = waiting.chunks_exact(own.len() * LANES);
-                    for (row, gradient) in (0..self.range.len()).zip(gradients) {
-                        let own = row * features + columns.start..row * features + columns.end;
-                        rule.apply_at(own, weights, &gradient[..columns.len()], buffers);
+                    To::Update { rule, weights, buffers, waiting } => {
+                        let columns = first * LANES..(own.end * LANES).min(features);
+                        for tile in 0..tiles {
+                            let (unit, rows) = tile_at(units, tile, S::ROWS);
+                            let (first, stride) = ([unit, columns.start], own.len() * LANES);
+                            // Asked for while the gradient is computed, because memory is what an update waits for.
+                            let mut ahead: [&[f32]; 3] = [weights, &[], &[]];
+                            for (ahead, buffer) in ahead[1..].iter_mut().zip(&*buffers) {
+                                *ahead = buffer;
+                            }
+                            let ahead = &ahead[..=buffers.len()];
+                            let to = Gradients { to: waiting, first, stride, ahead };
+                            self.multiply(simd, chunk.clone(), own.clone(), tile..tile + 1, turned, to);
+                            for (row, gradient) in (unit..unit + rows).zip(waiting.chunks_exact(stride)) {
+                                let own = row * features + columns.start..row * features + columns.end;
+                                rule.apply_at(own, weights, &gradient[..columns.len()], buffers);
+                            }
+                        }
                     }
                 }
             }
@@ -216,16 +228,17 @@ impl<const R: usize> Weights<'_, R> {
         simd: S,
         chunk: Range<usize>,
         panels: Range<usize>,
+        tiles: Range<usize>,
         turned: &[[Lane; R]],
         mut to: Gradients<'_>,
     ) {
         let wide = if const { S::DOUBLE } && simd.is_double() { 2 } else { 1 };
-        let (tiles, groups) = (tile_count(self.range.len(), S::ROWS), panels.len().div_ceil(wide));
-        for at in 0..tiles * groups {
+        let (count, groups) = (tiles.len(), panels.len().div_ceil(wide));
+        for at in 0..count * groups {
             // Two panels of many blocks stay in the first cache while all tiles meet them, else a tile while it meets all panels.
-            let is_deep = wide == 2 && chunk.len() >= CHUNK;
-            let (tile, group) = if is_deep { (at % tiles, at / tiles) } else { (at / groups, at % groups) };
-            let (start, size) = tile_at(self.range.len(), tile, S::ROWS);
+            let is_deep = wide == 2 && chunk.len() >= DEEP;
+            let (tile, group) = if is_deep { (at % count, at / count) } else { (at / groups, at % groups) };
+            let (start, size) = tile_at(self.range.len(), tiles.start + tile, S::ROWS);
             let own = group * wide..(group * wide + wide).min(panels.len());
             let (panel, squares) = (panels.start + own.start, &turned[own.start * chunk.len()..own.end * chunk.len()]);
             for_rows!(S, size, M => {
@@ -250,8 +263,15 @@ impl<const R: usize> Weights<'_, R> {
         squares: [&[[Lane; R]]; N],
         gradients: &mut Gradients<'_>,
     ) {
-        let Linear { units, .. } = self.sizes;
-        let Gradients { to, stride, first } = gradients;
+        let Linear { features, units } = self.sizes;
+        let Gradients { to, stride, first, ahead } = gradients;
+        for from in *ahead {
+            for row in 0..M {
+                for line in from[(start + row) * features + panel * LANES..].iter().step_by(LANES).take(N) {
+                    simd.prefetch(line);
+                }
+            }
+        }
         let unit = self.range.start + start;
         let mut sums: [Tile<S, M>; N] = each!(_at => zeros(simd));
         for (at, block) in chunk.clone().enumerate() {
@@ -262,8 +282,8 @@ impl<const R: usize> Weights<'_, R> {
         }
         for (panel, sums) in (panel..).zip(sums) {
             for (row, sum) in sums.into_iter().enumerate() {
-                let own = (start + row) * *stride;
-                let to = &mut to[own + panel * LANES - *first..own + *stride];
+                let own = (start + row - first[0]) * *stride;
+                let to = &mut to[own + panel * LANES - first[1]..own + *stride];
                 match to.first_chunk_mut::<LANES>() {
                     Some(to) if chunk.start == 0 => simd.store(sum, to),
                     Some(to) => simd.store(simd.add(sum, simd.load(to)), to),
