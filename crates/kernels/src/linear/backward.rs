@@ -1,6 +1,6 @@
 //! The gradient of a dense layer's input.
 
-use super::{Ahead, BLOCKS, Linear, Piece, Product, at_once, copied};
+use super::{BLOCKS, Linear, Piece, Product, at_once, copied};
 use crate::precision::operand;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Columns, Strided, Tile, each};
@@ -64,11 +64,11 @@ impl Task for Input<'_> {
                     let (twos, ones) = twos(simd, &mut pieces);
                     if const { S::DOUBLE } {
                         for two in twos {
-                            self.blocks(simd, columns.clone(), &[], terms.clone(), two, &mut ahead);
+                            self.tiles(simd, columns.clone(), &[], terms.clone(), two, &mut ahead);
                         }
                     }
                     for one in ones {
-                        self.blocks(simd, columns.clone(), &[], terms.clone(), one, &mut ahead);
+                        self.tiles(simd, columns.clone(), &[], terms.clone(), one, &mut ahead);
                     }
                 }
             }
@@ -78,9 +78,11 @@ impl Task for Input<'_> {
     }
 }
 
-impl Product for Input<'_> {
+impl Input<'_> {
+    /// As [`Product::blocks`]; in front of each tile it asks for some of what is ahead.
     #[inline(always)]
-    fn blocks<S: Simd, const N: usize>(
+    #[allow(clippy::too_many_arguments)]
+    fn tiles<S: Simd, const N: usize>(
         &self,
         simd: S,
         columns: Range<usize>,
@@ -132,6 +134,20 @@ impl Product for Input<'_> {
             });
         }
     }
+}
+
+impl Product for Input<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        columns: Range<usize>,
+        packed: &[f32],
+        terms: Range<usize>,
+        pieces: &mut [Piece<'_>; N],
+    ) {
+        self.tiles(simd, columns, packed, terms, pieces, &mut Ahead::default());
+    }
 
     #[inline(always)]
     fn pack<S: Simd>(&self, _: S, columns: Range<usize>, most: usize, packed: &mut [f32]) {
@@ -147,6 +163,51 @@ impl Product for Input<'_> {
                         *to = *from.first_chunk().unwrap_or(to);
                     }
                 });
+            }
+        }
+    }
+}
+
+/// Weights that will be read soon.
+#[derive(Default)]
+struct Ahead<'a> {
+    weights: &'a [f32],
+    features: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// The next column of the first of the rows.
+    column: usize,
+    /// Lines that are asked for at once.
+    share: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// Some columns of some rows.
+    #[inline(always)]
+    fn new(weights: &'a [f32], features: usize, rows: Range<usize>, columns: Range<usize>) -> Ahead<'a> {
+        Ahead { weights, features, rows, column: columns.start, columns, share: 0 }
+    }
+
+    /// Lines that were not asked for.
+    #[inline(always)]
+    fn left(&self) -> usize {
+        self.rows.len() * self.columns.len().div_ceil(LANES)
+    }
+
+    /// Asks for the next share of them, row by row.
+    #[inline(always)]
+    fn ask<S: Simd>(&mut self, simd: S) {
+        if self.columns.is_empty() {
+            return;
+        }
+        for _ in 0..self.share {
+            if self.rows.is_empty() {
+                return;
+            }
+            simd.prefetch(&self.weights[self.rows.start * self.features + self.column]);
+            self.column += LANES;
+            if self.column >= self.columns.end {
+                (self.rows.start, self.column) = (self.rows.start + 1, self.columns.start);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Outputs of a dense layer.
 
-use super::{Ahead, BLOCKS, Linear, Piece, Product, at_once, copied};
+use super::{BLOCKS, Linear, Piece, Product, at_once, copied};
 use crate::precision::operand;
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{
@@ -96,11 +96,11 @@ impl Task for Forward<'_> {
                 let terms = first..(first + most).min(features);
                 if const { S::DOUBLE } {
                     for two in &mut *twos {
-                        self.blocks(simd, own.clone(), &[], terms.clone(), two, &mut Ahead::default());
+                        self.blocks(simd, own.clone(), &[], terms.clone(), two);
                     }
                 }
                 for one in &mut *ones {
-                    self.blocks(simd, own.clone(), &[], terms.clone(), one, &mut Ahead::default());
+                    self.blocks(simd, own.clone(), &[], terms.clone(), one);
                 }
             }
             return;
@@ -118,7 +118,6 @@ impl Product for Forward<'_> {
         packed: &[f32],
         terms: Range<usize>,
         pieces: &mut [Piece<'_>; N],
-        _: &mut Ahead<'_>,
     ) {
         let Linear { features, .. } = self.sizes;
         let (begins, ends, count) = (terms.start == 0, terms.end == features, terms.len());

@@ -70,58 +70,12 @@ fn at_once<S: Simd>(simd: S, most: usize) -> usize {
     if simd.is_double() { most / 2 } else { most }
 }
 
-/// Weights that will be read soon.
-#[derive(Default)]
-struct Ahead<'a> {
-    weights: &'a [f32],
-    features: usize,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    /// The next column of the first of the rows.
-    column: usize,
-    /// Lines that are asked for at once.
-    share: usize,
-}
-
-impl<'a> Ahead<'a> {
-    /// Some columns of some rows.
-    #[inline(always)]
-    fn new(weights: &'a [f32], features: usize, rows: Range<usize>, columns: Range<usize>) -> Ahead<'a> {
-        Ahead { weights, features, rows, column: columns.start, columns, share: 0 }
-    }
-
-    /// Lines that were not asked for.
-    #[inline(always)]
-    fn left(&self) -> usize {
-        self.rows.len() * self.columns.len().div_ceil(LANES)
-    }
-
-    /// Asks for the next share of them, row by row.
-    #[inline(always)]
-    fn ask<S: Simd>(&mut self, simd: S) {
-        if self.columns.is_empty() {
-            return;
-        }
-        for _ in 0..self.share {
-            if self.rows.is_empty() {
-                return;
-            }
-            simd.prefetch(&self.weights[self.rows.start * self.features + self.column]);
-            self.column += LANES;
-            if self.column >= self.columns.end {
-                (self.rows.start, self.column) = (self.rows.start + 1, self.columns.start);
-            }
-        }
-    }
-}
-
 /// Products whose weights are read as they are, or copied in the order of the tiles.
 trait Product {
     /// Copies some rows of weights: for each `most` terms tile by tile, `[terms, rows of the tile]`.
     fn pack<S: Simd>(&self, simd: S, rows: Range<usize>, most: usize, packed: &mut [f32]);
 
-    /// Adds some terms to some rows of some blocks; `packed` is empty where the weights are read as they are. In front of each
-    /// tile it may ask for some of what is ahead.
+    /// Adds some terms to some rows of some blocks; `packed` is empty where the weights are read as they are.
     fn blocks<S: Simd, const N: usize>(
         &self,
         simd: S,
@@ -129,7 +83,6 @@ trait Product {
         packed: &[f32],
         terms: Range<usize>,
         pieces: &mut [Piece<'_>; N],
-        ahead: &mut Ahead<'_>,
     );
 }
 
@@ -147,27 +100,13 @@ fn copied<S: Simd>(simd: S, product: &impl Product, terms: usize, most: usize, p
         if const { S::DOUBLE } {
             for two in twos {
                 for first in (0..terms).step_by(most) {
-                    product.blocks(
-                        simd,
-                        rows.clone(),
-                        &packed,
-                        first..(first + most).min(terms),
-                        two,
-                        &mut Ahead::default(),
-                    );
+                    product.blocks(simd, rows.clone(), &packed, first..(first + most).min(terms), two);
                 }
             }
         }
         for one in ones {
             for first in (0..terms).step_by(most) {
-                product.blocks(
-                    simd,
-                    rows.clone(),
-                    &packed,
-                    first..(first + most).min(terms),
-                    one,
-                    &mut Ahead::default(),
-                );
+                product.blocks(simd, rows.clone(), &packed, first..(first + most).min(terms), one);
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Products of bfloat16 numbers with float32 sums: two numbers of each side lie where one float32 number would, and an
 //! instance multiplies both at once. One instance has instructions for it, the other does it by float32 products.
 
-use super::simd::{Elements, Lane, Simd, Task};
+#[cfg(target_arch = "x86_64")]
+use super::simd::Task;
+use super::simd::{Elements, Lane, Simd};
 use crate::LANES;
 
 #[cfg(target_arch = "x86_64")]
@@ -100,8 +102,10 @@ impl<S: Simd> Simd for Pairs<S> {
 }
 
 /// A task that runs on another instance's pairs.
+#[cfg(target_arch = "x86_64")]
 pub(super) struct InPairs<T>(pub(super) T);
 
+#[cfg(target_arch = "x86_64")]
 impl<T: Task> Task for InPairs<T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {

@@ -1,11 +1,11 @@
 //! Vectors of [`LANES`] float32 numbers: one trait, instances for AVX-512 and for AVX2 with FMA, and one in plain Rust for all
 //! else. Kernels are written once over the trait; which instance runs is chosen at run time, for a whole [`Task`] at a time.
 
-use super::bf16::{InPairs, Pairs, pair};
+use super::bf16::{Pairs, pair};
 use crate::{LANES, Precision};
 
 #[cfg(target_arch = "x86_64")]
-use super::{avx2::Avx2, avx512::Avx512};
+use super::{avx2::Avx2, avx512::Avx512, bf16::InPairs};
 
 /// A vector in memory.
 pub(crate) type Lane = [f32; LANES];
