@@ -2,7 +2,7 @@
 //! mathematics is torch.optim's; how settings become these numbers is lepton-nn's.
 
 use crate::Workers;
-use crate::parts::{cut, parts};
+use crate::parts::{cut, cut_each, parts};
 use crate::raw::{Simd, Task};
 use std::ops::Range;
 
@@ -67,13 +67,8 @@ impl Rule {
         let lines = parts(weights.len().div_ceil(LINE), workers.threads());
         let end = weights.len();
         let ranges: Vec<_> = lines.iter().map(|range| range.start * LINE..(range.end * LINE).min(end)).collect();
-        let mut memory: Vec<Vec<&mut [f32]>> = ranges.iter().map(|_| Vec::with_capacity(2)).collect();
-        for buffer in buffers {
-            for (own, piece) in memory.iter_mut().zip(cut(buffer, 1, &ranges)) {
-                own.push(piece);
-            }
-        }
-        let pieces = cut(weights, 1, &ranges).into_iter().zip(memory).zip(ranges);
+        let buffers = cut_each(buffers.iter_mut().map(|buffer| &mut **buffer), 1, &ranges);
+        let pieces = cut(weights, 1, &ranges).into_iter().zip(buffers).zip(ranges);
         workers.run(
             pieces
                 .map(|((weights, buffers), range)| Update { rule: *self, weights, gradient: &gradient[range], buffers })

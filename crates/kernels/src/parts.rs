@@ -28,6 +28,21 @@ pub(crate) fn cut<'a>(mut values: &'a mut [f32], size: usize, ranges: &[Range<us
     pieces
 }
 
+/// Several of them, each cut at those ranges: part `i` gets piece `i` of each.
+pub(crate) fn cut_each<'a>(
+    several: impl Iterator<Item = &'a mut [f32]>,
+    size: usize,
+    ranges: &[Range<usize>],
+) -> Vec<Vec<&'a mut [f32]>> {
+    let mut pieces: Vec<Vec<&'a mut [f32]>> = ranges.iter().map(|_| Vec::new()).collect();
+    for values in several {
+        for (own, piece) in pieces.iter_mut().zip(cut(values, size, ranges)) {
+            own.push(piece);
+        }
+    }
+    pieces
+}
+
 /// Runs what `of` makes of each part of `to`, which is made of things of `size` numbers: the numbers of the things, and where
 /// they are to be written.
 pub(crate) fn share<'a, T: Task>(
@@ -59,12 +74,6 @@ pub(crate) fn cut_blocks<'a>(
     size: usize,
     ranges: &[Range<usize>],
 ) -> Vec<Vec<&'a mut [f32]>> {
-    let mut pieces: Vec<Vec<&'a mut [f32]>> = ranges.iter().map(|_| Vec::with_capacity(blocks)).collect();
     let length = ranges.last().map_or(0, |range| range.end) * size;
-    for block in values.chunks_exact_mut(length.max(1)).take(blocks) {
-        for (own, piece) in pieces.iter_mut().zip(cut(block, size, ranges)) {
-            own.push(piece);
-        }
-    }
-    pieces
+    cut_each(values.chunks_exact_mut(length.max(1)).take(blocks), size, ranges)
 }

@@ -1,7 +1,7 @@
 //! The gradients of a dense layer's weights and bias.
 
 use super::{Linear, MANY};
-use crate::parts::{cut, parts, share};
+use crate::parts::{cut, cut_each, parts, share};
 use crate::precision::{operand, turn_terms};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{Consecutive, Tile, each, for_rows, lanes, lanes_mut, multiply_all, tile_at, tile_count, zeros};
@@ -59,13 +59,8 @@ impl Linear {
     ) {
         let ranges = parts(self.units, workers.threads());
         let mut memory = workers.memory(ranges.len() * WAITING);
-        let mut own: Vec<Vec<&mut [f32]>> = ranges.iter().map(|_| Vec::new()).collect();
-        for buffer in buffers {
-            for (own, piece) in own.iter_mut().zip(cut(buffer, self.features, &ranges)) {
-                own.push(piece);
-            }
-        }
-        let weights = cut(weights, self.features, &ranges).into_iter().zip(own);
+        let buffers = cut_each(buffers.iter_mut().map(|buffer| &mut **buffer), self.features, &ranges);
+        let weights = cut(weights, self.features, &ranges).into_iter().zip(buffers);
         let to = weights.zip(memory.chunks_exact_mut(WAITING));
         let to = to.map(|((weights, buffers), waiting)| To::Update { rule: *rule, weights, buffers, waiting });
         self.gradients(workers, x, dy, &ranges, to.collect(), Vec::new());

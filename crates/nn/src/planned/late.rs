@@ -40,13 +40,13 @@ impl Planned {
     /// One step of the optimiser.
     pub(super) fn update(&mut self, rule: &Rule) {
         for own in self.computed() {
-            let mut moments: Vec<&mut [f32]> = self.moments.iter_mut().map(|buffer| &mut buffer[own.clone()]).collect();
+            let mut moments = pieces(&mut self.moments, &own);
             rule.update(&self.workers, &mut self.arena[own.clone()], &self.gradients[own], &mut moments);
         }
         let Planned { workers, late, ranges, arena, moments, buffers, .. } = self;
         for Late { sizes, x, weight, dy } in &*late {
             let own = ranges[*weight].clone();
-            let mut moments: Vec<&mut [f32]> = moments.iter_mut().map(|buffer| &mut buffer[own.clone()]).collect();
+            let mut moments = pieces(moments, &own);
             sizes.update_weights(workers, &buffers.values[*x], dy, rule, &mut arena[own], &mut moments);
         }
         late.drain(..).for_each(|mut late| release(&mut buffers.free, &mut late.dy));
@@ -60,4 +60,9 @@ impl Planned {
         let ends = waiting.iter().map(|range| range.start).chain([self.trained]);
         starts.zip(ends).map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
     }
+}
+
+/// A part of each buffer.
+fn pieces<'a>(buffers: &'a mut [Vec<f32>], own: &Range<usize>) -> Vec<&'a mut [f32]> {
+    buffers.iter_mut().map(|buffer| &mut buffer[own.clone()]).collect()
 }
