@@ -245,7 +245,7 @@ fn normal<S: Simd>(simd: S, line: &[f32; 3], x: S::V) -> S::V {
 fn passed<S: Simd>(simd: S, most: Option<f32>, line: &[[f32; 3]], channel: usize, x: S::V, dy: S::V) -> S::V {
     let Some(most) = most else { return dy };
     let (value, zero) = (normal(simd, &line[channel], x), simd.splat(0.0));
-    simd.select_above(value, zero, simd.select_above(simd.splat(most), value, dy, zero), zero)
+    simd.keep_positive(value, simd.select_above(simd.splat(most), value, dy, zero))
 }
 
 struct Back<'a> {

@@ -96,7 +96,6 @@ enum Each<'a> {
 impl Task for Each<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let zero = simd.splat(0.0);
         let plus = |a: &Lane, b: &Lane| {
             let (a, b) = (simd.load(a), simd.load(b));
             simd.add(a, b)
@@ -110,7 +109,7 @@ impl Task for Each<'_> {
             Each::Mask { y, dy } => {
                 for (y, dy) in lanes(y).iter().zip(lanes_mut(dy)) {
                     let (y, value) = (simd.load(y), simd.load(dy));
-                    simd.store(simd.select_above(y, zero, value, zero), dy);
+                    simd.store(simd.keep_positive(y, value), dy);
                 }
             }
             Each::Scale { by, to } => {

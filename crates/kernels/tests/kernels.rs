@@ -104,6 +104,49 @@ fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &
     close(&our_db, &wide(&db), "db with the pool");
 }
 
+/// NaN, and infinite numbers whose sums are NaN, win a window of a pool and go through, wherever they stand in it.
+#[test]
+fn pools_let_nan_through() {
+    let sizes =
+        MaxPool { channels: 5, sides: [6, 6], kernel: [2, 2], stride: [2, 2], before: [0, 0], out_sides: [3, 3] };
+    let conv = Conv {
+        channels: 1,
+        sides: [8, 8],
+        out_channels: 5,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        before: [0, 0],
+        out_sides: [6, 6],
+    };
+    let both = PooledConv::new(conv, sizes).unwrap();
+    let (rows, places) = (64, 64);
+    let mut x = numbers(rows * places, 1);
+    for (row, x) in x.chunks_exact_mut(places).enumerate() {
+        match row % 3 {
+            0 => x[row] = f32::NAN,
+            1 => x[row] = f32::INFINITY,
+            _ => (x[row], x[(row + 1) % places]) = (f32::INFINITY, f32::NEG_INFINITY),
+        }
+    }
+    let (x, w, b) = (blocked(&x, rows, 1, places), numbers(5 * 9, 2), numbers(5, 3));
+    each_way(2, |workers| {
+        let (mut packed, mut our_packed) = (w.clone(), w.clone());
+        conv.pack_forward(workers, &w, &mut packed);
+        both.pack_forward(workers, &w, &mut our_packed);
+        let mut whole = vec![0.0; rows * 5 * 36];
+        let [mut y, mut winners, mut our_y, mut our_winners] = [(); 4].map(|()| vec![0.0; rows * 5 * 9]);
+        conv.forward(workers, &x, &packed, Some(&b), true, &mut whole);
+        sizes.forward(workers, &whole, &mut y, &mut winners);
+        both.forward(workers, &x, &our_packed, Some(&b), &mut our_y, &mut our_winners);
+        assert!(y.iter().any(|y| y.is_nan()) && y.iter().any(|y| y.is_infinite()));
+        for (((y, ours), winner), our_winner) in y.iter().zip(&our_y).zip(&winners).zip(&our_winners) {
+            assert!(y == ours || y.is_nan() && ours.is_nan(), "{ours}, not {y}");
+            assert!(winner == our_winner || *y <= 0.0, "{our_winner}, not {winner}, of {y}");
+        }
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 

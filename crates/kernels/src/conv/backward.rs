@@ -226,7 +226,7 @@ impl<const R: usize> Task for Turn<'_, R> {
             let y = lanes(&y[self.range.start * channels * LANES..]);
             for (dy, y) in dy.iter_mut().zip(y) {
                 let (value, y) = (simd.load(dy), simd.load(y));
-                simd.store(simd.select_above(y, zero, value, zero), dy);
+                simd.store(simd.keep_positive(y, value), dy);
             }
         }
         for (panel, (to, sums)) in self.to.iter_mut().zip(self.sums.chunks_exact_mut(LANES)).enumerate() {

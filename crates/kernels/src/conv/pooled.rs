@@ -167,16 +167,39 @@ impl Forward<'_> {
             None => [[simd.splat(0.0); PLACES]; M],
         };
         self.sizes.multiply(simd, packed, patch, &mut sums);
+        // One look for all of them whether there is a NaN, which infinite numbers may turn out to be as well.
+        let mut all = simd.splat(0.0);
+        for [a, b, c, d] in sums {
+            all = simd.add(all, simd.add(simd.add(a, b), simd.add(c, d)));
+        }
+        let has_nan = simd.has_nan(all);
         for (values, (y, winner)) in sums.into_iter().zip(y.iter_mut().zip(winners)) {
-            let (mut most, mut best) = (values[0], simd.splat(0.0));
-            for (place, value) in values.into_iter().enumerate().skip(1) {
-                best = simd.select_above(value, most, simd.splat(place as f32), best);
-                most = simd.select_above(value, most, value, most);
-            }
+            let (most, best) = if has_nan { largest(simd, values) } else { largest_of_numbers(simd, values) };
             simd.store(simd.relu(most), y);
             simd.store(best, winner);
         }
     }
+}
+
+/// The largest of four and the place of the first of the largest; the last NaN is larger than all.
+#[inline(always)]
+fn largest<E: Elements>(simd: E, values: Tile<E, PLACES>) -> (E::V, E::V) {
+    let (mut most, mut best) = (values[0], simd.splat(0.0));
+    for (place, value) in values.into_iter().enumerate().skip(1) {
+        best = simd.select_above(value, most, simd.splat(place as f32), best);
+        most = simd.select_above(value, most, value, most);
+    }
+    (most, best)
+}
+
+/// As [`largest`], where none is NaN, in half of the time.
+#[inline(always)]
+fn largest_of_numbers<E: Elements>(simd: E, [a, b, c, d]: Tile<E, PLACES>) -> (E::V, E::V) {
+    let (above, below) = (simd.max(b, a), simd.max(d, c));
+    let place = |place: u8| simd.splat(f32::from(place));
+    let upper = simd.select_greater(b, a, place(1), place(0));
+    let lower = simd.select_greater(d, c, place(3), place(2));
+    (simd.max(below, above), simd.select_greater(below, above, lower, upper))
 }
 
 /// What the windows of all places of a pool's window see.
@@ -230,6 +253,22 @@ impl PooledConv {
         patch: &Patch<'_>,
         to: &mut [Tile<E, PLACES>; M],
     ) {
+        match (self.conv.channels, self.conv.kernel[1]) {
+            (1, 3) => multiply_columns::<E, M, 3>(simd, packed, patch, to),
+            (1, 5) => multiply_columns::<E, M, 5>(simd, packed, patch, to),
+            _ => self.multiply_rows(simd, packed, patch, to),
+        }
+    }
+
+    /// As [`PooledConv::multiply`], for all sizes.
+    #[inline(always)]
+    fn multiply_rows<E: Elements, const M: usize>(
+        &self,
+        simd: E,
+        packed: &[[f32; M]],
+        patch: &Patch<'_>,
+        to: &mut [Tile<E, PLACES>; M],
+    ) {
         let mut sums = *to;
         let row = self.conv.kernel[1] * self.conv.channels;
         for (down, weights) in packed.chunks_exact(row).enumerate() {
@@ -247,6 +286,33 @@ impl PooledConv {
         }
         *to = sums;
     }
+}
+
+/// Adds the products of a tile of weights with the windows of all places, for one channel and a kernel of `W` columns. There are
+/// too few terms in a row for a loop.
+#[inline(always)]
+fn multiply_columns<E: Elements, const M: usize, const W: usize>(
+    simd: E,
+    packed: &[[f32; M]],
+    patch: &Patch<'_>,
+    to: &mut [Tile<E, PLACES>; M],
+) {
+    let mut sums = *to;
+    for (down, weights) in packed.as_chunks::<W>().0.iter().enumerate() {
+        let [upper, lower] =
+            [&patch.values[down * patch.stride..][..=W], &patch.values[(down + 1) * patch.stride..][..=W]];
+        for (term, weights) in weights.iter().enumerate() {
+            let values = [&upper[term], &upper[term + 1], &lower[term], &lower[term + 1]];
+            let values: Tile<E, PLACES> = each!(place => simd.load(values[place]));
+            for (sums, weight) in sums.iter_mut().zip(weights) {
+                let weight = simd.splat(*weight);
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum = simd.fma(weight, value, *sum);
+                }
+            }
+        }
+    }
+    *to = sums;
 }
 
 struct Back<'a> {
@@ -336,12 +402,12 @@ impl Back<'_> {
                 }
             }
             for (at, bias) in own.zip(&mut biases) {
-                let slope = simd.select_above(simd.load(&y[at]), zero, simd.load(&dy[at]), zero);
+                let slope = simd.keep_positive(simd.load(&y[at]), simd.load(&dy[at]));
                 *bias = simd.add(*bias, slope);
                 // Places are counted row by row.
                 let place = simd.load(&winners[at]);
                 let down = simd.sub(simd.splat(1.5), place);
-                let across = simd.sub(place, simd.select_above(zero, down, simd.splat(2.0), zero));
+                let across = simd.sub(place, simd.select_negative(down, simd.splat(2.0), zero));
                 let to = &mut to[(at - left * channels - first) * width + left];
                 simd.store(slope, &mut to.slope);
                 simd.store(down, &mut to.down);
@@ -369,7 +435,7 @@ fn tiles<E: Elements>(
     macro_rules! sizes {
         ($([$rows:literal $columns:literal])*) => {
             match sizes {
-                $([$rows, $columns] => tile::<E, $rows, $columns>(simd, from, width, shares, sums, apart),)*
+                $([$rows, $columns] => tile::<E, $rows, { $rows + SIDE - 1 }, $columns>(simd, from, width, shares, sums, apart),)*
                 _ => {}
             }
         };
@@ -381,10 +447,10 @@ fn tiles<E: Elements>(
     }
 }
 
-/// Adds the products of a row of gradients to the sums of `H` by `W` terms of a channel: of the four numbers that a term sees from
-/// a pool's window, the one is chosen that the gradient belongs to.
+/// Adds the products of a row of gradients to the sums of `H` by `W` terms of a channel, which see `R` rows: of the four numbers
+/// that a term sees from a pool's window, the one is chosen that the gradient belongs to.
 #[inline(always)]
-fn tile<E: Elements, const H: usize, const W: usize>(
+fn tile<E: Elements, const H: usize, const R: usize, const W: usize>(
     simd: E,
     from: &[Lane],
     width: usize,
@@ -394,14 +460,17 @@ fn tile<E: Elements, const H: usize, const W: usize>(
 ) {
     let zero = simd.splat(0.0);
     let mut totals = [[zero; W]; H];
+    // Two columns at a time, as far as windows go, so that no place needs to be looked at.
+    let columns = shares.len() + W / SIDE;
+    let rows: [&[[Lane; SIDE]]; R] = each!(row => &from[row * width..].as_chunks().0[..columns]);
     for (left, share) in shares.iter().enumerate() {
         let [slope, down, right] = [simd.load(&share.slope), simd.load(&share.down), simd.load(&share.right)];
         let mut above = [zero; W];
-        for row in 0..=H {
-            let from = &from[row * width + SIDE * left..][..W + 1];
-            let mut here = simd.load(&from[0]);
+        for (row, from) in rows.iter().enumerate() {
+            let from = &from[left..][..W / SIDE + 1];
+            let mut here = simd.load(&from[0][0]);
             for column in 0..W {
-                let next = simd.load(&from[column + 1]);
+                let next = simd.load(&from[(column + 1) / SIDE][(column + 1) % SIDE]);
                 let seen = simd.select_negative(right, next, here);
                 if row > 0 {
                     let seen = simd.select_negative(down, seen, above[column]);
@@ -433,7 +502,9 @@ impl<'a> Strip<'a> {
     fn new(sizes: &'a PooledConv) -> Strip<'a> {
         let PooledConv { conv, pool } = sizes;
         let [height, width] = [conv.kernel[0] + SIDE - 1, conv.kernel[1] + pool.out_sides[1] * SIDE - 1];
-        Strip { sizes, values: vec![[0.0; LANES]; conv.channels * height * width], height, width }
+        // A tile with an even number of columns reaches a column further than it looks.
+        let values = vec![[0.0; LANES]; conv.channels * height * width + 1];
+        Strip { sizes, values, height, width }
     }
 
     /// The numbers of a channel from a row and a column on.

@@ -122,9 +122,8 @@ impl Input<'_> {
                 for (mut sums, piece) in sums.into_iter().zip(&mut *pieces) {
                     if let Some(seen) = self.x.filter(|_| ends) {
                         let seen = &lanes(seen)[piece.block * features + columns.start + start..][..M];
-                        let zero = simd.splat(0.0);
                         for (sum, seen) in sums.iter_mut().zip(seen) {
-                            *sum = simd.select_above(simd.load(seen), zero, *sum, zero);
+                            *sum = simd.keep_positive(simd.load(seen), *sum);
                         }
                     }
                     for (sum, to) in sums.into_iter().zip(&mut lanes_mut(piece.to)[to.clone()]) {

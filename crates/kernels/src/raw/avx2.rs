@@ -89,13 +89,33 @@ impl Elements for Avx2 {
     }
 
     #[inline(always)]
+    fn max(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).max(a[0], b[0]), self.part(1).max(a[1], b[1])]
+    }
+
+    #[inline(always)]
+    fn select_greater(self, a: [__m256; 2], b: [__m256; 2], x: [__m256; 2], y: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).select_greater(a[0], b[0], x[0], y[0]), self.part(1).select_greater(a[1], b[1], x[1], y[1])]
+    }
+
+    #[inline(always)]
     fn select_above(self, a: [__m256; 2], b: [__m256; 2], x: [__m256; 2], y: [__m256; 2]) -> [__m256; 2] {
         [self.part(0).select_above(a[0], b[0], x[0], y[0]), self.part(1).select_above(a[1], b[1], x[1], y[1])]
     }
 
     #[inline(always)]
+    fn keep_positive(self, sign: [__m256; 2], x: [__m256; 2]) -> [__m256; 2] {
+        [self.part(0).keep_positive(sign[0], x[0]), self.part(1).keep_positive(sign[1], x[1])]
+    }
+
+    #[inline(always)]
     fn select_negative(self, sign: [__m256; 2], x: [__m256; 2], y: [__m256; 2]) -> [__m256; 2] {
         [self.part(0).select_negative(sign[0], x[0], y[0]), self.part(1).select_negative(sign[1], x[1], y[1])]
+    }
+
+    #[inline(always)]
+    fn has_nan(self, value: [__m256; 2]) -> bool {
+        self.part(0).has_nan(value[0]) || self.part(1).has_nan(value[1])
     }
 }
 
@@ -149,6 +169,18 @@ impl Elements for Half {
     }
 
     #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn select_greater(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
     fn select_above(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
         // SAFETY: as above.
         unsafe {
@@ -159,9 +191,21 @@ impl Elements for Half {
     }
 
     #[inline(always)]
+    fn keep_positive(self, sign: __m256, x: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(sign, _mm256_setzero_ps()), x) }
+    }
+
+    #[inline(always)]
     fn select_negative(self, sign: __m256, x: __m256, y: __m256) -> __m256 {
         // SAFETY: as above.
         unsafe { _mm256_blendv_ps(y, x, sign) }
+    }
+
+    #[inline(always)]
+    fn has_nan(self, value: __m256) -> bool {
+        // SAFETY: as above.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(value, value)) != 0 }
     }
 }
 
@@ -211,12 +255,6 @@ impl Simd for Avx2 {
     fn sqrt(self, value: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: as above.
         unsafe { [_mm256_sqrt_ps(value[0]), _mm256_sqrt_ps(value[1])] }
-    }
-
-    #[inline(always)]
-    fn max(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-        // SAFETY: as above.
-        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
     }
 
     #[inline(always)]

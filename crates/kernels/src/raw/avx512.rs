@@ -206,6 +206,18 @@ impl Elements for Avx512 {
     }
 
     #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn select_greater(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
+    }
+
+    #[inline(always)]
     fn select_above(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe {
@@ -216,12 +228,24 @@ impl Elements for Avx512 {
     }
 
     #[inline(always)]
+    fn keep_positive(self, sign: __m512, x: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(sign, _mm512_setzero_ps()), x) }
+    }
+
+    #[inline(always)]
     fn select_negative(self, sign: __m512, x: __m512, y: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe {
             let negative = _mm512_cmplt_epi32_mask(_mm512_castps_si512(sign), _mm512_setzero_si512());
             _mm512_mask_blend_ps(negative, y, x)
         }
+    }
+
+    #[inline(always)]
+    fn has_nan(self, value: __m512) -> bool {
+        // SAFETY: as above.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value) != 0 }
     }
 }
 
@@ -296,12 +320,6 @@ impl Simd for Avx512 {
     fn sqrt(self, value: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_sqrt_ps(value) }
-    }
-
-    #[inline(always)]
-    fn max(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_max_ps(a, b) }
     }
 
     #[inline(always)]

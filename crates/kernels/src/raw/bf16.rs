@@ -37,8 +37,12 @@ macro_rules! as_inner {
             add(a: Self::V, b: Self::V) -> Self::V;
             fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
             relu(value: Self::V) -> Self::V;
+            max(a: Self::V, b: Self::V) -> Self::V;
+            select_greater(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
             select_above(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+            keep_positive(sign: Self::V, x: Self::V) -> Self::V;
             select_negative(sign: Self::V, x: Self::V, y: Self::V) -> Self::V;
+            has_nan(value: Self::V) -> bool;
         }
     };
     (Simd) => {
@@ -50,7 +54,6 @@ macro_rules! as_inner {
             low(pairs: Self::V) -> Self::V;
             high(pairs: Self::V) -> Self::V;
             sqrt(value: Self::V) -> Self::V;
-            max(a: Self::V, b: Self::V) -> Self::V;
             min(a: Self::V, b: Self::V) -> Self::V;
             round(value: Self::V) -> Self::V;
             scale(value: Self::V, power: Self::V) -> Self::V;

@@ -49,13 +49,33 @@ impl Elements for Portable {
     }
 
     #[inline(always)]
+    fn max(self, a: Lane, b: Lane) -> Lane {
+        Portable::zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn select_greater(self, a: Lane, b: Lane, x: Lane, y: Lane) -> Lane {
+        std::array::from_fn(|at| if a[at] > b[at] { x[at] } else { y[at] })
+    }
+
+    #[inline(always)]
     fn select_above(self, a: Lane, b: Lane, x: Lane, y: Lane) -> Lane {
         std::array::from_fn(|at| if a[at] > b[at] || a[at].is_nan() { x[at] } else { y[at] })
     }
 
     #[inline(always)]
+    fn keep_positive(self, sign: Lane, x: Lane) -> Lane {
+        Portable::zip(sign, x, |sign, x| if sign > 0.0 || sign.is_nan() { x } else { 0.0 })
+    }
+
+    #[inline(always)]
     fn select_negative(self, sign: Lane, x: Lane, y: Lane) -> Lane {
         std::array::from_fn(|at| if sign[at].is_sign_negative() { x[at] } else { y[at] })
+    }
+
+    #[inline(always)]
+    fn has_nan(self, value: Lane) -> bool {
+        value.iter().any(|value| value.is_nan())
     }
 }
 
@@ -98,11 +118,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn sqrt(self, value: Lane) -> Lane {
         value.map(f32::sqrt)
-    }
-
-    #[inline(always)]
-    fn max(self, a: Lane, b: Lane) -> Lane {
-        Portable::zip(a, b, |a, b| if a > b { a } else { b })
     }
 
     #[inline(always)]

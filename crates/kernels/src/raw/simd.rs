@@ -157,10 +157,18 @@ pub(crate) trait Elements: Copy + Send {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger of `value` and 0; NaN stays NaN.
     fn relu(self, value: Self::V) -> Self::V;
+    /// The larger of both, and `b` where one is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// For each place `x` where `a > b`, else `y`.
+    fn select_greater(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// For each place `x` where `a > b` or `a` is NaN, else `y`.
     fn select_above(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// For each place `x` where `sign` is above 0 or NaN, else 0.
+    fn keep_positive(self, sign: Self::V, x: Self::V) -> Self::V;
     /// For each place `x` where `sign` is negative, else `y`.
     fn select_negative(self, sign: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// Whether a number is NaN.
+    fn has_nan(self, value: Self::V) -> bool;
 }
 
 /// Operations on sixteen numbers at once.
@@ -250,8 +258,6 @@ pub(crate) trait Simd: Elements {
     /// The bfloat16 numbers in the upper halves.
     fn high(self, pairs: Self::V) -> Self::V;
     fn sqrt(self, value: Self::V) -> Self::V;
-    /// The larger of both, and `b` where one is NaN.
-    fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The smaller of both, and `b` where one is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// To the nearest whole number, halves to the even one; for numbers of less than 2^22.
