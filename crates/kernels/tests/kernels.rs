@@ -10,7 +10,9 @@ use lepton_kernels::{
     flatten, from_pictures, from_rows, global_mean, global_mean_backward, mask_relu, product_of, relu, squares, sum_of,
     to_rows, unflatten,
 };
-use plain_loops::{blocked_pictures as blocked, coarse, each_precision, each_way, numbers, plain_pictures as plain};
+use plain_loops::{
+    blocked_pictures as blocked, cases, coarse, each_precision, each_way, numbers, plain_pictures as plain, rows, sizes,
+};
 use proptest::prelude::*;
 
 fn close(ours: &[f32], reference: &[f64], what: &str) {
@@ -24,9 +26,9 @@ fn close(ours: &[f32], reference: &[f64], what: &str) {
 /// The sizes of a convolution, with zeros below and to the right.
 fn conv_sizes() -> impl Strategy<Value = (Conv, usize, usize)> {
     let sides = (1..4usize, 1..4usize, 1..3usize, 1..3usize, 0..3usize, 0..3usize, 0..3usize, 0..3usize);
-    let channels = prop_oneof![1..9usize, 14..36usize];
+    let channels = prop_oneof![sizes(1..9), sizes(14..36)];
     let dilation = prop_oneof![Just([1, 1]), [1..4usize, 1..4usize]];
-    (sides, dilation, channels.clone(), channels, 0..6usize, 0..6usize, 1..36usize, 1..4usize).prop_map(
+    (sides, dilation, channels.clone(), channels, sizes(0..6), sizes(0..6), rows(1..36), 1..4usize).prop_map(
         |((kh, kw, sh, sw, top, left, bottom, right), dilation, channels, out_channels, more, wide, rows, threads)| {
             let spans = [(kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1];
             // Small pictures may lie between the window's points, where there are zeros enough.
@@ -120,7 +122,7 @@ fn pools_let_nan_through() {
         out_sides: [6, 6],
     };
     let both = PooledConv::new(conv, sizes).unwrap();
-    let (rows, places) = (64, 64);
+    let (rows, places) = (32, 64);
     let mut x = numbers(rows * places, 1);
     for (row, x) in x.chunks_exact_mut(places).enumerate() {
         match row % 3 {
@@ -148,10 +150,12 @@ fn pools_let_nan_through() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(cases(60)))]
 
     #[test]
-    fn blocks_are_another_order(rows in 1..40usize, channels in 1..20usize, places in 1..20usize, threads in 1..4usize) {
+    fn blocks_are_another_order(
+        rows in rows(1..40), channels in sizes(1..20), places in sizes(1..20), threads in 1..4usize,
+    ) {
         let x = numbers(rows * channels * places, 1);
         each_way(threads, |workers| {
             let mut pictures = vec![f32::NAN; blocks(rows) * channels * places * LANES];
@@ -174,8 +178,8 @@ proptest! {
 
     #[test]
     fn dense_layers(
-        rows in prop_oneof![3 => 1..50usize, 1 => 120..300usize],
-        features in prop_oneof![1..40usize, 250..300usize], units in prop_oneof![1..40usize, 250..270usize],
+        rows in prop_oneof![3 => rows(1..50), 1 => rows(120..300)],
+        features in prop_oneof![sizes(1..40), sizes(250..300)], units in prop_oneof![sizes(1..40), sizes(250..270)],
         threads in 1..4usize, is_relu: bool,
     ) {
         let (x, w, b) = (coarse(rows * features, 1), coarse(units * features, 2), coarse(units, 3));
@@ -279,8 +283,9 @@ proptest! {
     /// Kernels that are larger than the tiles of their sums.
     #[test]
     fn pooled_convolutions(
-        kernel in [1..8usize, 1..8usize], before in [0..4usize, 0..4usize], outputs in [2..9usize, 2..9usize],
-        channels in 1..4usize, out_channels in 1..9usize, rows in 1..36usize, threads in 1..4usize,
+        kernel in [sizes(1..8), sizes(1..8)], before in [sizes(0..4), sizes(0..4)],
+        outputs in [sizes(2..9), sizes(2..9)],
+        channels in 1..4usize, out_channels in sizes(1..9), rows in rows(1..36), threads in 1..4usize,
     ) {
         // As many zeros behind the picture as in front of it.
         let side = |at: usize| (outputs[at] + kernel[at] - 1).saturating_sub(2 * before[at]).max(1);
@@ -349,7 +354,7 @@ proptest! {
     }
 
     #[test]
-    fn means_and_sums(rows in 1..40usize, channels in 1..20usize, places in 1..20usize, threads in 1..4usize) {
+    fn means_and_sums(rows in rows(1..40), channels in sizes(1..20), places in sizes(1..20), threads in 1..4usize) {
         let (x, slope) = (numbers(rows * channels * places, 1), numbers(rows * channels, 2));
         let mean = x.chunks(places).map(|own| own.iter().map(|x| f64::from(*x)).sum::<f64>() / places as f64);
         let mean: Vec<f64> = mean.collect();
@@ -396,7 +401,7 @@ proptest! {
 
     #[test]
     fn batch_norms(
-        rows in 2..40usize, channels in 1..20usize, places in 1..12usize, threads in 1..4usize,
+        rows in rows(2..40), channels in sizes(1..20), places in sizes(1..12), threads in 1..4usize,
         most in prop_oneof![Just(None), Just(Some(f32::INFINITY)), Just(Some(0.5))],
     ) {
         let sizes = BatchNorm { channels, places, rows, epsilon: 1e-3, most };
@@ -463,7 +468,7 @@ proptest! {
 
     #[test]
     fn cross_entropy_of_classes(
-        rows in 1..40usize, classes in 1..20usize, smoothing in prop_oneof![Just(0.0f32), 0.0..0.5f32],
+        rows in rows(1..40), classes in sizes(1..20), smoothing in prop_oneof![Just(0.0f32), 0.0..0.5f32],
         scale in prop_oneof![Just(1.0f32), Just(60.0)], threads in 1..4usize,
     ) {
         let x: Vec<f32> = numbers(rows * classes, 1).iter().map(|x| scale * x).collect();
@@ -498,7 +503,7 @@ proptest! {
     }
 
     #[test]
-    fn results_repeat_to_the_bit(rows in 1..40usize, threads in 1..4usize) {
+    fn results_repeat_to_the_bit(rows in rows(1..40), threads in 1..4usize) {
         let sizes = Conv { channels: 5, sides: [7, 6], out_channels: 9, kernel: [3, 3], stride: [1, 1], dilation: [1, 1], before: [1, 1], out_sides: [7, 6] };
         let workers = |precision| Workers::new(threads, Level::detect()).unwrap().with_precision(precision);
         let workers = [workers(Precision::Float32), workers(Precision::Bf16)];
@@ -512,7 +517,7 @@ proptest! {
         };
         for workers in &workers {
             let first = once(workers);
-            for _ in 0..5 {
+            for _ in 0..cases(5) {
                 prop_assert_eq!(&once(workers), &first);
             }
         }

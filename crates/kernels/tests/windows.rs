@@ -9,7 +9,7 @@ use lepton_kernels::{
     Conv, Depthwise, GroupNorm, GroupedConv, LANES, Resample, WindowNorm, blocks, channel_sums, fill_channels,
     scale_channels, scale_channels_gradient,
 };
-use plain_loops::{blocked_pictures, each_way, near, numbers, plain_pictures, wide};
+use plain_loops::{blocked_pictures, cases, each_way, near, numbers, plain_pictures, rows, sizes, wide};
 use proptest::prelude::*;
 
 /// How windows lie on a picture.
@@ -50,7 +50,7 @@ impl Windows {
 
 /// Windows with zeros on all sides, on pictures of up to 14 places a side.
 fn windows() -> impl Strategy<Value = Windows> {
-    let side = (1..6usize, 1..4usize, 1..4usize, 0..3usize, 0..3usize, 0..9usize);
+    let side = (sizes(1..6), 1..4usize, 1..4usize, 0..3usize, 0..3usize, sizes(0..9));
     [side.clone(), side].prop_map(|sides| {
         let of = |at: usize| {
             let (kernel, stride, dilation, before, after, more) = sides[at];
@@ -65,14 +65,14 @@ fn windows() -> impl Strategy<Value = Windows> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(200)))]
 
     #[test]
     fn depthwise_convolutions(
         windows in windows(),
-        channels in 1..14usize,
+        channels in sizes(1..14),
         multiplier in prop_oneof![Just(1usize), 1..4usize],
-        rows in 1..36usize,
+        rows in rows(1..36),
         threads in 1..4usize,
         is_relu: bool,
     ) {
@@ -128,9 +128,9 @@ proptest! {
     fn convolutions_in_groups(
         windows in windows(),
         groups in 2..5usize,
-        own in 1..5usize,
-        outs in 1..5usize,
-        rows in 1..20usize,
+        own in sizes(1..5),
+        outs in sizes(1..5),
+        rows in rows(1..20),
         threads in 1..4usize,
     ) {
         let Windows { sides, kernel, stride, dilation, before, out_sides } = windows;
@@ -180,7 +180,8 @@ proptest! {
 
     #[test]
     fn channels_and_windows_of_a_series(
-        channels in 1..8usize, places in 1..9usize, rows in 1..36usize, threads in 1..4usize, is_last: bool, scale: bool,
+        channels in sizes(1..8), places in sizes(1..9), rows in rows(1..36), threads in 1..4usize,
+        is_last: bool, scale: bool,
     ) {
         let size = channels * places;
         let (x, slope, factors) = (numbers(rows * size, 1), numbers(rows * size, 2), numbers(rows * channels, 3));
@@ -248,9 +249,9 @@ proptest! {
     #[test]
     fn means_and_enlarged_pictures(
         windows in windows(),
-        (height, width, scale) in (1..7usize, 1..7usize, 1..4usize),
-        channels in 1..6usize,
-        rows in 1..20usize,
+        (height, width, scale) in (sizes(1..7), sizes(1..7), 1..4usize),
+        channels in sizes(1..6),
+        rows in rows(1..20),
         threads in 1..4usize,
     ) {
         let Windows { sides, kernel, stride, before, out_sides, .. } = windows;
@@ -291,7 +292,7 @@ proptest! {
 
     #[test]
     fn group_norms(
-        groups in 1..5usize, own in 1..6usize, places in 1..12usize, rows in 1..36usize, threads in 1..4usize,
+        groups in sizes(1..5), own in sizes(1..6), places in sizes(1..12), rows in rows(1..36), threads in 1..4usize,
     ) {
         let channels = groups * own;
         let sizes = GroupNorm { channels, groups, places, epsilon: 1e-3 };

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
-/// Looks at the other side before a waiting thread gives its core away: a fraction of a millisecond.
-const SPINS: usize = 1 << 13;
+/// Looks at the other side before a waiting thread gives its core away: a fraction of a millisecond, which Miri would take
+/// seconds for.
+const SPINS: usize = if cfg!(miri) { 1 << 2 } else { 1 << 13 };
 
 /// How often it gives its core away before it sleeps.
 const YIELDS: usize = 16;

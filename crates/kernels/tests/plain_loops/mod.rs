@@ -3,6 +3,23 @@
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 use lepton_kernels::{LANES, Level, Precision, Workers, blocks};
+use std::ops::Range;
+
+/// Cases of a property. Miri, which takes ten thousand times as long, gets along with one.
+pub(crate) const fn cases(count: u32) -> u32 {
+    if cfg!(miri) { 1 } else { count }
+}
+
+/// Sizes in that range, under Miri two small ones.
+pub(crate) fn sizes(range: Range<usize>) -> Range<usize> {
+    let least = range.start.min(3);
+    if cfg!(miri) { least..range.end.min(least + 2) } else { range }
+}
+
+/// Numbers of rows in that range, under Miri two blocks.
+pub(crate) fn rows(range: Range<usize>) -> Range<usize> {
+    if cfg!(miri) { LANES + 1..LANES + 3 } else { range }
+}
 
 /// Numbers in -1 to 1, always the same.
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
