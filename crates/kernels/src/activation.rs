@@ -1,7 +1,7 @@
 //! Activations with their derivatives: both are computed on the way forward, where all that they share is at hand, so that
 //! the way back is one product.
 
-use crate::math::{erf, exp, ln_1p, sigmoid, tanh};
+use crate::math::{between, erf, exp, ln_1p, sigmoid, tanh};
 use crate::parts::{cut, parts};
 use crate::raw::{Simd, Task};
 use crate::tile::{lanes, lanes_mut};
@@ -91,20 +91,20 @@ impl Activation {
             }
             Activation::Relu6 => {
                 let six = simd.splat(6.0);
-                let slope = simd.select_above(x, zero, simd.select_above(six, x, one, zero), zero);
+                let slope = between(simd, x, six, one);
                 (simd.min(six, simd.relu(x)), slope)
             }
             Activation::HardSigmoid => {
                 let sixth = simd.splat(1.0 / 6.0);
                 let line = simd.fma(x, sixth, half);
-                let slope = simd.select_above(line, zero, simd.select_above(one, line, sixth, zero), zero);
+                let slope = between(simd, line, one, sixth);
                 (simd.min(one, simd.relu(line)), slope)
             }
             Activation::HardSwish => {
                 let sixth = simd.splat(1.0 / 6.0);
                 let line = simd.fma(x, sixth, half);
                 let gate = simd.min(one, simd.relu(line));
-                let slope = simd.select_above(line, zero, simd.select_above(one, line, sixth, zero), zero);
+                let slope = between(simd, line, one, sixth);
                 (simd.mul(x, gate), simd.fma(x, slope, gate))
             }
             Activation::LeakyRelu { slope } => {

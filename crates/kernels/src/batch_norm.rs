@@ -1,5 +1,6 @@
 //! Batch normalisation with the statistics of the batch, and its gradients.
 
+use crate::math::between;
 use crate::parts::{parts, share};
 use crate::raw::{Lane, Simd, Task};
 use crate::tile::{each, lanes, lanes_mut};
@@ -244,8 +245,7 @@ fn normal<S: Simd>(simd: S, line: &[f32; 3], x: S::V) -> S::V {
 #[inline(always)]
 fn passed<S: Simd>(simd: S, most: Option<f32>, line: &[[f32; 3]], channel: usize, x: S::V, dy: S::V) -> S::V {
     let Some(most) = most else { return dy };
-    let (value, zero) = (normal(simd, &line[channel], x), simd.splat(0.0));
-    simd.keep_positive(value, simd.select_above(simd.splat(most), value, dy, zero))
+    between(simd, normal(simd, &line[channel], x), simd.splat(most), dy)
 }
 
 struct Back<'a> {

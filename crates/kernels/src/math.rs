@@ -12,6 +12,12 @@ pub(crate) fn polynomial<S: Simd, const N: usize>(simd: S, x: S::V, coefficients
     value
 }
 
+/// `slope` where `0 < x < most`, else 0, also where `x` is NaN: the gradient in front of `min(most, max(x, 0))`.
+#[inline(always)]
+pub(crate) fn between<S: Simd>(simd: S, x: S::V, most: S::V, slope: S::V) -> S::V {
+    simd.keep_positive(x, simd.select_above(most, x, slope, simd.splat(0.0)))
+}
+
 /// `e^x` to 2 units in the last place (the method of Cephes); `x` counts as at least -87 and at most 88. NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::V) -> S::V {

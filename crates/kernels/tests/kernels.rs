@@ -74,18 +74,34 @@ fn each_product(sizes: &Conv, rows: usize, mut of: impl FnMut(usize, usize, usiz
     }
 }
 
-/// A convolution with its pool in one pass, against the two kernels.
-fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &[f32], rows: usize) {
+/// What a convolution gives, and what it gives with its pool, by the two kernels and in one pass: outputs and winners. Where nothing
+/// is written, `behind` stays.
+fn forward_pooled(
+    workers: &Workers,
+    both: &PooledConv,
+    x: &[f32],
+    w: &[f32],
+    b: &[f32],
+    rows: usize,
+    behind: f32,
+) -> (Vec<f32>, [Vec<f32>; 2], [Vec<f32>; 2]) {
     let (conv, pool) = (both.conv(), both.pool());
-    let nan = |sides: [usize; 2]| vec![f32::NAN; blocks(rows) * sides[0] * sides[1] * conv.out_channels * LANES];
+    let new = |sides: [usize; 2]| vec![behind; blocks(rows) * sides[0] * sides[1] * conv.out_channels * LANES];
     let (mut packed, mut our_packed) = (w.to_vec(), w.to_vec());
     conv.pack_forward(workers, w, &mut packed);
     both.pack_forward(workers, w, &mut our_packed);
-    let (mut whole, mut y, mut winners) = (nan(conv.out_sides), nan(pool.out_sides), nan(pool.out_sides));
+    let mut whole = new(conv.out_sides);
+    let [mut y, mut winners, mut our_y, mut our_winners] = [(); 4].map(|()| new(pool.out_sides));
     conv.forward(workers, x, &packed, Some(b), true, &mut whole);
     pool.forward(workers, &whole, &mut y, &mut winners);
-    let (mut our_y, mut our_winners) = (nan(pool.out_sides), nan(pool.out_sides));
     both.forward(workers, x, &our_packed, Some(b), &mut our_y, &mut our_winners);
+    (whole, [y, winners], [our_y, our_winners])
+}
+
+/// A convolution with its pool in one pass, against the two kernels.
+fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &[f32], rows: usize) {
+    let (conv, pool) = (both.conv(), both.pool());
+    let (whole, [y, winners], [our_y, our_winners]) = forward_pooled(workers, both, x, w, b, rows, f32::NAN);
     assert_eq!(our_y, y);
     // Where nothing is above 0 nothing comes back, whoever won.
     assert!(our_winners.iter().zip(&winners).zip(&y).all(|((ours, winner), y)| ours == winner || *y <= 0.0));
@@ -95,7 +111,7 @@ fn check_pooled(workers: &Workers, both: &PooledConv, x: &[f32], w: &[f32], b: &
         conv.out_channels,
         pool.out_sides[0] * pool.out_sides[1],
     );
-    let mut spread = nan(conv.out_sides);
+    let mut spread = vec![f32::NAN; whole.len()];
     pool.backward(workers, &slope, &winners, false, &mut spread);
     let mut scratch = vec![f32::NAN; conv.scratch(blocks(rows)).max(both.scratch(workers.threads()))];
     let [(mut dw, mut db), (mut our_dw, mut our_db)] = [(), ()].map(|()| (vec![0.0; w.len()], vec![0.0; b.len()]));
@@ -133,14 +149,7 @@ fn pools_let_nan_through() {
     }
     let (x, w, b) = (blocked(&x, rows, 1, places), numbers(5 * 9, 2), numbers(5, 3));
     each_way(2, |workers| {
-        let (mut packed, mut our_packed) = (w.clone(), w.clone());
-        conv.pack_forward(workers, &w, &mut packed);
-        both.pack_forward(workers, &w, &mut our_packed);
-        let mut whole = vec![0.0; rows * 5 * 36];
-        let [mut y, mut winners, mut our_y, mut our_winners] = [(); 4].map(|()| vec![0.0; rows * 5 * 9]);
-        conv.forward(workers, &x, &packed, Some(&b), true, &mut whole);
-        sizes.forward(workers, &whole, &mut y, &mut winners);
-        both.forward(workers, &x, &our_packed, Some(&b), &mut our_y, &mut our_winners);
+        let (_, [y, winners], [our_y, our_winners]) = forward_pooled(workers, &both, &x, &w, &b, rows, 0.0);
         assert!(y.iter().any(|y| y.is_nan()) && y.iter().any(|y| y.is_infinite()));
         for (((y, ours), winner), our_winner) in y.iter().zip(&our_y).zip(&winners).zip(&our_winners) {
             assert!(y == ours || y.is_nan() && ours.is_nan(), "{ours}, not {y}");

@@ -196,9 +196,9 @@ fn largest<E: Elements>(simd: E, values: Tile<E, PLACES>) -> (E::V, E::V) {
 #[inline(always)]
 fn largest_of_numbers<E: Elements>(simd: E, [a, b, c, d]: Tile<E, PLACES>) -> (E::V, E::V) {
     let (above, below) = (simd.max(b, a), simd.max(d, c));
-    let place = |place: u8| simd.splat(f32::from(place));
-    let upper = simd.select_greater(b, a, place(1), place(0));
-    let lower = simd.select_greater(d, c, place(3), place(2));
+    let places: Tile<E, PLACES> = each!(place => simd.splat(place as f32));
+    let upper = simd.select_greater(b, a, places[1], places[0]);
+    let lower = simd.select_greater(d, c, places[3], places[2]);
     (simd.max(below, above), simd.select_greater(below, above, lower, upper))
 }
 
@@ -276,15 +276,26 @@ impl PooledConv {
                 each!(place => &patch.values[down * patch.stride + patch.offsets[place]..][..row]);
             for (term, weights) in weights.iter().enumerate() {
                 let values: Tile<E, PLACES> = each!(place => simd.load(&rows[place][term]));
-                for (sums, weight) in sums.iter_mut().zip(weights) {
-                    let weight = simd.splat(*weight);
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum = simd.fma(weight, value, *sum);
-                    }
-                }
+                add_term(simd, weights, values, &mut sums);
             }
         }
         *to = sums;
+    }
+}
+
+/// Adds the products of a term's weights with what it sees from each place.
+#[inline(always)]
+fn add_term<E: Elements, const M: usize>(
+    simd: E,
+    weights: &[f32; M],
+    values: Tile<E, PLACES>,
+    to: &mut [Tile<E, PLACES>; M],
+) {
+    for (sums, weight) in to.iter_mut().zip(weights) {
+        let weight = simd.splat(*weight);
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum = simd.fma(weight, value, *sum);
+        }
     }
 }
 
@@ -304,12 +315,7 @@ fn multiply_columns<E: Elements, const M: usize, const W: usize>(
         for (term, weights) in weights.iter().enumerate() {
             let values = [&upper[term], &upper[term + 1], &lower[term], &lower[term + 1]];
             let values: Tile<E, PLACES> = each!(place => simd.load(values[place]));
-            for (sums, weight) in sums.iter_mut().zip(weights) {
-                let weight = simd.splat(*weight);
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum = simd.fma(weight, value, *sum);
-                }
-            }
+            add_term(simd, weights, values, &mut sums);
         }
     }
     *to = sums;
